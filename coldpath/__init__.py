@@ -1,0 +1,1 @@
+"""The job plane: functions bound to object events, run by Celery workers on spot capacity."""

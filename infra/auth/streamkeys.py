@@ -1,0 +1,35 @@
+"""Stream keys and SRT passphrases, derived, so that a media node verifies them offline.
+
+Invariant: both are pure functions of (project secret, event, kid, generation). The key travels in
+clear in the SRT streamid and is therefore no secret by itself; the passphrase never travels.
+Rotation raises the event's generation; nothing else needs to be stored.
+
+    key        = kid "." generation "." base32(HMAC-SHA256(secret, "livepath-key|event|kid|generation"))[:26]
+    passphrase = base32(HKDF-SHA256(secret, info="livepath-srt|event|kid|generation"))[:32]
+"""
+
+import base64
+import hashlib
+import hmac
+
+
+def _context(purpose: str, event: str, kid: str, generation: int) -> bytes:
+    return f"{purpose}|{event}|{kid}|{generation}".encode()
+
+
+def _base32(data: bytes, length: int) -> str:
+    return base64.b32encode(data).decode().rstrip("=").lower()[:length]
+
+
+def stream_key(secret: bytes, event: str, kid: str, generation: int) -> str:
+    """The key an encoder puts behind `EVENT/` in its streamid."""
+    mac = hmac.digest(secret, _context("livepath-key", event, kid, generation), hashlib.sha256)
+    return f"{kid}.{generation}.{_base32(mac, 26)}"
+
+
+def srt_passphrase(secret: bytes, event: str, kid: str, generation: int) -> str:
+    """The SRT passphrase (32 characters; SRT allows 10-79) that goes with the key."""
+    # HKDF (RFC 5869) with an empty salt and one output block.
+    prk = hmac.digest(bytes(32), secret, hashlib.sha256)
+    info = _context("livepath-srt", event, kid, generation)
+    return _base32(hmac.digest(prk, info + b"\x01", hashlib.sha256), 32)

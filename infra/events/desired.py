@@ -1,0 +1,52 @@
+"""Desired state: what control wants the media nodes to do. Written by control, read by media.
+
+Carried in the bus Valkey so that a node can resync fully at any time:
+
+    HASH   livepath:desired          field `project:{id}` or `event:{id}` -> JSON of the models below
+    STREAM livepath:desired:log      one entry `{field: <hash field>}` per change, capped
+    STRING livepath:desired:epoch    set when control has written everything; missing: Valkey is new
+
+A node keeps the last state on disk and runs from it when the bus is away.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+HASH = "livepath:desired"
+LOG = "livepath:desired:log"
+EPOCH = "livepath:desired:epoch"
+LOG_MAXLEN = 10_000
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DesiredProject(_Frozen):
+    id: str
+    secrets: dict[str, str] = Field(description="kid -> base64 secret; verifies keys and tokens.")
+    revision: int
+
+
+class DesiredEvent(_Frozen):
+    id: str
+    project: str
+    feed: str = "main"
+    revision: int = Field(description="Rises with every change; a lower one is stale.")
+    open: bool = Field(description="Publishers may connect. False: close the programme.")
+    access: Literal["public", "token"]
+    kid: str
+    generation: int = Field(ge=1, description="Keys of other generations are refused as rotated.")
+    takeover: bool = Field(description="A second publisher replaces the first; else it is refused.")
+    reconnect_window_s: int = Field(60, ge=0)
+    target_duration_s: int = Field(2, ge=1, le=10)
+    traceparent: str | None = None
+
+
+def project_field(project: str) -> str:
+    return f"project:{project}"
+
+
+def event_field(event: str) -> str:
+    return f"event:{event}"

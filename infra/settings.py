@@ -1,0 +1,120 @@
+"""Settings: one frozen model per role, read once from `LIVEPATH_*` in each role's `__main__`.
+
+There is no global settings object: a role parses its model and passes the values on. Every field
+carries a description, from which `docs/configuration.md` is generated.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RoleSettings(BaseSettings):
+    """What every role has: where it keeps its files and how it logs."""
+
+    model_config = SettingsConfigDict(env_prefix="LIVEPATH_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(Path("livepath-data"), description="Folder for everything kept on disk.")
+    log_format: Literal["console", "json"] = Field(
+        "json", description="`console` for people, `json` for collectors."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is written."
+    )
+
+
+class ControlSettings(RoleSettings):
+    """`python -m infra`: the control API and the pages."""
+
+    control_host: str = Field("127.0.0.1", description="Address the control API listens on.")
+    control_port: int = Field(8080, description="Port of the control API and pages.")
+    public_url: str = Field(
+        "http://127.0.0.1:8080", description="Base URL of control API and pages, as clients reach it."
+    )
+    media_public_url: str = Field(
+        "http://127.0.0.1:8081", description="Base URL of LL-HLS playback, as viewers reach it."
+    )
+    srt_public_url: str = Field(
+        "srt://127.0.0.1:8082", description="SRT address, as encoders reach it."
+    )
+    database_url: str = Field(
+        "sqlite:///livepath-data/livepath.db",
+        description="`sqlite:///path` or `postgresql://user:password@host/name`.",
+    )
+    bus_url: str = Field("redis://127.0.0.1:8087/0", description="Valkey used as bus and cache.")
+    s3_url: str = Field(
+        "s3://livepath?endpoint=http://127.0.0.1:8088",
+        description="`s3://[key:secret@]bucket[?endpoint=URL&region=R&public_endpoint=URL]`; "
+        "without a key the AWS credential chain is used.",
+    )
+    ready_urls: dict[str, str] = Field(
+        default_factory=dict,
+        description="JSON object of role name to `/readyz` URL; control is ready when all answer 200.",
+    )
+
+
+class MediaSettings(RoleSettings):
+    """`python -m hotpath`: the media node. State and spool live below the data folder."""
+
+    node: str = Field("local", description="Name of this media node, unique in the deployment.")
+    media_host: str = Field("127.0.0.1", description="Address LL-HLS listens on.")
+    media_port: int = Field(8081, description="TCP port of LL-HLS.")
+    srt_host: str = Field("127.0.0.1", description="Address SRT listens on.")
+    srt_port: int = Field(8082, description="UDP port of SRT.")
+    srt_latency_ms: int = Field(120, description="SRT receive latency offered to encoders, ms.")
+    bus_url: str = Field("redis://127.0.0.1:8087/0", description="Valkey used as bus and cache.")
+    part_target_ms: int = Field(215, description="LL-HLS part target, ms; legal for 23.976-60 fps.")
+    spool_max_bytes: int = Field(
+        8 * 1024**3, description="Bytes of unacknowledged media kept on disk before recording stops."
+    )
+
+
+class UploaderSettings(RoleSettings):
+    """`python -m hotpath upload`: moves the spool to S3."""
+
+    uploader_host: str = Field("127.0.0.1", description="Address of the uploader's health port.")
+    uploader_port: int = Field(8083, description="TCP port of the uploader's health and metrics.")
+    s3_url: str = Field(
+        "s3://livepath?endpoint=http://127.0.0.1:8088",
+        description="As for control.",
+    )
+
+
+class DispatcherSettings(RoleSettings):
+    """`python -m coldpath dispatch`: object events in, ledger rows and Celery messages out."""
+
+    dispatcher_host: str = Field("127.0.0.1", description="Address the event webhook listens on.")
+    dispatcher_port: int = Field(8084, description="TCP port of webhook, health and metrics.")
+    webhook_token: str = Field("", description="Bearer token that object-event webhooks must carry.")
+    sqs_queue_url: str = Field("", description="SQS queue with S3 notifications; empty: none.")
+    reconcile_interval_s: float = Field(
+        30.0, description="Seconds between two comparisons of bucket, ledger and broker."
+    )
+    database_url: str = Field(
+        "sqlite:///livepath-data/livepath.db", description="As for control."
+    )
+    broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
+    s3_url: str = Field(
+        "s3://livepath?endpoint=http://127.0.0.1:8088", description="As for control."
+    )
+
+
+class WorkerSettings(RoleSettings):
+    """`python -m coldpath worker`: runs jobs."""
+
+    worker_host: str = Field("127.0.0.1", description="Address of the worker's health port.")
+    worker_port: int = Field(8085, description="TCP port of the worker's health and metrics.")
+    worker_concurrency: int = Field(1, description="Jobs run side by side.")
+    worker_queues: str = Field("fast,bulk", description="Comma-separated queues to take from.")
+    visibility_timeout_s: int = Field(
+        60, description="Seconds after which a dead worker's delivery is handed out again."
+    )
+    database_url: str = Field(
+        "sqlite:///livepath-data/livepath.db", description="As for control."
+    )
+    broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
+    s3_url: str = Field(
+        "s3://livepath?endpoint=http://127.0.0.1:8088", description="As for control."
+    )
