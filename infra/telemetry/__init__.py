@@ -1,0 +1,1 @@
+"""What every role says about itself: logs, metrics, health."""
