@@ -1,12 +1,13 @@
 """Errors of infra.
 
-    LivepathError
-    ├── ConfigurationError     a setting or URL cannot be used; the message says the fix
-    ├── IllegalTransition      an event, job or publisher was asked for a change its table lacks
-    ├── TokenError             a viewer token or stream key does not verify
-    └── StorageError           the object store refused or could not be reached
-        ├── ObjectExists       If-None-Match: the key is taken
-        └── ObjectMissing      no such key
+LivepathError
+├── ConfigurationError     a setting or URL cannot be used; the message says the fix
+├── IllegalTransition      an event, job or publisher was asked for a change its table lacks
+├── UnknownEvent           no event has this id
+├── TokenError             a viewer token or stream key does not verify
+└── StorageError           the object store refused or could not be reached
+    ├── ObjectExists       If-None-Match: the key is taken
+    └── ObjectMissing      no such key
 """
 
 
@@ -20,6 +21,10 @@ class ConfigurationError(LivepathError):
 
 class IllegalTransition(LivepathError):
     """The state machine has no such edge."""
+
+
+class UnknownEvent(LivepathError):
+    """There is no event with this id."""
 
 
 class TokenError(LivepathError):

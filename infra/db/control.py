@@ -1,0 +1,94 @@
+"""Control's tables: projects with their secrets and API keys, events, and facts from media nodes.
+
+`revision` rises with every change that media nodes must learn of; `published_revision` is the last
+one that reached the bus. A row whose two revisions differ is owed to the bus.
+"""
+
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from infra.db.base import Base
+from infra.lifecycle import EventState
+
+OPEN_STATES = frozenset({EventState.SCHEDULED, EventState.LIVE, EventState.RECONNECTING})
+"""States in which publishers may connect."""
+
+
+class Project(Base):
+    """A tenant. Its id is the first part of every object key."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    revision: Mapped[int] = mapped_column(default=1)
+    published_revision: Mapped[int] = mapped_column(default=0)
+    created_ms: Mapped[int]
+
+
+class ProjectSecret(Base):
+    """A secret from which stream keys, passphrases and viewer tokens of the project derive."""
+
+    __tablename__ = "project_secrets"
+
+    project: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    kid: Mapped[str] = mapped_column(String(32), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(64))
+    """Base64 of 32 random bytes; media nodes verify with it, so it cannot be a hash."""
+    created_ms: Mapped[int]
+
+
+class ApiKey(Base):
+    """An API key, kept as a hash only."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    project: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_ms: Mapped[int]
+
+
+class Event(Base):
+    """One scheduled, running or past event."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index(None, "project", "created_ms", "id"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    project: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(16), default=EventState.SCHEDULED.value)
+    access: Mapped[str] = mapped_column(String(16))
+    takeover: Mapped[bool] = mapped_column(default=False)
+    starts_at_ms: Mapped[int | None]
+    reconnect_window_s: Mapped[int] = mapped_column(default=60)
+    target_duration_s: Mapped[int] = mapped_column(default=2)
+    kid: Mapped[str] = mapped_column(String(32))
+    generation: Mapped[int] = mapped_column(default=1)
+    revision: Mapped[int] = mapped_column(default=1)
+    published_revision: Mapped[int] = mapped_column(default=0)
+    recording_degraded: Mapped[bool] = mapped_column(default=False)
+    created_ms: Mapped[int]
+    updated_ms: Mapped[int]
+    started_ms: Mapped[int | None]
+    """When the first keyframe was published."""
+    ended_ms: Mapped[int | None]
+
+
+class Fact(Base):
+    """A fact that a media node reported, kept once per fact id."""
+
+    __tablename__ = "facts"
+    __table_args__ = (Index(None, "project", "event", "at_ms"),)
+
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    project: Mapped[str] = mapped_column(String(64))
+    event: Mapped[str] = mapped_column(String(64))
+    """No foreign key: a refusal may name an event that never existed."""
+    type: Mapped[str] = mapped_column(String(64))
+    at_ms: Mapped[int]
+    detail: Mapped[dict[str, Any]]

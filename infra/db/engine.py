@@ -1,0 +1,112 @@
+"""Engines for both databases, and the migration that brings a database up to date.
+
+SQLite runs in WAL mode and begins every transaction with `BEGIN IMMEDIATE`. A deferred BEGIN that
+turns into a write fails at once with "database is locked" when another process writes, whatever
+the busy timeout is; an immediate one waits its turn.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from infra.errors import ConfigurationError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+BUSY_TIMEOUT_MS = 5_000
+_DRIVERS = {
+    "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
+    "postgresql": ("postgresql+psycopg", "postgresql+asyncpg"),
+}
+
+
+def sync_engine(url: str) -> Engine:
+    """An engine for processes without an event loop: workers, dispatcher, migrations."""
+    target = _driver_url(url, asynchronous=False)
+    engine = create_engine(target, pool_pre_ping=target.get_backend_name() != "sqlite")
+    _prepare(engine, target)
+    return engine
+
+
+def async_engine(url: str) -> AsyncEngine:
+    """An engine for the control process; its sessions never leave that process's loop."""
+    target = _driver_url(url, asynchronous=True)
+    engine = create_async_engine(target, pool_pre_ping=target.get_backend_name() != "sqlite")
+    _prepare(engine.sync_engine, target)
+    return engine
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database up to `revision`; safe when several processes start at once."""
+    _migration(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database back to `revision` ("base": no tables)."""
+    _migration(url, lambda config: command.downgrade(config, revision))
+
+
+def _migration(url: str, run: Any) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    # Without it alembic warns that path separators are guessed.
+    config.set_main_option("path_separator", "os")
+    engine = sync_engine(url)
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            run(config)
+    finally:
+        engine.dispose()
+
+
+def _driver_url(url: str, *, asynchronous: bool) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            "the database URL cannot be read; write sqlite:///path/to/livepath.db or "
+            "postgresql://user:password@host/name"
+        ) from error
+    drivers = _DRIVERS.get(parsed.get_backend_name())
+    if drivers is None:
+        raise ConfigurationError(
+            f"{parsed.get_backend_name()} databases are not supported; use sqlite or postgresql"
+        )
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigurationError(
+                "an in-memory SQLite database is not shared between processes; "
+                "write sqlite:///path/to/livepath.db"
+            )
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    return parsed.set(drivername=drivers[asynchronous])
+
+
+def _prepare(engine: Engine, url: URL) -> None:
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+
+
+def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
+    # The driver must not begin transactions of its own; _sqlite_begin does.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # In WAL mode NORMAL cannot corrupt; a power cut may lose the last commits, a kill may not.
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+    finally:
+        cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

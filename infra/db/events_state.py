@@ -1,0 +1,40 @@
+"""The only way an event's state changes: along the table of `infra.lifecycle`, in a transaction.
+
+Invariant: an illegal trigger raises and leaves the row as it was. The caller owns the transaction.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from infra.db.control import OPEN_STATES, Event
+from infra.errors import UnknownEvent
+from infra.lifecycle import EventState, Trigger, advance
+
+
+def advance_event(session: Session, event_id: str, trigger: Trigger, now_ms: int) -> EventState:
+    """Apply `trigger` to the event and return its state; the row stays locked until commit.
+
+    Raises `UnknownEvent`, or `IllegalTransition` when the table has no such edge.
+    """
+    row = session.scalars(
+        select(Event)
+        .where(Event.id == event_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        raise UnknownEvent(f"there is no event {event_id}")
+    before = EventState(row.state)
+    after = advance(before, trigger)
+    if after is EventState.LIVE and row.started_ms is None:
+        row.started_ms = now_ms
+    if after is not before:
+        row.state = after.value
+        row.updated_ms = now_ms
+        if after is EventState.ENDED:
+            row.ended_ms = now_ms
+        if (before in OPEN_STATES) != (after in OPEN_STATES):
+            # Media nodes must learn that the programme is closed.
+            row.revision += 1
+    session.flush()
+    return after

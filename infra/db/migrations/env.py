@@ -1,0 +1,36 @@
+"""Alembic environment: runs the revisions on the connection that `infra.db.engine` hands over.
+
+One transaction holds the whole upgrade. On SQLite `BEGIN IMMEDIATE` makes a second starter wait;
+on Postgres an advisory lock does.
+"""
+
+import importlib
+import importlib.util
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from infra.db.base import Base
+
+# Importing a module of tables adds them to `Base.metadata`.
+for tables in ("infra.db.control", "infra.db.jobs"):
+    if importlib.util.find_spec(tables) is not None:
+        importlib.import_module(tables)
+
+LOCK = 0x4C495645  # "LIVE"
+
+
+def run(connection: Connection) -> None:
+    """Run the revisions that the alembic command asks for."""
+    with connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=connection.dialect.name == "sqlite",
+        )
+        context.run_migrations()
+
+
+run(context.config.attributes["connection"])
