@@ -27,6 +27,10 @@ class UnknownEvent(LivepathError):
     """There is no event with this id."""
 
 
+class BusUnavailable(LivepathError):
+    """The bus Valkey could not be reached or refused the command."""
+
+
 class TokenError(LivepathError):
     """The token or key does not verify."""
 

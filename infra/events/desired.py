@@ -2,9 +2,9 @@
 
 Carried in the bus Valkey so that a node can resync fully at any time:
 
-    HASH   livepath:desired          field `project:{id}` or `event:{id}` -> JSON of the models below
+    HASH   livepath:desired          field `project:{id}` or `event:{id}` -> JSON of a model below
     STREAM livepath:desired:log      one entry `{field: <hash field>}` per change, capped
-    STRING livepath:desired:epoch    set when control has written everything; missing: Valkey is new
+    STRING livepath:desired:epoch    set when all is written; missing: Valkey is new
 
 A node keeps the last state on disk and runs from it when the bus is away.
 """

@@ -1,6 +1,6 @@
 """Facts: what happened on a media node. Written by media, replayed by control after an outage.
 
-    STREAM livepath:facts            one entry `{fact: <JSON of MediaFact>}`, consumer group `control`
+    STREAM livepath:facts            one entry `{fact: <MediaFact JSON>}`, consumer group `control`
 
 A node writes a fact to its own disk first and sends it when the bus answers; `id` makes a repeat
 harmless.
@@ -19,7 +19,8 @@ STREAM_MAXLEN = 100_000
 class FactType(StrEnum):
     PUBLISHER_CONNECTED = "publisher.connected"
     PUBLISHER_REFUSED = "publisher.refused"
-    """detail.reason: bad-key | unknown-event | rotated-key | bad-passphrase | busy | event-closed | bad-streamid | over-limit"""
+    """detail.reason: bad-key | unknown-event | rotated-key | bad-passphrase | busy | event-closed
+    | bad-streamid | over-limit"""
     PROGRAM_LIVE = "program.live"
     PUBLISHER_LOST = "publisher.lost"
     PROGRAM_ENDED = "program.ended"
