@@ -31,7 +31,9 @@ class ObjectStore(ABC):
     """One bucket.
 
     Invariant: `put(..., exclusive=True)` never replaces an object; of any number of racing
-    exclusive puts to one key exactly one succeeds. Every failure is an `infra.errors.StorageError`.
+    exclusive puts to one key exactly one succeeds (for files so large that they are sent in parts
+    this needs a store that completes uploads atomically, see `s3_puts`). Every failure is an
+    `infra.errors.StorageError`.
     """
 
     @staticmethod

@@ -49,7 +49,12 @@ def put_whole(
 def put_in_parts(
     client: "S3Client", bucket: str, key: str, path: Path, content_type: str, *, exclusive: bool
 ) -> str:
-    """A multipart upload of a file, removed again if it cannot be completed. Returns the ETag."""
+    """A multipart upload of a file, removed again if it cannot be completed. Returns the ETag.
+
+    AWS decides a race of exclusive uploads atomically. SeaweedFS can let two that complete in the
+    same moment both win, the later one replacing the earlier: callers write content-keyed objects
+    this way, where both are the same bytes.
+    """
     upload = client.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)[
         "UploadId"
     ]
