@@ -1,0 +1,262 @@
+"""CMAF fragments (ISO/IEC 14496-12, 23000-19): one `moof`+`mdat` per part, and a reader for them.
+
+Invariant: a fragment's bytes are a pure function of (sequence, base time, samples), so any node
+that packages the same marked units writes the same bytes. A segment is the concatenation of its
+fragments. Upstream: `segmenter` by way of `packager`. Downstream: viewers and the recorder.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hotpath.media.unit import Codec
+
+TRACK_ID = 1  # every rendition holds one track
+PARTS_PER_SEGMENT = 1024
+"""Room for part numbers in `mfhd`; 10 s of 0.215 s parts need 47."""
+
+_UINT32 = 0xFFFFFFFF
+_SYNC = 0x02000000  # sample_depends_on = 2: an I picture
+_NON_SYNC = 0x01010000  # sample_depends_on = 1, sample_is_non_sync_sample
+
+# trun flags (14496-12, 8.8.8.1)
+_DATA_OFFSET, _FIRST_FLAGS = 0x000001, 0x000004
+_DURATIONS, _SIZES, _FLAGS, _OFFSETS = 0x000100, 0x000200, 0x000400, 0x000800
+# tfhd flags (8.8.7.1)
+_DEFAULT_DURATION, _DEFAULT_FLAGS, _BASE_IS_MOOF = 0x000008, 0x000020, 0x020000
+
+# NAL types that 14496-15 keeps out of `avc1`/`hvc1` samples: parameter sets (they are in the
+# sample entry), delimiters and filler.
+_H264_LEFT_OUT = frozenset({7, 8, 9, 12})
+_HEVC_LEFT_OUT = frozenset({32, 33, 34, 35, 38})
+
+
+class FragmentError(ValueError):
+    """The bytes are no fragment that this module writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentSample:
+    """One access unit as it stands in the file."""
+
+    data: bytes
+    duration: int
+    composition_offset: int
+    """pts - dts, ticks."""
+    keyframe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    kind: bytes
+    start: int
+    body: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What a reader finds in one `moof`+`mdat`."""
+
+    sequence: int
+    base: int
+    """tfdt: decode time of the first sample, ticks."""
+    samples: tuple[FragmentSample, ...]
+    start: int
+    end: int
+
+
+def nal_units(data: bytes) -> Iterator[bytes]:
+    """NAL units of an Annex B byte stream, without start codes and trailing zeros."""
+    start = data.find(b"\0\0\1")
+    while start >= 0:
+        begin = start + 3
+        start = data.find(b"\0\0\1", begin)
+        nal = data[begin:] if start < 0 else data[begin:start]
+        # A NAL unit never ends with 0x00: what is there belongs to the next start code.
+        if nal.endswith(b"\0"):
+            nal = nal.rstrip(b"\0")
+        if nal:
+            yield nal
+
+
+def length_prefixed(data: bytes, codec: Codec) -> bytes:
+    """Annex B to the 4-byte length form, without what the sample entry carries already."""
+    out: list[bytes] = []
+    for nal in nal_units(data):
+        if codec is Codec.H264:
+            if nal[0] & 0x1F in _H264_LEFT_OUT:
+                continue
+        elif (nal[0] >> 1) & 0x3F in _HEVC_LEFT_OUT:
+            continue
+        out.append(len(nal).to_bytes(4, "big"))
+        out.append(nal)
+    return b"".join(out)
+
+
+def sequence_number(msn: int, part: int) -> int:
+    """`mfhd` sequence number: rises with every part, the same on every node."""
+    return (msn * PARTS_PER_SEGMENT + min(part, PARTS_PER_SEGMENT - 2) + 1) & _UINT32
+
+
+def _box(kind: bytes, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return struct.pack(">I4s", len(body) + 8, kind) + body
+
+
+def _sample_flags(samples: Sequence[FragmentSample]) -> tuple[int, int | None, bool]:
+    """(default flags, flags of the first sample if they differ, whether each needs its own)."""
+    keys = [sample.keyframe for sample in samples]
+    if all(keys):
+        return _SYNC, None, False
+    if not any(keys[1:]):
+        return _NON_SYNC, (_SYNC if keys[0] else None), False
+    return _NON_SYNC, None, True
+
+
+def fragment(sequence: int, base: int, samples: Sequence[FragmentSample]) -> bytes:
+    """One `moof`+`mdat`. `base` is the decode time of the first sample, ticks from the epoch."""
+    if not samples:
+        raise FragmentError("a fragment needs at least one sample")
+    durations = [sample.duration & _UINT32 for sample in samples]
+    one_duration = len(set(durations)) == 1
+    offsets = any(sample.composition_offset for sample in samples)
+    default_flags, first_flags, own_flags = _sample_flags(samples)
+
+    columns: list[list[int]] = []
+    trun_flags = _DATA_OFFSET | _SIZES
+    if not one_duration:
+        trun_flags |= _DURATIONS
+        columns.append(durations)
+    columns.append([len(sample.data) for sample in samples])
+    if own_flags:
+        trun_flags |= _FLAGS
+        columns.append([_SYNC if sample.keyframe else _NON_SYNC for sample in samples])
+    if offsets:
+        # trun version 1: signed, so the pattern below packs the bits of a negative offset.
+        trun_flags |= _OFFSETS
+        columns.append([sample.composition_offset & _UINT32 for sample in samples])
+    if first_flags is not None:
+        trun_flags |= _FIRST_FLAGS
+    table = [value for row in zip(*columns, strict=True) for value in row]
+    entries = struct.pack(f">{len(table)}I", *table)
+
+    tfhd_flags = _BASE_IS_MOOF | _DEFAULT_FLAGS
+    tfhd_body = struct.pack(">I", TRACK_ID)
+    if one_duration:
+        tfhd_flags |= _DEFAULT_DURATION
+        tfhd_body += struct.pack(">I", durations[0])
+    tfhd = _box(b"tfhd", struct.pack(">I", tfhd_flags), tfhd_body, struct.pack(">I", default_flags))
+    tfdt = _box(b"tfdt", struct.pack(">IQ", 0x01000000, base))
+    mfhd = _box(b"mfhd", struct.pack(">II", 0, sequence))
+    first = b"" if first_flags is None else struct.pack(">I", first_flags)
+
+    # Every size is known before the data offset is, so it is computed, not patched.
+    trun_size = 8 + 12 + len(first) + len(entries)
+    moof_size = 8 + len(mfhd) + 8 + len(tfhd) + len(tfdt) + trun_size
+    head = struct.pack(">III", 0x01000000 | trun_flags, len(samples), moof_size + 8)
+    moof = _box(b"moof", mfhd, _box(b"traf", tfhd, tfdt, _box(b"trun", head, first, entries)))
+    return b"".join([moof, _mdat_header(samples), *(sample.data for sample in samples)])
+
+
+def _mdat_header(samples: Sequence[FragmentSample]) -> bytes:
+    return struct.pack(">I4s", sum(len(sample.data) for sample in samples) + 8, b"mdat")
+
+
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
+    """Whole boxes in `data[start:end]`; stops before one that is cut short."""
+    limit = len(data) if end is None else end
+    while start + 8 <= limit:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        body = start + 8
+        if size == 1 and start + 16 <= limit:
+            size, body = struct.unpack_from(">Q", data, body)[0], start + 16
+        if size < body - start or start + size > limit:
+            return
+        yield Box(kind, start, body, start + size)
+        start += size
+
+
+def whole_length(data: bytes) -> int:
+    """Bytes of the whole `moof`+`mdat` pairs that `data` starts with (recovery of a cut file)."""
+    length, expected = 0, b"moof"
+    for box in boxes(data):
+        if box.kind != expected:
+            break
+        if expected == b"mdat":
+            length = box.end
+        expected = b"mdat" if expected == b"moof" else b"moof"
+    return length
+
+
+def read_fragments(data: bytes) -> list[Fragment]:
+    """Every fragment in `data`; raises `FragmentError` for anything else."""
+    found: list[Fragment] = []
+    position = 0
+    try:
+        while position < len(data):
+            moof, mdat = _pair(data, position)
+            found.append(_read_fragment(data, moof, mdat))
+            position = mdat.end
+    except struct.error as error:
+        raise FragmentError("a box is shorter than its fields") from error
+    return found
+
+
+def _pair(data: bytes, position: int) -> tuple[Box, Box]:
+    found = boxes(data, position)
+    moof, mdat = next(found, None), next(found, None)
+    if moof is None or mdat is None or moof.kind != b"moof" or mdat.kind != b"mdat":
+        raise FragmentError(f"no whole moof and mdat at byte {position}")
+    return moof, mdat
+
+
+def _child(data: bytes, parent: Box, kind: bytes) -> Box:
+    for box in boxes(data, parent.body, parent.end):
+        if box.kind == kind:
+            return box
+    raise FragmentError(f"{parent.kind.decode('latin-1')} holds no {kind.decode()}")
+
+
+def _read_fragment(data: bytes, moof: Box, mdat: Box) -> Fragment:
+    mfhd, traf = _child(data, moof, b"mfhd"), _child(data, moof, b"traf")
+    tfhd, tfdt = _child(data, traf, b"tfhd"), _child(data, traf, b"tfdt")
+    trun = _child(data, traf, b"trun")
+    (tfhd_flags,) = struct.unpack_from(">I", data, tfhd.body)
+    at = tfhd.body + 8
+    default_duration = 0
+    if tfhd_flags & _DEFAULT_DURATION:
+        (default_duration,) = struct.unpack_from(">I", data, at)
+        at += 4
+    (default_flags,) = struct.unpack_from(">I", data, at)
+    flags, count, offset = struct.unpack_from(">III", data, trun.body)
+    at = trun.body + 12
+    first_flags = default_flags
+    if flags & _FIRST_FLAGS:
+        (first_flags,) = struct.unpack_from(">I", data, at)
+        at += 4
+    samples: list[FragmentSample] = []
+    position = moof.start + offset
+    for index in range(count):
+        duration, sample_flags, cts = default_duration, default_flags, 0
+        if flags & _DURATIONS:
+            (duration,) = struct.unpack_from(">I", data, at)
+            at += 4
+        (size,) = struct.unpack_from(">I", data, at)
+        at += 4
+        if flags & _FLAGS:
+            (sample_flags,) = struct.unpack_from(">I", data, at)
+            at += 4
+        elif index == 0:
+            sample_flags = first_flags
+        if flags & _OFFSETS:
+            (cts,) = struct.unpack_from(">i", data, at)
+            at += 4
+        if position + size > mdat.end:
+            raise FragmentError("a sample reaches past its mdat")
+        key = not sample_flags & 0x00010000
+        samples.append(FragmentSample(data[position : position + size], duration, cts, key))
+        position += size
+    (sequence,) = struct.unpack_from(">I", data, mfhd.body + 4)
+    (base,) = struct.unpack_from(">Q", data, tfdt.body + 4)
+    return Fragment(sequence, base, tuple(samples), moof.start, mdat.end)
