@@ -1,0 +1,129 @@
+"""The pages for people: start page, player, their static files and a clock.
+
+Invariant: a page loads code, styles and fonts only from this server, and media only over HTTP from
+where the playback API says; the content security policy enforces it. Upstream: `infra.control`
+mounts `router`. Downstream: the ES modules in `static/`, which talk to `GET /v1/playback/{event}`.
+
+The pages hold no data of an event: they are the same bytes for everybody, so they cache well and a
+viewer's token, which travels in the URL fragment, never reaches this code.
+"""
+
+import hashlib
+import html
+import time
+from functools import lru_cache
+from pathlib import Path
+from string import Template
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+
+from infra.web.build import installed
+
+STATIC = Path(__file__).parent / "static"
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+# Media come from another origin (media node or CDN) that the page learns at run time, hence the
+# schemes in connect-src and media-src; scripts, styles and frames do not have that freedom.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self' http: https:",
+        "media-src 'self' blob: http: https:",
+        "worker-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors *",
+    )
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # Small and the entry to everything else: always revalidated, so an upgrade shows at once.
+    "Cache-Control": "no-cache",
+}
+IMMUTABLE = "public, max-age=31536000, immutable"
+VENDOR_MISSING = (
+    "the player's browser libraries are not installed; run `python -m infra.web.build` once"
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+@lru_cache(maxsize=1)
+def _files() -> dict[str, Path]:
+    """Every file that may be served, by its URL path below `/static/`; nothing else exists."""
+    return {
+        path.relative_to(STATIC).as_posix(): path
+        for path in STATIC.rglob("*")
+        if path.is_file() and path.suffix in CONTENT_TYPES and path.suffix != ".html"
+    }
+
+
+@lru_cache(maxsize=256)
+def _etag(path: Path, modified_ns: int, size: int) -> str:
+    return f'"{hashlib.sha256(path.read_bytes()).hexdigest()[:20]}"'
+
+
+def _page(name: str, request: Request, **values: str) -> Response:
+    text = Template((STATIC / name).read_text(encoding="utf-8")).substitute(values)
+    etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
+    headers = {**PAGE_HEADERS, "ETag": etag}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return HTMLResponse(text, headers=headers)
+
+
+@router.get("/")
+def start_page(request: Request) -> Response:
+    """How to get a first picture on this server."""
+    return _page("index.html", request, origin=html.escape(str(request.base_url).rstrip("/")))
+
+
+@router.get("/watch/{event}")
+def watch_page(event: str, request: Request) -> Response:
+    """The player of an event; the page asks the API itself."""
+    return _page("watch.html", request, vendor=installed() or "missing")
+
+
+@router.get("/clock")
+def clock() -> JSONResponse:
+    """This server's wall clock, against which a player measures its latency."""
+    return JSONResponse(
+        {"unix_ms": time.time_ns() // 1_000_000}, headers={"Cache-Control": "no-store"}
+    )
+
+
+@router.get("/static/{name:path}")
+def static_file(name: str, request: Request) -> Response:
+    """One file of `static/`, revalidated by ETag, or cached for good when its URL is versioned."""
+    path = _files().get(name)
+    if path is None and name.startswith("vendor/"):
+        # It may have been installed after this process started.
+        _files.cache_clear()
+        path = _files().get(name)
+    if path is None:
+        raise HTTPException(404, VENDOR_MISSING if name.startswith("vendor/") else "no such file")
+    stat = path.stat()
+    etag = _etag(path, stat.st_mtime_ns, stat.st_size)
+    versioned = name.startswith("vendor/") and request.query_params.get("v") == installed()
+    headers = {
+        "ETag": etag,
+        "Cache-Control": IMMUTABLE if versioned else "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        # Embedding pages may load the player's code; it holds no data of a viewer.
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return FileResponse(path, media_type=CONTENT_TYPES[path.suffix], headers=headers)

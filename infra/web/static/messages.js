@@ -1,0 +1,105 @@
+// What the page says, as pure functions of what is known. No DOM, no clock, no network.
+
+/** "1.2 s", "14 s", "2 min" for a delay in seconds. */
+export function delayText(seconds) {
+  if (!Number.isFinite(seconds)) return "";
+  const shown = Math.max(0, seconds);
+  if (shown < 9.95) return `${shown.toFixed(1)} s`;
+  if (shown < 90) return `${Math.round(shown)} s`;
+  return `${Math.round(shown / 60)} min`;
+}
+
+/** "12:03", "1:02:03" or "2 days 03:04:05" for the time left until the start. */
+export function countdownText(milliseconds) {
+  const total = Math.max(0, Math.ceil(milliseconds / 1000));
+  const two = (value) => String(value).padStart(2, "0");
+  const days = Math.floor(total / 86400);
+  const hours = Math.floor((total % 86400) / 3600);
+  const minutes = Math.floor((total % 3600) / 60);
+  const clock = `${two(minutes)}:${two(total % 60)}`;
+  if (days) return `${days} ${days === 1 ? "day" : "days"} ${two(hours)}:${clock}`;
+  return hours ? `${hours}:${clock}` : clock;
+}
+
+/** The word in the state pill. */
+export function stateWord(state) {
+  const words = {
+    scheduled: "Scheduled",
+    live: "Live",
+    reconnecting: "Reconnecting",
+    ended: "Ended",
+    archived: "Ended, recorded",
+    cancelled: "Cancelled",
+  };
+  return words[state] ?? "Loading";
+}
+
+/** The place in the live badge: live, behind, paused or off. */
+export function badgeMode({ state, playing, latency, target }) {
+  if (state !== "live" && state !== "reconnecting") return "off";
+  if (!playing) return "paused";
+  return Number.isFinite(latency) && latency > target + 2.5 ? "behind" : "live";
+}
+
+/**
+ * What covers the picture, or null when nothing should.
+ * `event` is the playback info or null, `trouble` a code of playback.js or null.
+ */
+export function overlayFor({ event, trouble, playing, finished, startsInMs, hasToken }) {
+  if (trouble === "unsupported") {
+    return { kind: "solid", title: "This browser cannot play the stream", text: "It lacks Media Source Extensions and native HLS. A current Chrome, Edge, Firefox or Safari plays it." };
+  }
+  if (trouble === "not-found") {
+    return { kind: "solid", title: "There is no such event", text: "The link may be mistyped, or the event was removed." };
+  }
+  if (!event) {
+    return trouble === "offline"
+      ? { kind: "solid", busy: true, title: "Cannot reach the server", text: "Trying again by itself." }
+      : { kind: "solid", busy: true, title: "Loading", text: "" };
+  }
+  if (event.state === "cancelled") {
+    return { kind: "solid", title: "This event was cancelled", text: "" };
+  }
+  if (event.state === "scheduled") {
+    return startsInMs > 0
+      ? { kind: "solid", title: "Starts in", text: "The picture appears by itself.", countdown: true }
+      : { kind: "solid", busy: true, title: "Starting soon", text: "Waiting for the broadcaster. The picture appears by itself." };
+  }
+  if (trouble === "denied") {
+    return hasToken
+      ? { kind: "solid", title: "This link has expired", text: "Ask the organiser for a new one.", action: "Try again" }
+      : { kind: "solid", title: "This event needs a personal link", text: "Open the link that the organiser sent you; it carries your ticket after the # sign." };
+  }
+  const over = event.state === "ended" || event.state === "archived";
+  if (over && (finished || !playing)) {
+    return event.state === "ended"
+      ? { kind: "solid", title: "This event has ended", text: "Its recording is being prepared." }
+      : { kind: "solid", title: "This event has ended", text: "Its recording is ready at the organiser." };
+  }
+  if (trouble === "blocked") {
+    return { kind: "solid", title: "Ready to play", text: "", action: "Play" };
+  }
+  if (event.state === "reconnecting" && !playing) {
+    return { kind: "busy", busy: true, title: "The broadcaster's connection dropped", text: "Waiting for it to come back." };
+  }
+  if (trouble === "offline" && !playing) {
+    return { kind: "busy", busy: true, title: "Connection lost", text: "Trying again by itself." };
+  }
+  return null;
+}
+
+/** The line below the title. */
+export function noteFor({ event, playing, muted }) {
+  if (!event) return "";
+  if (event.state === "reconnecting") return "The broadcaster's connection dropped; playback goes on when it is back.";
+  if (event.state === "live" && playing && muted) return "Playing without sound.";
+  return "";
+}
+
+/** The media URL with the viewer's token as a path prefix; the token never enters a query. */
+export function tokenUrl(url, token) {
+  if (!token) return url;
+  const full = new URL(url);
+  full.pathname = `/t/${token}${full.pathname}`;
+  return full.href;
+}

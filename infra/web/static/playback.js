@@ -1,0 +1,199 @@
+// Plays one LL-HLS URL in a <video>: hls.js where it can, the browser's own HLS on Safari.
+// It recovers by itself; what it cannot repair it reports as `trouble`.
+
+const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+
+export class Playback extends EventTarget {
+  /** null, "offline", "denied", "blocked" or "unsupported". */
+  trouble = null;
+  /** The end of the stream was reached. */
+  finished = false;
+  /** The hls.js instance while one plays; null under native HLS. */
+  hls = null;
+  #Hls = null;
+  #video;
+  #urls;
+  #url = null;
+  #retries = 0;
+  #timer = 0;
+  #mediaErrorAt = -Infinity;
+
+  /** `urls` is {hls, worker}: where the library lies. */
+  constructor(video, urls) {
+    super();
+    this.#video = video;
+    this.#urls = urls;
+    video.addEventListener("playing", () => this.#healthy());
+    video.addEventListener("ended", () => {
+      this.finished = true;
+      this.#changed();
+    });
+    video.addEventListener("error", () => {
+      if (!this.hls && this.#url) this.#retry("offline");
+    });
+  }
+
+  /** Start playing `url`; the same URL again changes nothing. */
+  async load(url) {
+    if (url === this.#url) return;
+    this.stop();
+    this.#url = url;
+    await this.#open();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#url = null;
+    this.finished = false;
+    this.trouble = null;
+    this.#retries = 0;
+    this.#close();
+  }
+
+  /** Try again at once, for a button. */
+  async again() {
+    clearTimeout(this.#timer);
+    this.trouble = null;
+    this.#changed();
+    if (this.#url) await this.#open();
+  }
+
+  async play() {
+    const video = this.#video;
+    try {
+      await video.play();
+    } catch (error) {
+      if (error.name !== "NotAllowedError") return; // superseded by a newer load
+      if (!video.muted) {
+        video.muted = true; // browsers allow silent autoplay
+        return this.play();
+      }
+      this.#report("blocked");
+    }
+  }
+
+  goLive() {
+    const position = this.hls ? this.hls.liveSyncPosition : this.#nativeEdge();
+    if (Number.isFinite(position)) this.#video.currentTime = position;
+    return this.play();
+  }
+
+  /** Unix time in ms at which the programme took in the frame that is shown now, or null. */
+  shownAt() {
+    if (this.hls) return this.hls.playingDate?.getTime() ?? null;
+    const start = this.#video.getStartDate?.().getTime();
+    return Number.isFinite(start) ? start + this.#video.currentTime * 1000 : null;
+  }
+
+  /** The distance from the edge that the playlist asks for, in seconds. */
+  get target() {
+    return this.hls?.targetLatency ?? 3;
+  }
+
+  get bufferSeconds() {
+    const { buffered, currentTime } = this.#video;
+    for (let i = 0; i < buffered.length; i += 1) {
+      if (buffered.start(i) <= currentTime + 0.1 && currentTime < buffered.end(i)) {
+        return buffered.end(i) - currentTime;
+      }
+    }
+    return 0;
+  }
+
+  async #open() {
+    if (this.#prefersNative()) return this.#openNative();
+    try {
+      this.#Hls ??= (await import(this.#urls.hls)).default;
+    } catch {
+      return this.#retry("offline");
+    }
+    if (!this.#Hls.isSupported()) {
+      return this.#video.canPlayType("application/vnd.apple.mpegurl") ? this.#openNative() : this.#report("unsupported");
+    }
+    this.#openHls();
+  }
+
+  // Safari's own player is the LL-HLS reference and saves battery; only Safari has ManagedMediaSource.
+  #prefersNative() {
+    return "ManagedMediaSource" in window && this.#video.canPlayType("application/vnd.apple.mpegurl") !== "";
+  }
+
+  #openNative() {
+    this.#video.src = this.#url;
+    this.play();
+  }
+
+  #openHls() {
+    this.#close();
+    const Hls = this.#Hls;
+    const hls = new Hls({
+      lowLatencyMode: true,
+      workerPath: this.#urls.worker,
+      backBufferLength: 30,
+      // Play a little faster to win back what a stall cost, and jump only when far behind.
+      maxLiveSyncPlaybackRate: 1.06,
+      liveMaxLatencyDurationCount: 8,
+      liveSyncOnStallIncrease: 0.25,
+    });
+    this.hls = hls;
+    hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(data));
+    hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
+    hls.attachMedia(this.#video);
+    hls.loadSource(this.#url);
+  }
+
+  #hlsError(data) {
+    const status = data.response?.code;
+    if (status === 401 || status === 403) {
+      this.#close();
+      return this.#report("denied");
+    }
+    if (!data.fatal) return;
+    const now = performance.now();
+    if (data.type === this.#Hls.ErrorTypes.MEDIA_ERROR && now - this.#mediaErrorAt > 5000) {
+      this.#mediaErrorAt = now;
+      this.hls.recoverMediaError();
+      return;
+    }
+    this.#retry("offline");
+  }
+
+  #retry(code) {
+    this.#close();
+    this.#report(code);
+    const wait = RETRY_MS[Math.min(this.#retries, RETRY_MS.length - 1)];
+    this.#retries += 1;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#open(), wait * (0.8 + 0.4 * Math.random()));
+  }
+
+  #nativeEdge() {
+    const { seekable } = this.#video;
+    return seekable.length ? seekable.end(seekable.length - 1) - 1 : NaN;
+  }
+
+  #close() {
+    this.hls?.destroy();
+    this.hls = null;
+    if (this.#video.src) {
+      this.#video.removeAttribute("src");
+      this.#video.load();
+    }
+  }
+
+  #healthy() {
+    this.#retries = 0;
+    this.finished = false;
+    this.#report(null);
+  }
+
+  #report(code) {
+    if (this.trouble === code) return;
+    this.trouble = code;
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,135 @@
+// The watch page: follows the event, plays it, and says honestly how far behind live it is.
+
+import { ServerClock } from "./clock.js";
+import { Controls } from "./controls.js";
+import { EventFeed } from "./event-feed.js";
+import { badgeMode, countdownText, delayText, noteFor, overlayFor, stateWord, tokenUrl } from "./messages.js";
+import { Playback } from "./playback.js";
+
+const find = (id) => document.getElementById(id);
+const set = (id, text) => {
+  const node = find(id);
+  if (node.textContent !== text) node.textContent = text;
+};
+
+const eventId = decodeURIComponent(location.pathname.split("/").filter(Boolean).pop() ?? "");
+// The token travels in the fragment, which browsers send to no server and write into no log.
+const token = decodeURIComponent(location.hash.slice(1));
+
+const video = find("video");
+const clock = new ServerClock();
+const feed = new EventFeed(eventId);
+const playback = new Playback(video, { hls: document.body.dataset.hls, worker: document.body.dataset.hlsWorker });
+new Controls(find("stage"), video, { play: () => playback.play(), goLive: () => playback.goLive() });
+
+const recent = [];
+let announced = "";
+
+/** Seconds between the programme taking in the shown frame and now; the median of three readings. */
+function measureLatency() {
+  const shown = video.paused ? null : playback.shownAt();
+  if (shown === null) {
+    recent.length = 0;
+    return NaN;
+  }
+  recent.push((clock.now() - shown) / 1000);
+  if (recent.length > 3) recent.shift();
+  return [...recent].sort((a, b) => a - b)[recent.length >> 1];
+}
+
+function moving() {
+  return !video.paused && video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA;
+}
+
+function renderOverlay() {
+  const event = feed.event;
+  const startsInMs = event?.starts_at ? Date.parse(event.starts_at) - clock.now() : 0;
+  const trouble = feed.trouble === "not-found" || !event ? feed.trouble : playback.trouble;
+  const view = overlayFor({ event, trouble, playing: moving(), finished: playback.finished, startsInMs, hasToken: token !== "" });
+  const waiting = !view && event && !video.paused && !moving();
+  const shown = view ?? (waiting ? { kind: "busy", busy: true, title: "", text: "" } : null);
+  find("overlay").hidden = !shown;
+  find("controls").hidden = view?.kind === "solid";
+  if (!shown) return;
+  find("overlay").dataset.kind = shown.kind;
+  find("spinner").hidden = !shown.busy;
+  set("overlay-title", shown.title);
+  set("overlay-text", shown.text);
+  find("countdown").hidden = !shown.countdown;
+  if (shown.countdown) set("countdown", countdownText(startsInMs));
+  find("overlay-action").hidden = !shown.action;
+  set("overlay-action", shown.action ?? "");
+}
+
+function renderBadge(latency) {
+  const mode = badgeMode({ state: feed.event?.state, playing: moving(), latency, target: playback.target });
+  const badge = find("badge");
+  badge.hidden = mode === "off";
+  badge.dataset.mode = mode;
+  set("badge-word", { live: "LIVE", behind: "GO TO LIVE", paused: "PAUSED" }[mode] ?? "");
+  set("badge-delay", Number.isFinite(latency) ? `${delayText(latency)} behind` : "");
+  const how = clock.measured
+    ? `Measured against the server's clock, within ${Math.ceil(clock.uncertainty)} ms`
+    : "Measured against this device's clock";
+  badge.title = `${how}. Press to go to live.`;
+  badge.setAttribute("aria-label", Number.isFinite(latency) ? `Live, ${delayText(latency)} behind. Go to live` : "Go to live");
+}
+
+function renderFacts(latency) {
+  const quality = video.getVideoPlaybackQuality?.();
+  find("facts").hidden = !video.videoWidth;
+  set("fact-latency", Number.isFinite(latency) ? delayText(latency) : "–");
+  set("fact-buffer", `${playback.bufferSeconds.toFixed(1)} s`);
+  set("fact-picture", video.videoWidth ? `${video.videoWidth} × ${video.videoHeight}` : "–");
+  set("fact-dropped", quality ? `${quality.droppedVideoFrames} of ${quality.totalVideoFrames}` : "–");
+}
+
+function render() {
+  const latency = measureLatency();
+  const event = feed.event;
+  const state = event?.state ?? "loading";
+  set("title", event?.name || "Livepath");
+  document.title = event?.name ? `${event.name} · Livepath` : "Livepath";
+  find("state").dataset.state = state;
+  set("state", stateWord(state));
+  set("note", noteFor({ event, playing: moving(), muted: video.muted }));
+  renderOverlay();
+  renderBadge(latency);
+  renderFacts(latency);
+  // A screen reader hears changes of state, not every second of latency.
+  const news = find("overlay").hidden ? stateWord(state) : find("overlay-title").textContent;
+  if (news && news !== announced) {
+    announced = news;
+    set("announce", news);
+  }
+}
+
+/** Bring playback in line with the event's state. */
+function follow() {
+  const event = feed.event;
+  const onAir = event && (event.state === "live" || event.state === "reconnecting");
+  if (onAir) playback.load(tokenUrl(event.hls_url, token));
+  // An ended programme plays to its last frame; nothing new is opened for it.
+  if (event?.state === "cancelled") playback.stop();
+  render();
+}
+
+find("overlay-action").addEventListener("click", () => {
+  if (playback.trouble === "blocked") playback.play();
+  else playback.again();
+});
+feed.addEventListener("change", follow);
+playback.addEventListener("change", () => {
+  if (playback.trouble || playback.finished) feed.refresh();
+  render();
+});
+for (const name of ["playing", "waiting", "pause", "volumechange"]) video.addEventListener(name, render);
+window.addEventListener("hashchange", () => location.reload());
+window.addEventListener("online", () => playback.trouble === "offline" && playback.again());
+setInterval(render, 1000);
+
+// For tests and for the curious: what plays, and how.
+window.livepath = { video, playback, feed, clock };
+
+feed.run();
+clock.run();
