@@ -49,6 +49,14 @@ class ControlSettings(RoleSettings):
         description="`s3://[key:secret@]bucket[?endpoint=URL&region=R&public_endpoint=URL]`; "
         "without a key the AWS credential chain is used.",
     )
+    srt_latency_ms: int = Field(
+        120, ge=20, le=8000, description="SRT latency written into encoder URLs, ms."
+    )
+    bootstrap_api_key_file: Path | None = Field(
+        None,
+        description="File with an API key in plain text that is made valid for project `default` "
+        "at start.",
+    )
     ready_urls: dict[str, str] = Field(
         default_factory=dict,
         description="JSON object of role name to `/readyz` URL; control is ready when all answer 200.",

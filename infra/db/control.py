@@ -6,7 +6,7 @@ one that reached the bus. A row whose two revisions differ is owed to the bus.
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from infra.db.base import Base
@@ -56,7 +56,15 @@ class Event(Base):
     """One scheduled, running or past event."""
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "project", "created_ms", "id"),)
+    __table_args__ = (
+        Index(None, "project", "created_ms", "id"),
+        Index(
+            "ix_events_owed",
+            "id",
+            sqlite_where=text("published_revision < revision"),
+            postgresql_where=text("published_revision < revision"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("projects.id"))

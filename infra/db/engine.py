@@ -19,6 +19,10 @@ from infra.errors import ConfigurationError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_TIMEOUT_MS = 5_000
+CONNECT_TIMEOUT_S = 5
+COMMAND_TIMEOUT_S = 15
+READ_ONLY = {"read_only": True, "postgresql_readonly": True}
+"""Execution options of an engine or connection whose transactions only read."""
 _DRIVERS = {
     "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
     "postgresql": ("postgresql+psycopg", "postgresql+asyncpg"),
@@ -28,7 +32,12 @@ _DRIVERS = {
 def sync_engine(url: str) -> Engine:
     """An engine for processes without an event loop: workers, dispatcher, migrations."""
     target = _driver_url(url, asynchronous=False)
-    engine = create_engine(target, pool_pre_ping=target.get_backend_name() != "sqlite")
+    if target.get_backend_name() == "sqlite":
+        engine = create_engine(target)
+    else:
+        engine = create_engine(
+            target, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
+        )
     _prepare(engine, target)
     return engine
 
@@ -36,7 +45,15 @@ def sync_engine(url: str) -> Engine:
 def async_engine(url: str) -> AsyncEngine:
     """An engine for the control process; its sessions never leave that process's loop."""
     target = _driver_url(url, asynchronous=True)
-    engine = create_async_engine(target, pool_pre_ping=target.get_backend_name() != "sqlite")
+    if target.get_backend_name() == "sqlite":
+        engine = create_async_engine(target)
+    else:
+        engine = create_async_engine(
+            target,
+            pool_pre_ping=True,
+            pool_timeout=CONNECT_TIMEOUT_S,
+            connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
+        )
     _prepare(engine.sync_engine, target)
     return engine
 
@@ -109,4 +126,6 @@ def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # A reader never writes later, so it needs no place in the writers' queue.
+    reading = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -39,7 +39,7 @@ class Job(Base):
     progress: Mapped[int] = mapped_column(default=0)
     """Thousandths of the work that the current attempt has done."""
     fence: Mapped[int] = mapped_column(default=0)
-    """Rises with every lease; a write that carries a lower one is a zombie's and changes nothing."""
+    """Rises with every lease; a write that carries a lower one changes nothing."""
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_until_ms: Mapped[int | None]
     delivery_sent_ms: Mapped[int | None]

@@ -4,19 +4,14 @@ One transaction holds the whole upgrade. On SQLite `BEGIN IMMEDIATE` makes a sec
 on Postgres an advisory lock does.
 """
 
-import importlib
-import importlib.util
-
 from alembic import context
 from sqlalchemy import Connection, text
 
+from infra.db import control, jobs
 from infra.db.base import Base
 
 # Importing a module of tables adds them to `Base.metadata`.
-for tables in ("infra.db.control", "infra.db.jobs"):
-    if importlib.util.find_spec(tables) is not None:
-        importlib.import_module(tables)
-
+TABLES = (control, jobs)
 LOCK = 0x4C495645  # "LIVE"
 
 

@@ -80,6 +80,8 @@ def _events() -> None:
         sa.ForeignKeyConstraint(["project"], ["projects.id"], name="fk_events_project_projects"),
     )
     op.create_index("ix_events_project_created_ms_id", "events", ["project", "created_ms", "id"])
+    owed = sa.text("published_revision < revision")
+    op.create_index("ix_events_owed", "events", ["id"], sqlite_where=owed, postgresql_where=owed)
 
 
 def downgrade() -> None:

@@ -1,0 +1,72 @@
+"""Every URL that the API hands out, built in one place from the public base URLs.
+
+Invariant: an ingest URL survives a paste into a shell between double quotes: it holds none of
+``$ ` ! \\ "`` and no white space. The bare `EVENT/KEY` streamid is used because the `#!::` form
+triggers history expansion in interactive shells.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from infra.auth.streamkeys import srt_passphrase, stream_key
+
+FEED = "main"
+# 7 TS packets of 188 bytes: what fits the SRT payload on a 1500-byte link.
+SRT_PAYLOAD = 1316
+
+
+@dataclass(frozen=True, slots=True)
+class SrtAccess:
+    """What an encoder needs."""
+
+    url: str
+    stream_id: str
+    passphrase: str
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The public addresses of one deployment."""
+
+    public_url: str
+    media_url: str
+    srt_url: str
+    srt_latency_ms: int
+
+    def srt(self, secret: bytes, event: str, kid: str, generation: int) -> SrtAccess:
+        """The SRT address with streamid and passphrase of the event's current key."""
+        stream_id = f"{event}/{stream_key(secret, event, kid, generation)}"
+        passphrase = srt_passphrase(secret, event, kid, generation)
+        query = urlencode(
+            {
+                "streamid": stream_id,
+                "passphrase": passphrase,
+                "latency": self.srt_latency_ms * 1000,  # ffmpeg counts microseconds
+                "mode": "caller",
+                "pkt_size": SRT_PAYLOAD,
+            },
+            safe="/",
+        )
+        base = urlsplit(self.srt_url)
+        return SrtAccess(
+            url=f"srt://{base.netloc}?{query}",
+            stream_id=stream_id,
+            passphrase=passphrase,
+            latency_ms=self.srt_latency_ms,
+        )
+
+    def path_prefix(self, project: str, event: str) -> str:
+        """The path that a viewer token of the event opens."""
+        return f"/live/{project}/{event}"
+
+    def hls(self, project: str, event: str, token: str | None = None) -> str:
+        """The multivariant playlist."""
+        behind = f"/t/{token}" if token else ""
+        path = f"{self.path_prefix(project, event)}/{FEED}/index.m3u8"
+        return f"{self.media_url.rstrip('/')}{behind}{path}"
+
+    def player(self, event: str, token: str | None = None) -> str:
+        """The player page; the token is a fragment, so it stays out of every log."""
+        fragment = f"#{token}" if token else ""
+        return f"{self.public_url.rstrip('/')}/watch/{event}{fragment}"
