@@ -1,0 +1,82 @@
+"""Asking a role whether it is up: over HTTP, or a Valkey PING.
+
+A probe answers None when all is well and else why not, in words for the status table.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+import httpx
+
+TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """200 means well; a `/readyz` body says why not."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValkeyProbe:
+    host: str
+    port: int
+
+
+Probe = HttpProbe | ValkeyProbe
+
+
+class Prober:
+    """Runs probes over one HTTP connection pool; close it when done."""
+
+    def __init__(self) -> None:
+        # Proxies from the environment are for the world outside, not for our own children.
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
+
+    async def check(self, probe: Probe) -> str | None:
+        if isinstance(probe, HttpProbe):
+            return await self._http_check(probe)
+        return await _valkey_check(probe)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _http_check(self, probe: HttpProbe) -> str | None:
+        try:
+            response = await self._http.get(probe.url)
+        except httpx.TimeoutException:
+            return f"no answer within {TIMEOUT_S:.0f} s"
+        except httpx.TransportError:
+            return "does not answer yet"
+        if response.status_code == httpx.codes.OK:
+            return None
+        return why_not_ready(response.status_code, response.text)
+
+
+def why_not_ready(status: int, body: str) -> str:
+    """The failed checks of a `/readyz` body, or the bare status."""
+    try:
+        checks = json.loads(body)["checks"]
+        failed = [f"{name}: {why}" for name, why in checks.items() if why != "ok"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        failed = []
+    return "; ".join(failed) or f"answers with status {status}"
+
+
+async def _valkey_check(probe: ValkeyProbe) -> str | None:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(probe.host, probe.port)
+            try:
+                writer.write(b"PING\r\n")
+                answer = await reader.readline()
+            finally:
+                writer.close()
+    except TimeoutError:
+        return f"no answer within {TIMEOUT_S:.0f} s"
+    except OSError:
+        return "does not answer yet"
+    # -LOADING while the append-only file is read.
+    return None if answer.startswith(b"+PONG") else answer.decode(errors="replace").strip()

@@ -1,0 +1,151 @@
+"""The role table: every process of a stack with its command, settings, probes and neighbours.
+
+Pure: from addresses to a table, without touching disk or network. The settings models name the
+variables that each role gets, so a role never sees a secret that it has no field for.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infra.settings import (
+    ControlSettings,
+    DispatcherSettings,
+    MediaSettings,
+    RoleSettings,
+    UploaderSettings,
+    WorkerSettings,
+)
+from infra.supervisor.probe import HttpProbe, Probe, ValkeyProbe
+
+BROKER, BUS, S3 = "valkey-broker", "valkey-bus", "s3"
+CONTROL, MEDIA, UPLOADER, DISPATCHER, WORKER = (
+    *("control", "media"),
+    *("uploader", "dispatcher", "worker"),
+)
+ROLE_MODULES: Mapping[str, tuple[str, ...]] = {
+    CONTROL: ("infra",),
+    MEDIA: ("hotpath",),
+    UPLOADER: ("hotpath", "upload"),
+    DISPATCHER: ("coldpath", "dispatch"),
+    WORKER: ("coldpath", "worker"),
+}
+"""`python -m` arguments of our own roles."""
+
+ROLE_SETTINGS: Mapping[str, type[RoleSettings]] = {
+    CONTROL: ControlSettings,
+    MEDIA: MediaSettings,
+    UPLOADER: UploaderSettings,
+    DISPATCHER: DispatcherSettings,
+    WORKER: WorkerSettings,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One supervised process."""
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    alive: Probe
+    """Passing means that roles which need this one may start."""
+    ready: Probe
+    url: str | None = None
+    """Base of its operations paths."""
+    shown_url: str = ""
+    """What the status table shows: the address that people use."""
+    needs: tuple[str, ...] = ()
+    """Must be alive before it starts; stop after it."""
+    outlives: tuple[str, ...] = ()
+    """Stop before it, though it starts without them."""
+    stop_grace_s: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Every address of a stack, as other roles (`*_url`) and clients (`public_*`) use it."""
+
+    control_url: str
+    media_url: str
+    uploader_url: str
+    dispatcher_url: str
+    worker_url: str
+    public_control_url: str
+    public_media_url: str
+    public_srt_url: str
+
+
+def embedded_valkey(name: str, argv: tuple[str, ...], host: str, port: int) -> Role:
+    probe = ValkeyProbe(host, port)
+    shown = f"redis://{host}:{port}"
+    return Role(name, argv, {}, alive=probe, ready=probe, shown_url=shown)
+
+
+def embedded_s3(
+    argv: tuple[str, ...], environment: Mapping[str, str], url: str, shown_url: str
+) -> Role:
+    probe = HttpProbe(f"{url}/healthz")
+    return Role(S3, argv, environment, alive=probe, ready=probe, url=None, shown_url=shown_url)
+
+
+def product_roles(
+    python: str, addresses: Addresses, settings: Mapping[str, str], embedded: frozenset[str]
+) -> list[Role]:
+    """Our own roles. `settings` are all `LIVEPATH_*` values; each role gets those it has."""
+    broker, bus, s3 = (tuple({name} & embedded) for name in (BROKER, BUS, S3))
+    a = addresses
+
+    def role(
+        name: str,
+        url: str,
+        shown: str,
+        needs: tuple[str, ...],
+        *,
+        alive: str = "/readyz",
+        outlives: tuple[str, ...] = (),
+        stop_grace_s: float = 8.0,
+    ) -> Role:
+        return Role(
+            name,
+            (python, "-m", *ROLE_MODULES[name]),
+            role_environment(ROLE_SETTINGS[name], settings),
+            alive=HttpProbe(url + alive),
+            ready=HttpProbe(f"{url}/readyz"),
+            url=url,
+            shown_url=shown,
+            needs=needs,
+            outlives=outlives,
+            stop_grace_s=stop_grace_s,
+        )
+
+    return [
+        # Control is ready only when the roles below are, so they wait for it to live: by then it
+        # has migrated the database.
+        role(CONTROL, a.control_url, a.public_control_url, (*bus, *s3), alive="/healthz"),
+        role(MEDIA, a.media_url, f"{a.public_media_url}  {a.public_srt_url}", bus),
+        # It takes the last segments that media leaves in the spool.
+        role(UPLOADER, a.uploader_url, a.uploader_url, s3, outlives=(MEDIA,)),
+        role(DISPATCHER, a.dispatcher_url, a.dispatcher_url, (CONTROL, *broker, *s3)),
+        role(*(WORKER, a.worker_url, a.worker_url, (CONTROL, *broker, *s3)), stop_grace_s=13.0),
+    ]
+
+
+def role_environment(model: type[RoleSettings], settings: Mapping[str, str]) -> dict[str, str]:
+    """The part of `settings` that `model` has fields for."""
+    prefix = model.model_config.get("env_prefix", "")
+    known = {f"{prefix}{name}".upper() for name in model.model_fields}
+    return {name: value for name, value in settings.items() if name in known}
+
+
+def ready_urls(addresses: Addresses, s3_url: str | None) -> str:
+    """What control's own readiness asks for, as its setting wants it."""
+    urls = {
+        MEDIA: f"{addresses.media_url}/readyz",
+        UPLOADER: f"{addresses.uploader_url}/readyz",
+        DISPATCHER: f"{addresses.dispatcher_url}/readyz",
+        WORKER: f"{addresses.worker_url}/readyz",
+    }
+    if s3_url is not None:
+        urls[S3] = f"{s3_url}/healthz"
+    return json.dumps(urls)
