@@ -107,6 +107,8 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
     }
     embedded = frozenset(role.name for role in servers)
     roles = [*servers, *product_roles(python, addresses, settings, embedded)]
+    if options.only is not None:
+        roles = [role for role in roles if role.name in options.only]
     return Layout(
         roles=tuple(_with_inherited(role, options.environment) for role in roles),
         advertise=advertise,

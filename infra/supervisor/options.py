@@ -37,6 +37,8 @@ class StackOptions:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     environment: Mapping[str, str] = field(default_factory=dict)
     """Further variables for every role, such as `LIVEPATH_RECONCILE_INTERVAL_S`."""
+    only: frozenset[str] | None = None
+    """None: every role; else just these, and whoever starts the others gives their addresses."""
     start_timeout_s: float = 90.0
     """Within this time all roles must have become ready once."""
 

@@ -1,0 +1,115 @@
+"""`livepath up`: a whole stack in the foreground."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from infra.cli.hints import ffmpeg_command, paste_lines
+from infra.cli.status import show
+from infra.errors import LivepathError
+from infra.supervisor.options import StackOptions, external_from
+from infra.supervisor.stack import Stack
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def up(
+    *,
+    data_dir: Annotated[
+        Path,
+        typer.Option(
+            envvar="LIVEPATH_DATA_DIR", help="Folder for everything kept on disk; made if missing."
+        ),
+    ] = Path("livepath-data"),
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address that the API, playback and SRT listen on; 0.0.0.0 for all. "
+            "Everything else stays on loopback."
+        ),
+    ] = "127.0.0.1",
+    advertise: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or address by which clients reach this machine; fills every URL that the "
+            "API returns. Default: HOST, or this machine's address when HOST is 0.0.0.0."
+        ),
+    ] = None,
+    port_base: Annotated[
+        int,
+        typer.Option(
+            help="The API and pages listen on this port N, playback on N+1, SRT on N+2 (UDP), S3 "
+            "on N+8, the rest up to N+31; 0 picks a free block."
+        ),
+    ] = 8080,
+    log_format: Annotated[
+        Literal["console", "json"], typer.Option(help="Format of the logs in DATA_DIR/logs.")
+    ] = "json",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="Least severe level.")
+    ] = "info",
+) -> None:
+    """Start everything on this machine: Valkey, S3, control, media, uploader, dispatcher, worker.
+
+    Parts that die are started again. Ctrl-C stops all in order, a second Ctrl-C at once. To use
+    servers of your own instead of the embedded ones, set LIVEPATH_BUS_URL, LIVEPATH_BROKER_URL,
+    LIVEPATH_S3_URL or LIVEPATH_DATABASE_URL. Addresses are listed in DATA_DIR/endpoints.json,
+    the development API key is in DATA_DIR/api-key.
+    """
+    options = StackOptions(
+        data_dir=data_dir,
+        host=host,
+        advertise=advertise,
+        port_base=port_base,
+        log_format=log_format,
+        log_level=log_level,
+        **external_from(os.environ),  # type: ignore[arg-type]
+    )
+    try:
+        asyncio.run(_serve(options, Console()))
+    except LivepathError as error:
+        typer.echo(f"livepath up: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _serve(options: StackOptions, console: Console) -> None:
+    """Until a signal asks to stop, or the stack cannot run."""
+    stack = Stack(options)
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if asked.is_set():
+            stack.kill()
+        asked.set()
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        async with asyncio.TaskGroup() as group:
+            display = group.create_task(show(stack, console))
+            life = group.create_task(_live(stack, console))
+            ask = group.create_task(asked.wait())
+            await asyncio.wait({life, ask}, return_when=asyncio.FIRST_COMPLETED)
+            life.cancel()
+            await asyncio.wait({life})
+            display.cancel()
+            ask.cancel()
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def _live(stack: Stack, console: Console) -> None:
+    async with stack:
+        console.print()
+        console.out(paste_lines(stack.endpoints, ffmpeg_command()), highlight=False)
+        console.print()
+        await stack.wait()
