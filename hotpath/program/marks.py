@@ -1,0 +1,370 @@
+"""The mark writer: decides, once, which part and segment every unit belongs to.
+
+Invariant: every unit it accepts comes out exactly once, in exactly one part of one segment, and
+per track (msn, part, dts) only rises. A part is never longer than the part target while frames are
+as long as expected, a segment never longer than the target duration plus half a second; both are
+cut at once, after the last unit that fits, not on the next arrival. Segment `n` of every track
+covers the same stretch of time; a track that has nothing for it gets a gap.
+
+The lead (video, else audio) decides the boundaries. Others are held until the lead's clock has
+passed them, at most `HOLD_S`; then the lead is taken to be silent and its clock moves without it.
+
+Upstream: `hotpath.program.service`, with units that `timeline` has put on the programme's clock.
+Downstream: the bus. Spec: draft-pantos-hls-rfc8216bis 4.4.4.9 (a part is at least 85 % of the part
+target, the last of a segment excepted) and 4.4.3.1 (segment durations round to at most the target).
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from hotpath.media.unit import (
+    VIDEO,
+    Format,
+    FormatChange,
+    Item,
+    ProgramEnd,
+    Unit,
+)
+from hotpath.program.cadence import KeyframeCadence
+from hotpath.program.track import Track
+
+HOLD_S = 2
+HELD_MAX = 1024
+"""Units held per track at most, whatever their clock says."""
+
+
+def same_media(a: Format, b: Format) -> bool:
+    """Whether both need the same init section; the frame duration is only an expectation."""
+    return replace(a, frame_duration=0) == replace(b, frame_duration=0)
+
+
+class MarkWriter:
+    """Boundaries of one incarnation of a programme; see the module for the invariant."""
+
+    def __init__(
+        self,
+        *,
+        epoch_ns: int,
+        msn: int = 0,
+        discontinuity_seq: int = 0,
+        part_target_ms: int = 215,
+        target_duration_s: int = 2,
+    ) -> None:
+        self.epoch_ns = epoch_ns
+        self.msn = msn
+        """The newest segment number in use (or the next one, between segments)."""
+        self.discontinuity_seq = discontinuity_seq
+        self.counts: Counter[str] = Counter()
+        """What happened to units that did not pass as they came, by reason."""
+        self._part_target_ms = part_target_ms
+        self._target_s = target_duration_s
+        self._tracks: dict[str, Track] = {}
+        self._lead: Track | None = None
+        self._keyframes = KeyframeCadence()
+        self._boundaries: deque[tuple[int, int]] = deque()
+        """(msn, its start in lead ticks) of segments that another track has not reached yet."""
+        self._clock: int | None = None
+        """Lead ticks up to which the lead is known (or taken) to be complete."""
+        self._await_keyframe = True
+        self._fresh = True
+
+    # -- what the programme tells it ---------------------------------------------------------
+
+    def begin(self, formats: Sequence[Format], now_ns: int) -> list[Item]:
+        """A publisher, clock or format starts: close everything, go on with a discontinuity."""
+        items = self.close(now_ns)
+        if not self._fresh:
+            self.discontinuity_seq += 1
+            self._fresh = True
+        names = {format.track for format in formats}
+        for name, track in self._tracks.items():
+            track.active = name in names
+        for format in sorted(formats, key=lambda each: each.track != VIDEO):
+            items += self._set_format(format)
+        tracks = [self._tracks[format.track] for format in formats]
+        self._lead = min(tracks, key=lambda t: t.format.track != VIDEO) if tracks else None
+        for track in self._tracks.values():
+            track.restart()
+            track.msn = self.msn
+        self._clock = None
+        self._boundaries.clear()
+        self._keyframes.restart()
+        self._await_keyframe = True
+        return items
+
+    def add(self, format: Format) -> list[Item]:
+        """A track turns up late; it joins the open segment."""
+        known = self._tracks.get(format.track)
+        if known is not None and known.segment_units and not same_media(known.format, format):
+            raise RuntimeError(f"{format.track} changes its format: that needs a new beginning")
+        items = self._set_format(format)
+        track, lead = self._tracks[format.track], self._lead
+        track.active = True
+        if track is not known and lead is not None and lead.segment_start is not None:
+            track.segment_start = self._to(track, lead.segment_start)
+        return items
+
+    def write(self, unit: Unit, now_ns: int) -> list[Item]:
+        """Items that follow from this unit, in the order in which they are published."""
+        track, lead = self._tracks.get(unit.track), self._lead
+        if track is None or lead is None or not track.active:
+            self.counts["unknown-track"] += 1
+            return []
+        if not self._usable(unit):
+            return []
+        if track is not lead:
+            track.held.append(unit)
+            if len(track.held) > HELD_MAX:
+                track.held.popleft()
+                self.counts["held-too-long"] += 1
+            return self._advance_silent_lead(track) + self._release(now_ns)
+        return self._write_lead(lead, unit, now_ns) + self._release(now_ns)
+
+    def close(self, now_ns: int) -> list[Item]:
+        """Close every open part and segment at what is known now; the programme may go on."""
+        lead = self._lead
+        if lead is None:
+            return []
+        items: list[Item] = []
+        if lead.segment_start is not None:
+            self._clock = max(self._clock or 0, self._reach(lead))
+            items += self._release(now_ns)
+            open_tracks = [t for t in self._tracks.values() if t.msn == lead.msn]
+            if any(t.segment_units for t in open_tracks):
+                end = lead.end if lead.end and lead.segment_units else lead.segment_start + 1
+                items += self._cut_lead(lead, end, silent=not lead.segment_units)
+            items += self._force_followers(lead, now_ns)
+        for track in self._tracks.values():
+            self.counts["held-at-end"] += len(track.held)
+            track.held.clear()
+        return items
+
+    def end(self, now_ns: int, *, final: bool) -> list[Item]:
+        """Close everything; nothing may follow."""
+        return [*self.close(now_ns), ProgramEnd(final)]
+
+    # -- the lead decides --------------------------------------------------------------------
+
+    def _usable(self, unit: Unit) -> bool:
+        """Damaged audio is left out; damaged video until the next keyframe."""
+        if unit.track != VIDEO:
+            self.counts["damaged"] += unit.damaged
+            return not unit.damaged
+        if unit.damaged:
+            self.counts["damaged"] += 1
+            self._await_keyframe = True
+            return False
+        if self._await_keyframe and not unit.keyframe:
+            self.counts["before-keyframe"] += 1
+            return False
+        self._await_keyframe = False
+        return True
+
+    def _write_lead(self, lead: Track, unit: Unit, now_ns: int) -> list[Item]:
+        unit, moved = lead.admit(unit)
+        self.counts["timestamp-moved"] += moved
+        if lead.segment_start is None:
+            self._start_segments(lead, unit.dts)
+        self._fresh = False
+        items = self._cut_before(lead, unit)
+        if not unit.keyframe and not lead.segment_units:
+            self.counts["segment-without-keyframe"] += 1
+        if unit.keyframe and lead.format.track == VIDEO:
+            self._keyframes.receive(unit.dts)
+        items += self._place(lead, unit, now_ns)
+        self._clock = max(self._clock or 0, lead.end or 0)
+        if self._next_end(lead) > self._segment_limit(lead):
+            items += self._cut_lead(lead, lead.end or 0)
+        return items
+
+    def _start_segments(self, lead: Track, start: int) -> None:
+        for track in self._tracks.values():
+            track.segment_start = self._to(track, start)
+
+    def _cut_before(self, lead: Track, unit: Unit) -> list[Item]:
+        """Cuts that the unit forces by being late, or by being a keyframe."""
+        items = self._cut_silence(lead, unit.dts)
+        start = lead.segment_start or 0
+        if not lead.segment_units or not unit.keyframe or lead.format.track != VIDEO:
+            return items
+        gop = self._keyframes.gop
+        if self._keyframes.latest is not None:
+            gop = max(gop or 0, unit.dts - self._keyframes.latest)
+        elapsed = unit.dts - start
+        if gop is None or elapsed >= self._target(lead) or elapsed + gop > self._longest(lead):
+            items += self._cut_lead(lead, unit.dts)
+        return items
+
+    def _cut_silence(self, lead: Track, until: int) -> list[Item]:
+        """Cut segments that would be too long if they reached to `until`, where nothing was."""
+        items: list[Item] = []
+        while lead.segment_start is not None and until - lead.segment_start > self._longest(lead):
+            end = lead.segment_start + self._target(lead)
+            if lead.segment_units:
+                end = max(end, lead.end or 0)
+            items += self._cut_lead(lead, end, silent=True)
+        return items
+
+    def _segment_limit(self, lead: Track) -> int:
+        """Lead ticks that no unit may end after if it is to be in the open segment."""
+        start = lead.segment_start or 0
+        short, longest = start + self._target(lead), start + self._longest(lead)
+        if lead.format.track != VIDEO:
+            return short
+        expected = self._keyframes.expected(lead.end or start)
+        if expected is None:
+            # The first GOP: it may end any time, unless it has lasted for too long already.
+            return longest if self._keyframes.latest == start else short
+        return longest if expected <= longest else short
+
+    def _cut_lead(self, lead: Track, end: int, *, silent: bool = False) -> list[Item]:
+        items = lead.cut_segment(end, self._part_target(lead))
+        self.msn = lead.msn
+        self._boundaries.append((lead.msn, end))
+        self._clock = max(self._clock or 0, end)
+        if not silent:
+            return items
+        self.counts["silent-segments"] += 1
+        return items
+
+    # -- the others follow -------------------------------------------------------------------
+
+    def _followers(self) -> Iterable[Track]:
+        return (track for track in self._tracks.values() if track is not self._lead)
+
+    def _release(self, now_ns: int) -> list[Item]:
+        items: list[Item] = []
+        for track in self._followers():
+            items += self._release_track(track, now_ns)
+        reached = min((track.msn for track in self._tracks.values()), default=0)
+        while self._boundaries and self._boundaries[0][0] <= reached:
+            self._boundaries.popleft()
+        return items
+
+    def _release_track(self, track: Track, now_ns: int) -> list[Item]:
+        """Place what the lead's clock has passed; cut where the lead has cut."""
+        items: list[Item] = []
+        if self._clock is None or track.segment_start is None:
+            return items
+        clock = self._to(track, self._clock)
+        while True:
+            boundary = self._boundary_after(track)
+            if not track.held:
+                if boundary is None or not self._over(track, boundary, clock):
+                    return items
+                items += self._cut_follower(track, boundary)
+                continue
+            start = max(track.held[0].dts, track.floor or 0)
+            if boundary is not None and start >= boundary:
+                items += self._cut_follower(track, boundary)
+            elif boundary is None and start >= clock:
+                return items
+            else:
+                unit, moved = track.admit(track.held.popleft())
+                self.counts["timestamp-moved"] += moved
+                items += self._place(track, unit, now_ns)
+
+    def _boundary_after(self, track: Track) -> int | None:
+        """Where the track's open segment ends, in its ticks; None while the lead's is open too."""
+        for msn, start in self._boundaries:
+            if msn == track.msn + 1:
+                return self._to(track, start)
+        return None
+
+    def _over(self, track: Track, boundary: int, clock: int) -> bool:
+        """Nothing is held: whether the segment is over, or has to be taken for over."""
+        if not track.active or (track.end is not None and track.end >= boundary):
+            return True
+        return clock - boundary > HOLD_S * track.format.timescale
+
+    def _cut_follower(self, track: Track, boundary: int) -> list[Item]:
+        start = track.segment_start or 0
+        end = boundary if not track.segment_units else max(boundary, track.end or 0)
+        items = track.cut_segment(max(end, start + 1), self._part_target(track))
+        self.counts["gap-segments"] += not track.active or getattr(items[-1], "gap", False)
+        return items
+
+    def _force_followers(self, lead: Track, now_ns: int) -> list[Item]:
+        """The lead was closed: every other track ends where it stands."""
+        items: list[Item] = []
+        for track in self._followers():
+            while track.msn < lead.msn:
+                boundary = self._boundary_after(track)
+                if boundary is None or track.segment_start is None:
+                    break
+                while track.held and track.msn == lead.msn - 1:
+                    unit, _ = track.admit(track.held[0])
+                    limit = track.segment_start + self._longest(track)
+                    if unit.dts + track.cadence.duration > limit:
+                        break
+                    track.held.popleft()
+                    items += self._place(track, unit, now_ns)
+                items += self._cut_follower(track, boundary)
+        self._boundaries.clear()
+        return items
+
+    def _advance_silent_lead(self, track: Track) -> list[Item]:
+        """The lead is `HOLD_S` behind the newest unit held: go on without it."""
+        lead = self._lead
+        if lead is None or self._clock is None:
+            return []
+        newest = self._to(lead, track.held[-1].dts, track) - HOLD_S * lead.format.timescale
+        if newest <= self._clock:
+            return []
+        self._clock = newest
+        return self._cut_silence(lead, newest)
+
+    # -- shared ------------------------------------------------------------------------------
+
+    def _place(self, track: Track, unit: Unit, now_ns: int) -> list[Item]:
+        """The sample, between the cut of a part it no longer fits and the cut it completes."""
+        items: list[Item] = []
+        target, duration = self._part_target(track), track.cadence.duration
+        start = track.part_start
+        if start is not None and unit.dts + duration - start > target:
+            # Longer than expected: the part ends here, or where it should have.
+            end = unit.dts if unit.dts - start <= target else (track.end or unit.dts)
+            items.append(track.cut_part(min(end, unit.dts)))
+        items.append(track.place(unit, self.discontinuity_seq, self.epoch_ns, now_ns))
+        if self._next_end(track) - (track.part_start or 0) > target:
+            items.append(track.cut_part(track.end or 0))
+        return items
+
+    def _next_end(self, track: Track) -> int:
+        """Where the unit after the newest one is expected to end."""
+        return (track.end or 0) + track.cadence.duration
+
+    def _reach(self, lead: Track) -> int:
+        return lead.end if lead.end is not None else (lead.segment_start or 0)
+
+    def _set_format(self, format: Format) -> list[Item]:
+        track = self._tracks.get(format.track)
+        if track is None:
+            self._tracks[format.track] = Track.of(format, self.msn)
+            return [FormatChange(format, 0)]
+        if same_media(track.format, format):
+            return []
+        changed = Track.of(format, self.msn)
+        changed.init = track.init + 1
+        if track.floor is not None:
+            changed.floor = -(-track.floor * format.timescale // track.format.timescale)
+        self._tracks[format.track] = changed
+        return [FormatChange(format, changed.init)]
+
+    def _to(self, track: Track, ticks: int, origin: Track | None = None) -> int:
+        """`ticks` of `origin` (the lead) in ticks of `track`, rounded up."""
+        source = origin or self._lead
+        if source is None or source is track:
+            return ticks
+        return -(-ticks * track.format.timescale // source.format.timescale)
+
+    def _part_target(self, track: Track) -> int:
+        return self._part_target_ms * track.format.timescale // 1000
+
+    def _target(self, track: Track) -> int:
+        return self._target_s * track.format.timescale
+
+    def _longest(self, track: Track) -> int:
+        # 5 ms below the half second: the duration still rounds down in a playlist's decimals.
+        return self._target(track) + track.format.timescale * 495 // 1000
