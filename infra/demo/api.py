@@ -1,0 +1,66 @@
+"""The few calls of the public API that the demo makes, as any client would make them."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+import httpx
+
+from infra.demo.errors import ApiFailed, DemoError
+
+POLL_S = 0.25
+
+
+class Api:
+    """`client` has the control API as base URL and carries the API key."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def create_event(self, name: str, access: str = "public") -> dict[str, Any]:
+        return await self._call("POST", "/v1/events", json={"name": name, "access": access})
+
+    async def event(self, event: str) -> dict[str, Any]:
+        return await self._call("GET", f"/v1/events/{event}")
+
+    async def end_event(self, event: str) -> dict[str, Any]:
+        return await self._call("POST", f"/v1/events/{event}/end")
+
+    async def assets(self, event: str) -> list[dict[str, Any]]:
+        body = await self._call("GET", f"/v1/events/{event}/assets")
+        items: list[dict[str, Any]] = body["items"]
+        return items
+
+    async def jobs(self, event: str) -> list[dict[str, Any]]:
+        body = await self._call("GET", f"/v1/jobs?event={event}")
+        items: list[dict[str, Any]] = body["items"]
+        return items
+
+    async def wait_for_state(
+        self, event: str, states: Collection[str], timeout_s: float
+    ) -> dict[str, Any]:
+        """The event once its state is one of `states`; raises `DemoError` when that takes long."""
+        state = "unknown"
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    found = await self.event(event)
+                    state = found["state"]
+                    if state in states:
+                        return found
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            wanted = " or ".join(sorted(states))
+            raise DemoError(
+                f"the event was still {state} after {timeout_s:g} s instead of {wanted}"
+            ) from None
+
+    async def _call(self, method: str, path: str, json: Any = None) -> dict[str, Any]:
+        try:
+            response = await self._client.request(method, path, json=json)
+        except httpx.TransportError as error:
+            raise ApiFailed(f"{method} {path}: {type(error).__name__} {error}") from error
+        if response.is_error:
+            raise ApiFailed(f"{method} {path} answered {response.status_code}: {response.text}")
+        body: dict[str, Any] = response.json()
+        return body

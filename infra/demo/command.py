@@ -1,0 +1,112 @@
+"""`livepath demo`: the command line around one run on a stack of its own."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+
+from infra.demo.api import Api
+from infra.demo.encoder import Encoder
+from infra.demo.errors import DemoError
+from infra.demo.programme import Programme
+from infra.demo.progress import step
+from infra.demo.report import Findings, print_report
+from infra.demo.run import FPS, HEIGHT, LIVE_TIMEOUT_S, WIDTH, Demo, publish, running
+from infra.errors import LivepathError
+from infra.supervisor import Endpoints, Stack, StackOptions
+
+MEASURED_ROLES = ("media", "uploader")
+INTERRUPTED = 130
+A_DAY_S = 86400.0
+
+
+def demo_command(
+    seconds: Annotated[float, typer.Option(min=4, max=3600, help="How long to broadcast.")] = 30.0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the findings here.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Go on broadcasting afterwards, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Run one event end to end on this machine and measure it.
+
+    Starts a whole stack in a temporary folder, publishes a test picture over encrypted SRT, watches
+    it over LL-HLS, waits for the archive and compares it with what was sent.
+    """
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="livepath-demo-"))
+    code = 1
+    try:
+        code = asyncio.run(_main(console, folder, seconds, json_file, keep=keep))
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        code = INTERRUPTED
+    except LivepathError as error:
+        console.print(f"[red]✗[/red] {error}", highlight=False)
+    finally:
+        if code == 1:
+            console.print(f"Logs and data are kept in {folder}", highlight=False)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    raise typer.Exit(code)
+
+
+async def _main(
+    console: Console, folder: Path, seconds: float, json_file: Path | None, *, keep: bool
+) -> int:
+    stack = Stack(StackOptions(data_dir=folder, port_base=0))
+    try:
+        with step(console, "Starting Valkey, S3, control, media, uploader, dispatcher and worker"):
+            await stack.start()
+        async with _client(stack.endpoints) as client:
+            api = Api(client)
+            findings = await Demo(api, _metrics_urls(stack.endpoints), console).run(seconds)
+            print_report(console, findings)
+            _write(json_file, findings)
+            if keep:
+                await _stay(console, stack, api)
+    finally:
+        await stack.stop()
+    return 1 if findings.problems() else 0
+
+
+def _client(endpoints: Endpoints) -> httpx.AsyncClient:
+    key = Path(endpoints.api_key_file).read_text(encoding="utf-8").strip()
+    return httpx.AsyncClient(
+        base_url=endpoints.control_url, headers={"Authorization": f"Bearer {key}"}, timeout=15.0
+    )
+
+
+def _metrics_urls(endpoints: Endpoints) -> dict[str, str]:
+    urls = {role: endpoints.roles[role].url for role in MEASURED_ROLES}
+    return {role: url for role, url in urls.items() if url}
+
+
+def _write(json_file: Path | None, findings: Findings) -> None:
+    if json_file is not None:
+        json_file.write_text(json.dumps(findings.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+async def _stay(console: Console, stack: Stack, api: Api) -> None:
+    """Broadcast a second event for people to look at, until the user stops it."""
+    event = await api.create_event("Livepath demo, live")
+    with Encoder(event["ingest"]["srt"]["url"], Programme(WIDTH, HEIGHT, FPS)) as encoder:
+        async with running(publish(encoder, A_DAY_S)) as publishing:
+            await api.wait_for_state(event["id"], {"live"}, LIVE_TIMEOUT_S)
+            console.print("\n[bold]Still running.[/bold] Ctrl-C stops everything.")
+            for label, value in (
+                ("Player", event["playback"]["player_url"]),
+                ("LL-HLS", event["playback"]["hls_url"]),
+                ("API", f"{stack.endpoints.control_url}/docs"),
+                ("API key", stack.endpoints.api_key_file),
+            ):
+                console.print(f"{label:8} {value}", highlight=False, soft_wrap=True)
+            await publishing
+    raise DemoError("the broadcast ended")

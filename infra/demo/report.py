@@ -1,0 +1,157 @@
+"""What the demo found: the JSON for machines and the report for people.
+
+Invariant: `ok` says that nothing is missing, and every problem is named. The JSON has exactly the
+keys of `as_json`; later parts of the product add theirs beside them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.demo.player import Viewing
+from infra.demo.verify import Archive
+from infra.telemetry.stages import STAGES
+
+Quantiles = dict[str, float]
+
+
+@dataclass(slots=True)
+class Findings:
+    """Filled in as the demo goes; what stays None did not happen."""
+
+    fps: int
+    frames_sent: int = 0
+    viewing: Viewing | None = None
+    stages_ms: dict[str, Quantiles] = field(default_factory=dict)
+    archive: Archive | None = None
+    seconds_after_end: float | None = None
+    """From the end of the event until the archive was listed."""
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Steps that broke off."""
+
+    @property
+    def glass_to_glass_ms(self) -> dict[str, float | None]:
+        if self.viewing is None:
+            return dict.fromkeys(QUANTILES)
+        values = {name: self.viewing.glass_to_glass_ms(q) for name, q in QUANTILES.items()}
+        return {name: None if ms is None else round(ms, 1) for name, ms in values.items()}
+
+    def problems(self) -> list[str]:
+        """Everything that is missing, in words."""
+        found = list(self.failures)
+        if self.glass_to_glass_ms["p50"] is None:
+            found.append("no frame with a readable clock reached the LL-HLS player")
+        found += [
+            f"no {stage} time was measured" for stage in STAGES if stage not in self.stages_ms
+        ]
+        if self.archive is None:
+            found.append("there is no archive")
+        else:
+            found += self.archive.problems(self.frames_sent, self.fps)
+        if not self.jobs:
+            found.append("the API lists no job of the event")
+        found += [
+            f"job {job['id']} ({job['function']}) is {job['state']}"
+            for job in self.jobs
+            if job["state"] != "succeeded"
+        ]
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        archive = self.archive
+        return {
+            "ok": not self.problems(),
+            "hls": {"glass_to_glass_ms": self.glass_to_glass_ms},
+            "stages_ms": {
+                stage: {name: round(ms, 3) for name, ms in self.stages_ms[stage].items()}
+                for stage in STAGES
+                if stage in self.stages_ms
+            },
+            "archive": {
+                "frames_sent": self.frames_sent,
+                "frames_decoded": len(archive.frames) if archive else 0,
+                "audio": archive is not None and archive.has_sound,
+                "seconds_after_end": self.seconds_after_end,
+            },
+            "jobs": [
+                {key: job.get(key) for key in ("id", "function", "state", "attempt_count")}
+                for job in self.jobs
+            ],
+        }
+
+
+QUANTILES = {"p50": 0.5, "p95": 0.95}
+STAGE_WORDS = {
+    "demuxed": "taken out of the transport stream",
+    "published": "placed on the programme's timeline",
+    "packaged": "ready for viewers as an LL-HLS part",
+    "uploaded": "acknowledged by S3",
+}
+
+
+def print_report(console: Console, findings: Findings) -> None:
+    """The report on the terminal."""
+    console.print()
+    console.print(_latency_table(findings))
+    if findings.viewing:
+        _print_viewing(console, findings.viewing)
+    if findings.archive:
+        _print_archive(console, findings, findings.archive)
+    for job in findings.jobs:
+        console.print(
+            f"Job      {job['function']}: {job['state']}, attempts {job['attempt_count']}"
+        )
+    console.print()
+    problems = findings.problems()
+    for problem in problems:
+        console.print(f"[red]✗[/red] {problem}", highlight=False)
+    if not problems:
+        console.print("[green]✓ Everything arrived.[/green]")
+
+
+def _latency_table(findings: Findings) -> Table:
+    table = Table(title="Delay", title_justify="left", title_style="bold")
+    table.add_column("From the encoder's packet until it was …")
+    table.add_column("p50", justify="right")
+    table.add_column("p95", justify="right")
+    for stage in STAGES:
+        if values := findings.stages_ms.get(stage):
+            label = f"{stage}: {STAGE_WORDS[stage]}"
+            table.add_row(label, _ms(values.get("p50")), _ms(values.get("p95")))
+    glass = findings.glass_to_glass_ms
+    table.add_section()
+    label = "[bold]glass to glass[/bold]: drawn until shown by an LL-HLS player"
+    table.add_row(label, f"[bold]{_ms(glass['p50'])}[/bold]", _ms(glass["p95"]))
+    return table
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def _print_viewing(console: Console, viewing: Viewing) -> None:
+    stalled = sum(stall.duration_ns for stall in viewing.stalls) / 1e6
+    console.print(
+        f"Player   {len(viewing.shown)} frames shown, {viewing.hold_back_ms} ms of hold-back kept, "
+        f"{len(viewing.stalls)} stalls ({stalled:.0f} ms), {viewing.skipped_parts} parts skipped",
+        highlight=False,
+    )
+
+
+def _print_archive(console: Console, findings: Findings, archive: Archive) -> None:
+    sent = findings.frames_sent
+    whole = sent - len(archive.missing(sent))
+    audio = archive.audio
+    sound = f"{audio.duration_ms / 1000:.1f} s at {audio.level_dbfs:.0f} dBFS" if audio else "none"
+    after = findings.seconds_after_end
+    when = "" if after is None else f", listed {after:.1f} s after the end"
+    console.print(
+        f"Archive  {whole} of {sent} frames decoded, {archive.duration_ms / 1000:.1f} s, "
+        f"audio {sound}{when}",
+        highlight=False,
+    )

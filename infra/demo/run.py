@@ -1,0 +1,165 @@
+"""One event from its schedule to its archive, through the public API and URLs only.
+
+Invariant: every step that breaks off leaves a failure in the findings and the rest is still tried
+where that makes sense; nothing that was started outlives `run`. Upstream: `command` with a running
+stack. Downstream: `report`.
+"""
+
+import asyncio
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from rich.console import Console
+
+from infra.demo.api import Api
+from infra.demo.encoder import Encoder
+from infra.demo.errors import DemoError
+from infra.demo.player import Player, Viewing
+from infra.demo.programme import Programme
+from infra.demo.progress import Step, step
+from infra.demo.report import Findings
+from infra.demo.verify import Archive, download, inspect
+from infra.telemetry.stages import stage_quantiles
+
+WIDTH, HEIGHT, FPS = 1280, 720, 30
+LIVE_TIMEOUT_S = 20.0
+PLAYED_OUT_TIMEOUT_S = 20.0
+ARCHIVE_TIMEOUT_S = 120.0
+# SRT delivers the last packets within its latency; nothing tells an ffmpeg user that it has.
+LAST_PACKETS_S = 1.0
+
+T = TypeVar("T")
+
+
+class Demo:
+    """`metrics_urls` are the `/metrics` of the roles that measure stages, by role name."""
+
+    def __init__(self, api: Api, metrics_urls: Mapping[str, str], console: Console) -> None:
+        self._api = api
+        self._metrics_urls = metrics_urls
+        self._console = console
+        self.findings = Findings(FPS)
+        self._ended = time.monotonic()
+
+    async def run(self, seconds: float) -> Findings:
+        """Everything; problems are in the findings."""
+        try:
+            with step(self._console, "Scheduling an event"):
+                event = await self._api.create_event("Livepath demo")
+            await self._broadcast(event, seconds)
+            await self._collect(event["id"])
+        except DemoError as error:
+            self.findings.failures.append(str(error))
+        return self.findings
+
+    async def _broadcast(self, event: dict[str, Any], seconds: float) -> None:
+        """Publish and watch at the same time; returns when the event has ended and played out."""
+        title = f"Sending {seconds:g} s over encrypted SRT and watching it over LL-HLS"
+        programme = Programme(WIDTH, HEIGHT, FPS)
+        player = Player(event["playback"]["hls_url"])
+        with (
+            step(self._console, title) as shown,
+            Encoder(event["ingest"]["srt"]["url"], programme) as encoder,
+        ):
+            async with (
+                running(publish(encoder, seconds)) as publishing,
+                running(self._watch(event["id"], player)) as watching,
+            ):
+                await _show_progress(shown, publishing, encoder, player)
+                self.findings.frames_sent = encoder.frames_sent
+                await publishing
+                await asyncio.sleep(LAST_PACKETS_S)
+                await self._api.end_event(event["id"])
+                self._ended = time.monotonic()
+                await asyncio.to_thread(encoder.stop)
+                self.findings.viewing = await self._played_out(watching)
+
+    async def _watch(self, event: str, player: Player) -> Viewing:
+        await self._api.wait_for_state(event, {"live"}, LIVE_TIMEOUT_S)
+        return await player.watch()
+
+    async def _played_out(self, watching: "asyncio.Task[Viewing]") -> Viewing | None:
+        try:
+            async with asyncio.timeout(PLAYED_OUT_TIMEOUT_S):
+                return await watching
+        except TimeoutError:
+            self.findings.failures.append(
+                f"the player had not reached the end {PLAYED_OUT_TIMEOUT_S:g} s after the event's"
+            )
+        except DemoError as error:
+            self.findings.failures.append(f"the player broke off: {error}")
+        return None
+
+    async def _collect(self, event: str) -> None:
+        """What is left behind: the archive, the jobs, the metrics."""
+        try:
+            with step(self._console, "Waiting for the archive"):
+                await self._api.wait_for_state(event, {"archived"}, ARCHIVE_TIMEOUT_S)
+                url = await self._archive_url(event)
+            self.findings.seconds_after_end = round(time.monotonic() - self._ended, 2)
+            with step(self._console, "Decoding the archive"):
+                self.findings.archive = await asyncio.to_thread(_fetch_and_inspect, url)
+        finally:
+            self.findings.jobs = await self._api.jobs(event)
+            self.findings.stages_ms = await self._stages()
+
+    async def _archive_url(self, event: str) -> str:
+        for asset in await self._api.assets(event):
+            if asset["kind"] == "mp4":
+                return str(asset["url"])
+        raise DemoError("the event is archived but lists no MP4 among its assets")
+
+    async def _stages(self) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = {}
+        async with httpx.AsyncClient(timeout=10.0) as client:
+            for role, url in self._metrics_urls.items():
+                try:
+                    found |= stage_quantiles((await client.get(f"{url}/metrics")).text)
+                except httpx.TransportError as error:
+                    self.findings.failures.append(f"{role} does not answer: {error}")
+        return found
+
+
+async def publish(encoder: Encoder, seconds: float) -> None:
+    """Feed the encoder from a thread of its own, so that its pace depends on nothing else."""
+    stop = threading.Event()
+    try:
+        await asyncio.to_thread(encoder.publish, seconds, stop.is_set)
+    finally:
+        stop.set()
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Task[T]"]:
+    """A task that ends with the block at the latest."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        # Whoever needs the result awaits the task inside the block and gets its error there; here
+        # it is only taken note of, so that nobody reports it as forgotten.
+        if not task.cancelled():
+            task.exception()
+
+
+async def _show_progress(
+    shown: Step, publishing: "asyncio.Task[None]", encoder: Encoder, player: Player
+) -> None:
+    while not publishing.done():
+        await asyncio.wait([publishing], timeout=0.25)
+        shown.update(f"{encoder.frames_sent} frames sent, {player.shown_frames} shown")
+
+
+def _fetch_and_inspect(url: str) -> Archive:
+    with tempfile.TemporaryDirectory(prefix="livepath-demo-") as folder:
+        path = Path(folder) / "archive.mp4"
+        download(url, path)
+        return inspect(path)
