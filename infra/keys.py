@@ -16,10 +16,19 @@ from dataclasses import dataclass
 
 NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 _PROGRAM = re.compile(rf"({NAME})/({NAME})/({NAME})")
-_SEGMENT = re.compile(rf"live/({NAME})/({NAME})/({NAME})/({NAME})/({NAME})/s(0|[1-9]\d{{0,11}})\.m4s")
-_INIT = re.compile(rf"live/({NAME})/({NAME})/({NAME})/({NAME})/({NAME})/init-(0|[1-9]\d{{0,5}})\.mp4")
+_SEGMENT = re.compile(
+    rf"live/({NAME})/({NAME})/({NAME})/({NAME})/({NAME})/s(0|[1-9]\d{{0,11}})\.m4s"
+)
+_INIT = re.compile(
+    rf"live/({NAME})/({NAME})/({NAME})/({NAME})/({NAME})/init-(0|[1-9]\d{{0,5}})\.mp4"
+)
 _MANIFEST = re.compile(rf"live/({NAME})/({NAME})/({NAME})/({NAME})/manifest\.json")
 _VOD = re.compile(rf"vod/({NAME})/({NAME})/({NAME})/({NAME})/([A-Za-z0-9][A-Za-z0-9._-]{{0,127}})")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` may be one part of a key: an id of a project, event, feed, job."""
+    return re.fullmatch(NAME, text) is not None
 
 
 @dataclass(frozen=True, slots=True)

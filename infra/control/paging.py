@@ -6,7 +6,15 @@ A cursor is opaque to clients and names the last row of the page before.
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.db.control import Event
+from infra.db.jobs import Asset, Job
 
 _FORM = re.compile(r"(\d{1,15}):([a-z0-9][a-z0-9_-]{0,63})", re.ASCII)
 
@@ -31,3 +39,29 @@ class Cursor:
         if match is None:
             raise ValueError("no cursor of this API")
         return cls(int(match[1]), match[2])
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page a client asked for."""
+
+    limit: int
+    after: Cursor | None = None
+
+
+R = TypeVar("R", Event, Job, Asset)
+
+
+async def page_of(
+    session: AsyncSession, query: Select[R], table: type[R], page: PageRequest
+) -> tuple[Sequence[R], str | None]:
+    """One page of the query's rows, newest first, and the cursor of the next page, if any."""
+    if page.after is not None:
+        last_seen = tuple_(page.after.created_ms, page.after.id)
+        query = query.where(tuple_(table.created_ms, table.id) < last_seen)
+    query = query.order_by(table.created_ms.desc(), table.id.desc()).limit(page.limit + 1)
+    rows = (await session.scalars(query)).all()
+    if len(rows) <= page.limit:
+        return rows, None
+    last = rows[page.limit - 1]
+    return rows[: page.limit], Cursor(last.created_ms, last.id).encode()

@@ -24,6 +24,8 @@ def run(connection: Connection) -> None:
             connection=connection,
             target_metadata=Base.metadata,
             render_as_batch=connection.dialect.name == "sqlite",
+            # SQLite rolls DDL back as well, once the driver leaves transactions alone.
+            transactional_ddl=True,
         )
         context.run_migrations()
 

@@ -1,0 +1,105 @@
+"""The app factory: routes, pages, problems and middleware around one context."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
+
+from infra.control import problems
+from infra.control.context import ControlContext
+from infra.control.middleware import BodyLimit, Timing
+from infra.control.routes import events, jobs, ops, playback
+from infra.web import pages
+
+_DESCRIPTION = """\
+Schedule events, get ingest addresses, hand out viewer tokens, and follow what becomes of them.
+
+- **Authentication**: `Authorization: Bearer <API key>`. A key opens one project; what belongs to
+  another project answers 404. `GET /v1/playback/{event}` needs no key.
+- **Errors** are `application/problem+json` (RFC 9457); `fix` says what to do.
+- **Lists** are newest first; pass `next` as `after` until it is null.
+- **Times** are RFC 3339 in UTC.
+
+States of an event: `scheduled → live → reconnecting → ended → archived`, or `cancelled` before
+anything was published.
+"""
+_PROBLEMS = {
+    401: "No valid API key.",
+    404: "Not there, or of another project.",
+    409: "The event's state does not allow it.",
+    422: "A value cannot be used.",
+    503: "The database does not answer; try again.",
+}
+
+
+def create_app(context: ControlContext) -> FastAPI:
+    """The control API and the pages, as one ASGI app."""
+    app = FastAPI(
+        title="Livepath control API",
+        version="1",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        # The generated documentation pages load scripts from a CDN.
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=[
+            {"name": "events", "description": "Scheduled, running and past events."},
+            {"name": "assets", "description": "Recordings and what was made of them."},
+            {"name": "jobs", "description": "Work that runs after or beside an event."},
+            {"name": "playback", "description": "What a player may know without a key."},
+        ],
+    )
+    app.state.context = context
+    problems.install(app)
+    for module in (events, jobs, playback):
+        app.include_router(module.router, responses=_responses())
+    app.include_router(ops.router)
+    app.include_router(pages.router)
+    app.add_middleware(
+        CORSMiddleware,
+        # Keys travel in a header that only the caller's own code can add; there are no cookies.
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Location", "Retry-After"],
+        max_age=600,
+    )
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Timing)
+    _describe_problems(app)
+    return app
+
+
+def _responses() -> dict[int | str, dict[str, Any]]:
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": text, "content": {problems.MEDIA_TYPE: schema}}
+        for status, text in _PROBLEMS.items()
+    }
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem schema, which no route returns, into the OpenAPI document."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+                license_info=app.license_info,
+            )
+            schemas = made["components"]["schemas"]
+            template = "#/components/schemas/{model}"
+            problem = problems.Problem.model_json_schema(ref_template=template)
+            schemas |= problem.pop("$defs")
+            schemas["Problem"] = problem
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

@@ -1,0 +1,39 @@
+"""What every request may use: made once by the server and handed to the app factory."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from infra.control.links import Links
+from infra.control.presign import Presigner
+from infra.db.engine import READ_ONLY
+from infra.telemetry.ops import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """Two ways into the database: transactions that write, and transactions that only read."""
+
+    writing: async_sessionmaker[AsyncSession]
+    reading: async_sessionmaker[AsyncSession]
+
+    @classmethod
+    def of(cls, engine: AsyncEngine) -> "Databases":
+        reader = engine.execution_options(**READ_ONLY)
+        return cls(
+            writing=async_sessionmaker(engine, expire_on_commit=False),
+            reading=async_sessionmaker(reader, expire_on_commit=False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlContext:
+    databases: Databases
+    links: Links
+    presigner: Presigner
+    ring: Callable[[], None]
+    """Tells the publisher that desired state has changed."""
+    checks: Mapping[str, Check]
+    """For `/readyz`."""
+    now_ms: Callable[[], int]

@@ -1,0 +1,202 @@
+"""From the bus to the database: applies what media nodes report.
+
+Invariant: every fact is applied exactly once, in stream order. The row with the fact's id is
+written in the transaction that applies it, and the entry is acknowledged after the commit, so a
+crash between the two delivers again what then changes nothing. A fact that cannot be applied is
+logged and acknowledged: it never blocks the ones behind it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from infra.control.context import Databases
+from infra.db.control import Event, Fact
+from infra.db.events_state import advance_event
+from infra.db.outage import DATABASE_ERRORS, is_outage
+from infra.errors import BusUnavailable, IllegalTransition
+from infra.events.bus import Backoff
+from infra.events.facts import FactType, MediaFact
+from infra.events.facts_bus import Delivery, FactReader
+from infra.lifecycle import Trigger
+
+_log = structlog.get_logger(__name__)
+_FACTS = Counter("livepath_facts_total", "Facts taken from media nodes.", ["type", "outcome"])
+_TRIGGERS = {
+    FactType.PROGRAM_LIVE: Trigger.PROGRAM_LIVE,
+    FactType.PUBLISHER_LOST: Trigger.PUBLISHER_LOST,
+    FactType.PROGRAM_ENDED: Trigger.PROGRAM_ENDED,
+}
+_RECORDING = {FactType.RECORDING_DEGRADED: True, FactType.RECORDING_RESTORED: False}
+MAX_BYTES = 32 * 1024
+"""Of one fact's JSON."""
+MAX_AT_NS = 4_102_444_800 * 10**9  # the year 2100
+KEEP_MS = 14 * 24 * 3600 * 1000
+"""Facts are deleted after this; longer than any replay from the capped stream."""
+_TIDY_S = 3600.0
+_STANDBY_S = 1.0
+
+
+class Outcome(StrEnum):
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    NO_EFFECT = "no-effect"
+    """Kept, but the event's state does not take it, or the event is not known."""
+    POISON = "poison"
+
+
+def apply_fact(session: Session, fact: MediaFact) -> Outcome:
+    """Apply one fact within the caller's transaction."""
+    if session.get(Fact, fact.id) is not None:
+        return Outcome.DUPLICATE
+    at_ms = fact.at_ns // 1_000_000
+    row = Fact(
+        id=fact.id,
+        project=fact.project,
+        event=fact.event,
+        type=fact.type.value,
+        at_ms=at_ms,
+        detail=fact.detail,
+    )
+    session.add(row)
+    session.flush()
+    trigger = _TRIGGERS.get(fact.type)
+    degraded = _RECORDING.get(fact.type)
+    if trigger is None and degraded is None:
+        return Outcome.APPLIED
+    event = session.get(Event, fact.event)
+    if event is None or event.project != fact.project:
+        _log.warning("a fact names an event that is not known", fact=fact.id, event=fact.event)
+        return Outcome.NO_EFFECT
+    if degraded is not None:
+        event.recording_degraded = degraded
+        return Outcome.APPLIED
+    try:
+        advance_event(session, event.id, _TRIGGERS[fact.type], at_ms)
+    except IllegalTransition as error:
+        _log.warning("a fact does not fit the event", fact=fact.id, event=event.id, why=str(error))
+        return Outcome.NO_EFFECT
+    return Outcome.APPLIED
+
+
+def usable(delivery: Delivery) -> MediaFact | None:
+    """The fact of a delivery, if it can be stored at all."""
+    fact = delivery.fact
+    if fact is None or len(delivery.raw) > MAX_BYTES or not 0 <= fact.at_ns < MAX_AT_NS:
+        return None
+    # Postgres text holds no NUL, wherever it hides.
+    return None if "\\u0000" in delivery.raw else fact
+
+
+class FactConsumer:
+    """One `run()` for the life of the process."""
+
+    def __init__(
+        self,
+        reader: FactReader,
+        databases: Databases,
+        ring: Callable[[], None],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._reader = reader
+        self._databases = databases
+        self._ring = ring
+        self._now_ms = now_ms
+        self._tidy_at = 0.0
+        self.problem: str | None = None
+
+    async def run(self) -> None:
+        """Take facts until cancelled, through outages of bus and database."""
+        backoff = Backoff()
+        try:
+            while True:
+                try:
+                    await self.step()
+                except BusUnavailable as error:
+                    await self._wait(str(error), backoff)
+                except DATABASE_ERRORS as error:
+                    if not is_outage(error):
+                        raise
+                    await self._wait("the database does not answer", backoff)
+                else:
+                    self.problem = None
+                    backoff.reset()
+        finally:
+            await self._let_go()
+
+    async def step(self, *, block_ms: int = 1_000) -> int:
+        """Take one batch, apply it, acknowledge it; returns how many entries it held."""
+        if not await self._reader.hold():
+            await asyncio.sleep(_STANDBY_S)
+            return 0
+        await self._tidy()
+        deliveries = await self._reader.read(block_ms=block_ms)
+        done: list[str] = []
+        try:
+            for delivery in deliveries:
+                await self._apply(delivery)
+                done.append(delivery.entry)
+        finally:
+            await self._acknowledge(done)
+        return len(deliveries)
+
+    async def _apply(self, delivery: Delivery) -> None:
+        fact = usable(delivery)
+        outcome = Outcome.POISON
+        if fact is None:
+            _log.error("a fact cannot be read", entry=delivery.entry, raw=delivery.raw[:500])
+        else:
+            outcome = await self._store(fact)
+        _FACTS.labels(fact.type.value if fact else "unknown", outcome.value).inc()
+
+    async def _store(self, fact: MediaFact) -> Outcome:
+        try:
+            async with self._databases.writing() as session, session.begin():
+                outcome = await session.run_sync(apply_fact, fact)
+        except IntegrityError:
+            # Another process applied it in this very moment.
+            return Outcome.DUPLICATE
+        except SQLAlchemyError as error:
+            if is_outage(error):
+                raise
+            _log.error("a fact is rejected by the database", fact=fact.id, exc_info=error)
+            return Outcome.POISON
+        if outcome is Outcome.APPLIED and fact.type in _TRIGGERS:
+            self._ring()
+        return outcome
+
+    async def _acknowledge(self, done: Sequence[str]) -> None:
+        try:
+            await self._reader.ack(done)
+        except BusUnavailable:
+            # They come again and change nothing.
+            self._reader.rewind()
+            raise
+
+    async def _tidy(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._tidy_at:
+            return
+        self._tidy_at = now + _TIDY_S
+        async with self._databases.writing() as session, session.begin():
+            await session.execute(delete(Fact).where(Fact.at_ms < self._now_ms() - KEEP_MS))
+
+    async def _wait(self, problem: str, backoff: Backoff) -> None:
+        if self.problem is None:
+            _log.warning("facts cannot be taken; they wait on the bus", problem=problem)
+        self.problem = problem
+        self._reader.rewind()
+        await asyncio.sleep(backoff.pause())
+
+    async def _let_go(self) -> None:
+        try:
+            async with asyncio.timeout(1):
+                await self._reader.release()
+        except (BusUnavailable, TimeoutError):
+            _log.info("the lease on facts runs out by itself")

@@ -1,0 +1,271 @@
+"""What travels over the API, with the words and examples that `/openapi.json` shows."""
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from infra.lifecycle import EventState
+
+Access = Literal["public", "token"]
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_printable),
+]
+
+
+def _representable(moment: datetime) -> datetime:
+    # Years that every client and database can hold, whatever the offset.
+    if not 1970 < moment.year < 9999:
+        raise ValueError("the year must lie between 1971 and 9998")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_representable)]
+
+
+def at(ms: int | None) -> datetime | None:
+    """The time that the API shows for a `*_ms` column."""
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def required_at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def to_ms(moment: datetime | None) -> int | None:
+    """The `*_ms` value of a time that a client sent."""
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class EventCreate(_In):
+    """A new event."""
+
+    name: Name = Field(examples=["Launch day"])
+    starts_at: Moment | None = Field(
+        None,
+        description="When it is announced to start, RFC 3339 with an offset. Encoders may connect "
+        "earlier.",
+        examples=["2030-06-01T18:00:00Z"],
+    )
+    access: Access = Field(
+        "public", description="`token`: viewers need a token from `POST /v1/events/{id}/tokens`."
+    )
+    takeover: bool = Field(
+        False,
+        description="A second publisher replaces the first. False: it is refused while the first "
+        "is connected.",
+    )
+    reconnect_window_s: int = Field(
+        60, ge=0, le=3600, description="Seconds a dropped publisher may take to come back."
+    )
+    target_duration_s: int = Field(
+        2, ge=1, le=10, description="HLS segment target, fixed for the life of the event."
+    )
+
+
+class EventPatch(_In):
+    """Changes; fields left out stay as they are."""
+
+    name: Name | None = None
+    starts_at: Moment | None = Field(None, description="null: no announced start.")
+    access: Access | None = None
+    takeover: bool | None = None
+    reconnect_window_s: int | None = Field(None, ge=0, le=3600)
+
+    @model_validator(mode="after")
+    def _no_nulls(self) -> Self:
+        for name in self.model_fields_set - {"starts_at"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be null; leave it out to keep it as it is")
+        return self
+
+
+class SrtOut(_Out):
+    """SRT ingest, always encrypted."""
+
+    url: str = Field(
+        description="Paste it into ffmpeg between double quotes. `latency` is in microseconds, as "
+        "ffmpeg counts.",
+        examples=[
+            "srt://media.example:8082?streamid=ev_2k…/k1.1.5x…&passphrase=…&latency=120000"
+            "&mode=caller&pkt_size=1316"
+        ],
+    )
+    stream_id: str = Field(description="For encoders with a field of its own: `EVENT/KEY`.")
+    passphrase: str = Field(description="SRT encryption passphrase; it never travels.")
+    latency_ms: int
+
+
+class Notice(_Out):
+    """Something a media node reported about a publisher of this event."""
+
+    at: datetime
+    type: str = Field(examples=["publisher.refused"])
+    message: str = Field(examples=["wrong passphrase"])
+    detail: dict[str, Any]
+
+
+class IngestOut(_Out):
+    srt: SrtOut | None = Field(description="null once the event is over.")
+    recent: list[Notice] = Field(
+        default_factory=list,
+        description="Latest connections, refusals and warnings, newest first; only for one event.",
+    )
+
+
+class PlaybackLinks(_Out):
+    hls_url: str = Field(
+        description="LL-HLS multivariant playlist. `access: token`: use the URL "
+        "that comes with a viewer token."
+    )
+    player_url: str = Field(description="Page with a player.")
+
+
+class RecordingOut(_Out):
+    degraded: bool = Field(description="Part of the recording is or was lost (a full disk).")
+
+
+class EventOut(_Out):
+    """An event with everything its owner needs."""
+
+    id: str = Field(examples=["ev_2kq5mzx7c3v4b6n7a8sd"])
+    name: str
+    state: EventState
+    access: Access
+    takeover: bool
+    starts_at: datetime | None
+    reconnect_window_s: int
+    target_duration_s: int
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = Field(description="When the first picture was published.")
+    ended_at: datetime | None
+    ingest: IngestOut
+    playback: PlaybackLinks
+    recording: RecordingOut
+
+
+class EventPage(_Out):
+    items: list[EventOut]
+    next: str | None = Field(description="Pass it as `after` to get the next page; null: the end.")
+
+
+class TokenCreate(_In):
+    """A viewer token."""
+
+    ttl_s: int = Field(4 * 3600, ge=10, le=7 * 86400, description="Seconds until it expires.")
+    subject: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=128),
+            AfterValidator(_printable),
+        ]
+        | None
+    ) = Field(None, description="Your id of the viewer; random when left out.")
+
+
+class TokenOut(_Out):
+    token: str
+    expires_at: datetime
+    hls_url: str = Field(description="The token is a path prefix and covers every child URL.")
+    player_url: str = Field(description="The token is the fragment, so no server logs it.")
+
+
+class AssetOut(_Out):
+    """Something made from the recording."""
+
+    id: str
+    kind: str = Field(examples=["mp4", "vod"])
+    key: str = Field(description="Object key in the bucket.")
+    url: str = Field(description="Presigned download URL; ask again when it has expired.")
+    url_expires_at: datetime
+    content_type: str
+    bytes: int
+    duration_ms: int | None
+    detail: dict[str, Any]
+    created_at: datetime
+
+
+class AssetPage(_Out):
+    items: list[AssetOut]
+    next: str | None
+
+
+class AttemptOut(_Out):
+    """One lease of a job by a worker."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None = Field(description="null while it runs.")
+    error: str | None
+
+
+class JobOut(_Out):
+    """One function over one object."""
+
+    id: str
+    event: str
+    feed: str
+    function: str = Field(examples=["archive"])
+    state: str = Field(examples=["succeeded"])
+    queue: str
+    input_key: str
+    attempt_count: int
+    max_attempts: int
+    progress: float = Field(ge=0, le=1, description="Share of the work that is done.")
+    error: str | None
+    outputs: dict[str, Any]
+    cost: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    next_attempt_at: datetime | None
+
+
+class JobDetail(JobOut):
+    attempts: list[AttemptOut]
+
+
+class JobPage(_Out):
+    items: list[JobOut]
+    next: str | None
+
+
+class PlaybackOut(_Out):
+    """What a player needs before it knows a token."""
+
+    id: str
+    name: str
+    state: EventState
+    access: Access
+    hls_url: str

@@ -1,0 +1,125 @@
+"""The control process: the HTTP server and its background tasks, all owned by one TaskGroup.
+
+Stopping: the server takes no more connections and lets requests finish for a moment, then the
+background tasks are cancelled, then bus and database are closed.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Iterator
+
+import structlog
+import uvicorn
+
+from infra.control.app import create_app
+from infra.control.context import ControlContext, Databases
+from infra.control.facts import FactConsumer
+from infra.control.links import Links
+from infra.control.presign import Presigner
+from infra.control.publisher import DesiredPublisher
+from infra.control.readiness import Readiness
+from infra.db.engine import async_engine
+from infra.events.bus import connect
+from infra.events.desired_bus import DesiredBus
+from infra.events.facts_bus import FactReader
+from infra.settings import ControlSettings
+
+_log = structlog.get_logger(__name__)
+_FINISH_S = 3
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: it would end the process by the signal it caught."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run_control(settings: ControlSettings) -> None:
+    """Serve until SIGTERM or SIGINT; a port that is taken raises OSError."""
+    engine = async_engine(settings.database_url)
+    client = connect(settings.bus_url)
+    # Blocking reads keep a connection busy, so facts have a client of their own.
+    facts_client = connect(settings.bus_url)
+    databases = Databases.of(engine)
+    publisher = DesiredPublisher(DesiredBus(client), databases, now_ms)
+    reader = FactReader(facts_client, secrets.token_hex(8))
+    facts = FactConsumer(reader, databases, publisher.ring, now_ms)
+    readiness = Readiness(databases, settings.ready_urls)
+    context = ControlContext(
+        databases=databases,
+        links=links_of(settings),
+        presigner=Presigner(settings.s3_url),
+        ring=publisher.ring,
+        checks={
+            **readiness.checks(),
+            "bus": lambda: facts.problem,
+            "desired": lambda: publisher.problem,
+        },
+        now_ms=now_ms,
+    )
+    try:
+        with _listen(settings.control_host, settings.control_port) as listener:
+            server = _Server(
+                uvicorn.Config(
+                    create_app(context),
+                    log_config=None,
+                    log_level="warning",
+                    access_log=False,
+                    lifespan="off",
+                    server_header=False,
+                    timeout_graceful_shutdown=_FINISH_S,
+                )
+            )
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(publisher.run(), name="publisher"),
+                    group.create_task(facts.run(), name="facts"),
+                    group.create_task(readiness.run(), name="readiness"),
+                ]
+                await _serve(server, listener)
+                for task in tasks:
+                    task.cancel()
+    finally:
+        await client.aclose()
+        await facts_client.aclose()
+        await engine.dispose()
+
+
+async def _serve(server: _Server, listener: socket.socket) -> None:
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    host, port = listener.getsockname()[:2]
+    _log.info("control listens", host=host, port=port)
+    await server.serve([listener])
+    _log.info("control stops")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # Bound here and not by uvicorn, which ends the process when the port is taken.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def links_of(settings: ControlSettings) -> Links:
+    """The public addresses that the settings name."""
+    return Links(
+        public_url=settings.public_url,
+        media_url=settings.media_public_url,
+        srt_url=settings.srt_public_url,
+        srt_latency_ms=settings.srt_latency_ms,
+    )

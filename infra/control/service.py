@@ -1,0 +1,210 @@
+"""What the API does with events. Every query is scoped to a project; nothing here commits.
+
+A change that media nodes must learn of raises the event's revision; the publisher does the rest.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.auth.tokens import ViewerClaims, issue
+from infra.control.bootstrap import FIRST_KID
+from infra.control.context import ControlContext
+from infra.control.ids import new_id
+from infra.control.paging import PageRequest, page_of
+from infra.control.problems import Conflict, NotFound
+from infra.control.schemas import EventCreate, EventPatch, TokenCreate, to_ms
+from infra.control.views import SecretRing
+from infra.db.control import OPEN_STATES, Event, Fact, ProjectSecret
+from infra.db.events_state import advance_event
+from infra.events.facts import FactType
+from infra.keys import is_name
+from infra.lifecycle import EventState, Trigger
+
+RECENT = 20
+_NOTICES = (
+    FactType.PUBLISHER_CONNECTED,
+    FactType.PUBLISHER_LOST,
+    FactType.PUBLISHER_REFUSED,
+    FactType.INGEST_WARNING,
+    FactType.RECORDING_DEGRADED,
+    FactType.RECORDING_RESTORED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    token: str
+    expires_at_ms: int
+
+
+class EventService:
+    """Events of one project, within one transaction."""
+
+    def __init__(self, session: AsyncSession, context: ControlContext, project: str) -> None:
+        self._session = session
+        self._context = context
+        self._project = project
+
+    async def create(self, wanted: EventCreate) -> Event:
+        now = self._context.now_ms()
+        event = Event(
+            id=new_id("ev_"),
+            project=self._project,
+            name=wanted.name,
+            state=EventState.SCHEDULED.value,
+            access=wanted.access,
+            takeover=wanted.takeover,
+            starts_at_ms=to_ms(wanted.starts_at),
+            reconnect_window_s=wanted.reconnect_window_s,
+            target_duration_s=wanted.target_duration_s,
+            kid=FIRST_KID,
+            generation=1,
+            revision=1,
+            published_revision=0,
+            recording_degraded=False,
+            created_ms=now,
+            updated_ms=now,
+        )
+        self._session.add(event)
+        await self._session.flush()
+        return event
+
+    async def get(self, event_id: str, *, for_update: bool = False) -> Event:
+        if not is_name(event_id):
+            raise event_not_found(event_id)
+        query = select(Event).where(Event.id == event_id, Event.project == self._project)
+        event = await self._session.scalar(query.with_for_update() if for_update else query)
+        if event is None:
+            raise event_not_found(event_id)
+        return event
+
+    async def page(
+        self, page: PageRequest, state: EventState | None
+    ) -> tuple[Sequence[Event], str | None]:
+        query = select(Event).where(Event.project == self._project)
+        if state is not None:
+            query = query.where(Event.state == state.value)
+        return await page_of(self._session, query, Event, page)
+
+    async def patch(self, event_id: str, changes: EventPatch) -> Event:
+        event = await self.get(event_id, for_update=True)
+        given = changes.model_fields_set
+        if EventState(event.state) is EventState.CANCELLED:
+            raise Conflict(f"event {event_id} is cancelled", "Create a new event.")
+        if "starts_at" in given:
+            if EventState(event.state) is not EventState.SCHEDULED:
+                raise Conflict(
+                    f"event {event_id} is {event.state}, so its start cannot move",
+                    "Leave starts_at out.",
+                )
+            event.starts_at_ms = to_ms(changes.starts_at)
+        if changes.name is not None:
+            event.name = changes.name
+        for field in ("access", "takeover", "reconnect_window_s"):
+            value = getattr(changes, field)
+            if field in given and getattr(event, field) != value:
+                setattr(event, field, value)
+                event.revision += 1
+        event.updated_ms = self._context.now_ms()
+        return event
+
+    async def cancel(self, event_id: str) -> Event:
+        event = await self.get(event_id, for_update=True)
+        state = EventState(event.state)
+        if state is EventState.CANCELLED:
+            return event
+        if state is not EventState.SCHEDULED:
+            fix = (
+                f"Use POST /v1/events/{event_id}/end to end it."
+                if state in OPEN_STATES
+                else ("Its recording stays; there is nothing to cancel.")
+            )
+            raise Conflict(f"event {event_id} is {state}, no longer only scheduled", fix)
+        return await self._advance(event, Trigger.CANCEL)
+
+    async def end(self, event_id: str) -> Event:
+        event = await self.get(event_id, for_update=True)
+        state = EventState(event.state)
+        if state in (EventState.SCHEDULED, EventState.CANCELLED):
+            raise Conflict(
+                f"event {event_id} was never live, so it cannot end",
+                f"Use DELETE /v1/events/{event_id} to cancel it."
+                if state is EventState.SCHEDULED
+                else "It is cancelled already.",
+            )
+        if state not in OPEN_STATES:
+            return event
+        return await self._advance(event, Trigger.END)
+
+    async def rotate_key(self, event_id: str) -> Event:
+        event = await self.get(event_id, for_update=True)
+        if EventState(event.state) not in OPEN_STATES:
+            raise Conflict(
+                f"event {event_id} is {event.state}; its stream key opens nothing any more",
+                "Create a new event.",
+            )
+        event.generation += 1
+        event.revision += 1
+        event.updated_ms = self._context.now_ms()
+        return event
+
+    async def issue_token(self, event_id: str, wanted: TokenCreate) -> IssuedToken:
+        event = await self.get(event_id)
+        if EventState(event.state) is EventState.CANCELLED:
+            raise Conflict(f"event {event_id} is cancelled", "Create a new event.")
+        now = self._context.now_ms() // 1000
+        claims = ViewerClaims(
+            project=self._project,
+            event=event.id,
+            path_prefix=self._context.links.path_prefix(self._project, event.id),
+            subject=wanted.subject or new_id("vw_"),
+            issued_at=now,
+            expires_at=now + wanted.ttl_s,
+            token_id=new_id("tk_"),
+        )
+        secret = (await self.secrets())[event.kid]
+        return IssuedToken(issue(claims, secret, event.kid), claims.expires_at * 1000)
+
+    async def secrets(self) -> SecretRing:
+        """The project's secrets by kid."""
+        rows = await self._session.scalars(
+            select(ProjectSecret).where(ProjectSecret.project == self._project)
+        )
+        return {row.kid: base64.b64decode(row.secret) for row in rows}
+
+    async def recent_facts(self, event_id: str) -> Sequence[Fact]:
+        """The last things that nodes reported about the event's publishers, newest first."""
+        query = (
+            select(Fact)
+            .where(Fact.project == self._project, Fact.event == event_id)
+            .where(Fact.type.in_([kind.value for kind in _NOTICES]))
+            .order_by(Fact.at_ms.desc(), Fact.id.desc())
+            .limit(RECENT)
+        )
+        return (await self._session.scalars(query)).all()
+
+    async def _advance(self, event: Event, trigger: Trigger) -> Event:
+        await self._session.flush()
+        now = self._context.now_ms()
+        await self._session.run_sync(lambda s: advance_event(s, event.id, trigger, now))
+        return event
+
+
+def event_not_found(event_id: str) -> NotFound:
+    shown = event_id if len(event_id) <= 80 else event_id[:80] + "…"
+    return NotFound(
+        f"there is no event {shown!r} in this project",
+        "List the project's events with GET /v1/events.",
+    )
+
+
+async def public_event(session: AsyncSession, event_id: str) -> Event:
+    """An event for its viewers, whatever the project."""
+    event = await session.get(Event, event_id) if is_name(event_id) else None
+    if event is None or EventState(event.state) is EventState.CANCELLED:
+        raise NotFound(f"there is no event {event_id[:80]!r}", "Ask the organiser for the link.")
+    return event

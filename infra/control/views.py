@@ -1,0 +1,150 @@
+"""Rows as the API shows them. Pure: rows and links in, schemas out."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from infra.control.links import Links
+from infra.control.schemas import (
+    Access,
+    AssetOut,
+    AttemptOut,
+    EventOut,
+    IngestOut,
+    JobDetail,
+    JobOut,
+    Notice,
+    PlaybackLinks,
+    PlaybackOut,
+    RecordingOut,
+    SrtOut,
+    at,
+    required_at,
+)
+from infra.db.control import OPEN_STATES, Event, Fact
+from infra.db.jobs import Asset, Job, JobAttempt
+from infra.lifecycle import EventState
+
+SecretRing = Mapping[str, bytes]
+"""A project's secrets by kid."""
+
+_REFUSALS = {
+    "bad-key": "the stream key is wrong; copy the ingest URL again",
+    "unknown-event": "the streamid names an event that does not exist",
+    "rotated-key": "the stream key was rotated; copy the new ingest URL",
+    "bad-passphrase": "the SRT passphrase is wrong or missing; copy the ingest URL again",
+    "busy": "another encoder is publishing; stop it first, or set takeover on the event",
+    "event-closed": "the event is over",
+    "bad-streamid": "the streamid cannot be read; it has the form EVENT/KEY",
+    "over-limit": "too many connections",
+}
+
+
+def event_out(
+    event: Event, links: Links, secrets: SecretRing, facts: Sequence[Fact] = ()
+) -> EventOut:
+    """One event; its ingest address is shown while publishers may connect."""
+    state = EventState(event.state)
+    return EventOut(
+        id=event.id,
+        name=event.name,
+        state=state,
+        access=cast("Access", event.access),
+        takeover=event.takeover,
+        starts_at=at(event.starts_at_ms),
+        reconnect_window_s=event.reconnect_window_s,
+        target_duration_s=event.target_duration_s,
+        created_at=required_at(event.created_ms),
+        updated_at=required_at(event.updated_ms),
+        started_at=at(event.started_ms),
+        ended_at=at(event.ended_ms),
+        ingest=IngestOut(
+            srt=_srt(event, links, secrets) if state in OPEN_STATES else None,
+            recent=[notice(fact) for fact in facts],
+        ),
+        playback=PlaybackLinks(
+            hls_url=links.hls(event.project, event.id), player_url=links.player(event.id)
+        ),
+        recording=RecordingOut(degraded=event.recording_degraded),
+    )
+
+
+def _srt(event: Event, links: Links, secrets: SecretRing) -> SrtOut:
+    access = links.srt(secrets[event.kid], event.id, event.kid, event.generation)
+    return SrtOut(
+        url=access.url,
+        stream_id=access.stream_id,
+        passphrase=access.passphrase,
+        latency_ms=access.latency_ms,
+    )
+
+
+def notice(fact: Fact) -> Notice:
+    """A fact in words for the creator."""
+    reason = str(fact.detail.get("reason", ""))
+    message = str(fact.detail.get("message", "")) or _REFUSALS.get(reason, reason) or fact.type
+    return Notice(at=required_at(fact.at_ms), type=fact.type, message=message, detail=fact.detail)
+
+
+def playback_out(event: Event, links: Links) -> PlaybackOut:
+    return PlaybackOut(
+        id=event.id,
+        name=event.name,
+        state=EventState(event.state),
+        access=cast("Access", event.access),
+        hls_url=links.hls(event.project, event.id),
+    )
+
+
+def asset_out(asset: Asset, url: str, url_expires_ms: int) -> AssetOut:
+    return AssetOut(
+        id=asset.id,
+        kind=asset.kind,
+        key=asset.key,
+        url=url,
+        url_expires_at=required_at(url_expires_ms),
+        content_type=asset.content_type,
+        bytes=asset.bytes,
+        duration_ms=asset.duration_ms,
+        detail=asset.detail,
+        created_at=required_at(asset.created_ms),
+    )
+
+
+def job_out(job: Job) -> JobOut:
+    return JobOut(
+        id=job.id,
+        event=job.event,
+        feed=job.feed,
+        function=job.function,
+        state=job.state,
+        queue=job.queue,
+        input_key=job.input_key,
+        attempt_count=job.attempt_count,
+        max_attempts=job.max_attempts,
+        progress=min(1.0, max(0.0, job.progress / 1000)),
+        error=job.error,
+        outputs=job.outputs,
+        cost=job.cost,
+        created_at=required_at(job.created_ms),
+        updated_at=required_at(job.updated_ms),
+        started_at=at(job.started_ms),
+        finished_at=at(job.finished_ms),
+        next_attempt_at=at(job.next_attempt_ms),
+    )
+
+
+def job_detail(job: Job, attempts: Sequence[JobAttempt]) -> JobDetail:
+    return JobDetail(
+        **dict(job_out(job)),
+        attempts=[
+            AttemptOut(
+                number=attempt.number,
+                worker=attempt.worker,
+                started_at=required_at(attempt.started_ms),
+                ended_at=at(attempt.ended_ms),
+                outcome=attempt.outcome,
+                error=attempt.error,
+            )
+            for attempt in attempts
+        ],
+    )
