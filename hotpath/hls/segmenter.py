@@ -126,8 +126,8 @@ class _Track:
     """The newest segment that was closed."""
     last_end: int = 0
     """Ticks: where that segment ended."""
-    resync: bool = False
-    """Units were lost: only the first unit of a segment may follow."""
+    resync: bool = True
+    """At the start and after a loss: only the first unit of a segment may follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +211,8 @@ class Segmenter:
         if segment is None or segment.msn != mark.msn:
             if mark.msn <= track.last_msn or segment is not None:
                 return  # of a segment that is closed, or a cut is missing: never reopened
+            if 0 <= track.last_msn < mark.msn - 1:
+                self._account(track, mark.msn, item.unit.dts, self._anchor(track, item), events)
             self._anchors.setdefault(mark.msn, self._anchor(track, item))
             while len(self._anchors) > self.ANCHORS:
                 del self._anchors[next(iter(self._anchors))]

@@ -1,0 +1,241 @@
+"""One programme's playlists and media, fed by the packager, read by viewers.
+
+Invariant: what a viewer gets depends on the published state alone, and no viewer makes the
+packager wait. Upstream: `packager`. Downstream: `origin`, which has checked access already.
+Lives on one event loop. Spec: draft-pantos-hls-rfc8216bis, 6.2.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from hotpath.hls.directives import Block, Reject, decide
+from hotpath.hls.multivariant import Stream, multivariant
+from hotpath.hls.playlist import SKIP_UNTIL, Place
+from hotpath.hls.rendition import Rendition
+from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, max_age, refusal
+from hotpath.hls.segmenter import GapSegment, Incomplete, PartReady, SegmentReady
+from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
+from hotpath.media.unit import AUDIO, VIDEO, Format
+from infra.keys import ProgramKey
+
+K = TypeVar("K", bound=Hashable)
+
+MULTIVARIANT = "index.m3u8"
+NOT_HERE = "there is no such file here, or no longer"
+BLOCK_LIMIT = 3  # target durations; 6.2.5.2
+
+
+def monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def microseconds(ticks: int, timescale: int) -> int:
+    return ticks * 1_000_000 // timescale
+
+
+class LivePlaylists:
+    """One incarnation of a programme as viewers see it; see the module for the invariant."""
+
+    def __init__(
+        self,
+        key: ProgramKey,
+        incarnation: str,
+        *,
+        access: str,
+        part_target_ms: int,
+        target_duration_s: int,
+        room: WaitingRoom,
+        clock: Callable[[], int] = monotonic_ms,
+    ) -> None:
+        self.key = key
+        self.incarnation = incarnation
+        self.access = access
+        self.part_target_ms = part_target_ms
+        self.target_duration_s = target_duration_s
+        self._clock = clock
+        self._room = room
+        self._shelf = Shelf()
+        self._renditions: dict[str, Rendition] = {}
+        self._by_playlist: dict[str, Rendition] = {}
+        self._start_gate: Gate[str] = Gate(room)
+        self._playable = False
+        self._stopped = False
+        self._multivariant: tuple[str, Text] | None = None
+
+    @property
+    def playable(self) -> bool:
+        """Every rendition lists a whole segment, so that any player can start."""
+        return self._playable
+
+    # ---- fed by the packager
+
+    def init(self, format: Format, number: int, data: bytes) -> None:
+        rendition = self._renditions.get(format.track)
+        if rendition is None:
+            rendition = Rendition(
+                format,
+                f"{self.incarnation}/{format.track}/",
+                self._shelf,
+                self._room,
+                target_duration_s=self.target_duration_s,
+                part_target_ms=self.part_target_ms,
+            )
+            self._renditions[format.track] = rendition
+            self._by_playlist[rendition.playlist_name] = rendition
+        rendition.add_init(format, number, data, self._clock())
+
+    def knows(self, rendition: str) -> bool:
+        """Whether the rendition has had an init section."""
+        return rendition in self._renditions
+
+    def part(self, part: PartReady, data: bytes) -> None:
+        place = Place(part.msn, part.init, part.discontinuity_seq, part.pdt_ns)
+        self._renditions[part.format.track].add_part(
+            place,
+            part.part,
+            data,
+            duration_us=microseconds(part.duration, part.format.timescale),
+            independent=part.independent,
+            now_ms=self._clock(),
+        )
+
+    def segment(self, segment: SegmentReady) -> None:
+        now_ms = self._clock()
+        rendition = self._renditions[segment.format.track]
+        duration_us = microseconds(segment.duration, segment.format.timescale)
+        rendition.close_segment(segment.msn, duration_us, now_ms)
+        self._after_segment(now_ms)
+
+    def gap(self, gap: GapSegment | Incomplete) -> None:
+        """A segment that viewers cannot have, or not to its end."""
+        now_ms = self._clock()
+        if isinstance(gap, Incomplete) and gap.emitted and gap.emitted >= gap.duration:
+            # Only the cut was lost: the segment is whole.
+            self.segment(SegmentReady(gap.format, gap.msn, gap.start, gap.duration))
+            return
+        place = Place(gap.msn, gap.init, gap.discontinuity_seq, gap.pdt_ns)
+        duration_us = microseconds(gap.duration, gap.format.timescale)
+        self._renditions[gap.format.track].add_gap(place, duration_us, now_ms)
+        self._after_segment(now_ms)
+
+    def end(self, *, final: bool) -> None:
+        """Nothing follows. `final`: ENDLIST; else another incarnation may take over the URL."""
+        self._stopped = True
+        for rendition in self._renditions.values():
+            if final:
+                rendition.playlist.end()
+            rendition.moved()
+        self.release_all()
+
+    def release_all(self) -> None:
+        """Send every waiting request home with what there is."""
+        self._stopped = True
+        self._start_gate.release(lambda _key: True)
+        for rendition in self._renditions.values():
+            rendition.edge_gate.release(lambda _key: True)
+            rendition.part_gate.release(lambda _key: True)
+
+    def _after_segment(self, now_ms: int) -> None:
+        self._shelf.expire(now_ms)
+        if not self._playable and self._has_segments():
+            self._playable = True
+            self._start_gate.release(lambda _key: True)
+
+    def _has_segments(self) -> bool:
+        return all(r.playlist.has_segments for r in self._renditions.values())
+
+    # ---- read by viewers
+
+    def file(self, name: str) -> Reply | None:
+        """A media file that is there now: one look-up."""
+        stored = self._shelf.get(name)
+        return None if stored is None else self._file_reply(stored)
+
+    async def respond(self, name: str, query: str) -> Reply:
+        """The reply to `GET {name}?{query}` below the programme's URL; may wait."""
+        if (reply := self.file(name)) is not None:
+            return reply
+        if name == MULTIVARIANT:
+            return await self._respond_multivariant()
+        if name.endswith(".m3u8"):
+            return await self._respond_playlist(name, query)
+        for rendition in self._renditions.values():
+            if name == rendition.hint_name:
+                return await self._respond_hinted(rendition, name)
+        return refusal(404, NOT_HERE)
+
+    def _file_reply(self, stored: StoredFile) -> Reply:
+        cache = max_age(stored.expires_ms - self._clock())
+        return Reply(200, stored.content_type, cache, stored.body)
+
+    def _text_reply(self, text: Text, age_ms: int) -> Reply:
+        return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text.plain, text.gzipped)
+
+    async def _wait_playable(self) -> Reply | None:
+        """None once players can start; a player that comes early waits instead of polling."""
+        if self._playable:
+            return None
+        outcome = await self._wait(self._start_gate, "start")
+        if outcome is Outcome.READY and self._playable:
+            return None
+        return self._unavailable(outcome, "the programme has no whole segment yet")
+
+    async def _respond_multivariant(self) -> Reply:
+        if (refused := await self._wait_playable()) is not None:
+            return refused
+        streams = {
+            name: Stream(r.format, r.playlist_name, r.peak_bps, r.average_bps)
+            for name, r in self._renditions.items()
+        }
+        text = multivariant(streams.get(VIDEO), streams.get(AUDIO))
+        if self._multivariant is None or self._multivariant[0] != text:
+            self._multivariant = (text, Text.of(text))
+        return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
+
+    async def _respond_playlist(self, name: str, query: str) -> Reply:
+        if self._renditions and name not in self._by_playlist:
+            return refusal(404, NOT_HERE)
+        if (refused := await self._wait_playable()) is not None:
+            return refused
+        rendition = self._by_playlist.get(name)
+        if rendition is None:
+            return refusal(404, NOT_HERE)
+        decision = decide(query, rendition.playlist.edge)
+        if isinstance(decision, Reject):
+            return refusal(decision.status, decision.reason)
+        if isinstance(decision, Block):
+            position = (decision.msn, decision.part)
+            outcome = await self._wait(rendition.edge_gate, position)
+            edge = rendition.playlist.edge
+            if not (edge.ended or edge.reached(*position)):
+                return self._unavailable(outcome, f"segment {decision.msn} has not come")
+        siblings = [other for other in self._renditions.values() if other is not rendition]
+        delta = decision.delta and not rendition.playlist.ended
+        text = rendition.text(siblings, delta=delta)
+        # A query names a position, so its answer stays right; a plain one ages at once.
+        target_ms = self.target_duration_s * 1000
+        return self._text_reply(text, SKIP_UNTIL * target_ms if query else target_ms // 2)
+
+    async def _respond_hinted(self, rendition: Rendition, name: str) -> Reply:
+        position = rendition.playlist.hinted
+        if position is None:
+            return refusal(404, "the playlist has ended")
+        outcome = await self._wait(rendition.part_gate, position)
+        if (reply := self.file(name)) is not None:
+            return reply
+        if outcome is Outcome.READY:
+            # 6.2.6: the segment ended before this part.
+            return refusal(404, "the hinted part was not published")
+        return self._unavailable(outcome, "the hinted part has not come")
+
+    async def _wait(self, gate: Gate[K], key: K) -> Outcome:
+        if self._stopped:
+            return Outcome.EXPIRED
+        return await gate.wait(key, BLOCK_LIMIT * self.target_duration_s)
+
+    def _unavailable(self, outcome: Outcome, reason: str) -> Reply:
+        if outcome is Outcome.FULL:
+            reason = "too many requests are waiting"
+        return refusal(503, reason, retry_after_s=self.target_duration_s)

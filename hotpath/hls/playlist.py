@@ -1,0 +1,304 @@
+"""HLS media playlists: the model of one, and its text.
+
+Invariant: media sequence and discontinuity sequence never fall, a listed segment never changes,
+and numbers are contiguous. Durations are integer microseconds; the text of a segment is made once.
+
+Upstream: `live`, which feeds it and serves what it renders. Spec: draft-pantos-hls-rfc8216bis,
+4.4 (tags) and 6.2 (server), version 9.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from hotpath.hls.directives import Edge
+
+US = 1_000_000
+VERSION = 9  # EXT-X-SKIP
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+HOLD_BACK = 3  # target durations; 4.4.3.8: at least three
+PART_HOLD_BACK = 3  # part targets; at least two, should be three
+SKIP_UNTIL = 6  # target durations; at least six
+PARTS_KEPT = 3  # target durations; 6.2.2: older part tags should go
+WINDOW = 10  # target durations that a playlist lists; never below three
+
+
+class PlaylistError(ValueError):
+    """An update that would break the playlist's invariant; nothing was changed."""
+
+
+def seconds(us: int) -> str:
+    """Decimal seconds of a duration, exact to the microsecond."""
+    return f"{us // US}.{us % US:06d}"
+
+
+def date_time(ns: int) -> str:
+    """EXT-X-PROGRAM-DATE-TIME: RFC 3339 with milliseconds, UTC."""
+    moment = _EPOCH + timedelta(microseconds=ns // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def segment_name(msn: int) -> str:
+    return f"s{msn}.m4s"
+
+
+def part_name(msn: int, part: int) -> str:
+    return f"s{msn}.{part}.m4s"
+
+
+def init_name(number: int) -> str:
+    return f"init-{number}.mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the first unit of a segment says about it."""
+
+    msn: int
+    init: int
+    discontinuity_seq: int
+    pdt_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """EXT-X-RENDITION-REPORT of a sibling playlist."""
+
+    uri: str
+    last_msn: int
+    last_part: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What an update took out of the text; the bytes stay available for a while."""
+
+    part_tags: tuple[int, ...] = ()
+    """Segments whose parts are no longer listed."""
+    segments: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class _Segment:
+    place: Place
+    tags: str
+    """DISCONTINUITY, MAP and PROGRAM-DATE-TIME, as far as the segment has them."""
+    has_map: bool
+    discontinuities: int
+    parts: list[str] = field(default_factory=list)
+    parts_us: int = 0
+    duration_us: int = 0
+    text: str = ""
+    """The whole segment without its parts; empty while it is open."""
+    full_text: str = ""
+    """The same with its parts, while they are listed."""
+
+
+class MediaPlaylist:
+    """One rendition's playlist; see the module for the invariant.
+
+    `prefix` is put before the name of every media file, relative to the playlist's own URL.
+    """
+
+    def __init__(self, prefix: str, *, target_duration_s: int, part_target_ms: int) -> None:
+        self.prefix = prefix
+        self.target_duration_us = target_duration_s * US
+        self.part_target_us = part_target_ms * 1000
+        self.version = 0
+        """Rises with every change of the text."""
+        self.ended = False
+        self._segments: deque[_Segment] = deque()
+        self._open: _Segment | None = None
+        self._next_msn: int | None = None
+        self._last_parts = 0
+        self._newest: Place | None = None
+        self._head = self._header(target_duration_s, part_target_ms)
+
+    @property
+    def duration_us(self) -> int:
+        """Of the listed complete segments."""
+        return sum(segment.duration_us for segment in self._segments)
+
+    @property
+    def has_segments(self) -> bool:
+        return bool(self._segments)
+
+    @property
+    def edge(self) -> Edge:
+        return Edge(
+            last_msn=(self._next_msn or 0) - 1,
+            last_parts=self._last_parts,
+            open_parts=len(self._open.parts) if self._open is not None else 0,
+            ended=self.ended,
+            part_target_ms=self.part_target_us // 1000,
+        )
+
+    @property
+    def hinted(self) -> tuple[int, int] | None:
+        """(msn, part) of the part that the playlist announces."""
+        if self.ended or self._next_msn is None:
+            return None
+        return self._next_msn, len(self._open.parts) if self._open is not None else 0
+
+    def add_part(self, place: Place, part: int, duration_us: int, *, independent: bool) -> None:
+        """List a finished part; `place` is read for the first part of a segment."""
+        segment = self._opened(place)
+        if part != len(segment.parts):
+            raise PlaylistError(f"part {place.msn}.{part} does not follow {len(segment.parts) - 1}")
+        uri = self.prefix + part_name(place.msn, part)
+        mark = ",INDEPENDENT=YES" if independent else ""
+        self._list_part(segment, f'URI="{uri}"{mark}', duration_us)
+
+    def close_segment(self, msn: int, duration_us: int) -> Trimmed:
+        """The open segment is complete."""
+        if self._open is None or self._open.place.msn != msn:
+            raise PlaylistError(f"segment {msn} is not open")
+        return self._close(self._open, duration_us, gap=False)
+
+    def add_gap(self, place: Place, duration_us: int) -> Trimmed:
+        """A segment that is not available, or not to its end: parts listed already stay."""
+        segment = self._opened(place)
+        if segment.parts:
+            missing = duration_us - segment.parts_us
+            while missing > 0:
+                length = min(missing, self.part_target_us)
+                uri = self.prefix + part_name(place.msn, len(segment.parts))
+                self._list_part(segment, f'URI="{uri}",GAP=YES', length)
+                missing -= length
+        return self._close(segment, duration_us, gap=True)
+
+    def end(self) -> None:
+        """Nothing follows: EXT-X-ENDLIST."""
+        self.ended = True
+        self._open = None
+        self.version += 1
+
+    def render(self, reports: Sequence[Report] = (), *, delta: bool = False) -> str:
+        """The playlist's text; with `delta`, segments beyond the skip boundary are left out."""
+        segments = list(self._segments)
+        first = segments[0] if segments else self._open
+        skipped = self._skippable() if delta and not self.ended else 0
+        lines = [self._head]
+        if first is not None:
+            sequence = first.place.discontinuity_seq - first.discontinuities
+            lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first.place.msn}\n")
+            lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{sequence}\n")
+            if skipped:
+                lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n")
+            elif not first.has_map:
+                lines.append(self._map(first.place.init))
+        lines.extend(segment.full_text or segment.text for segment in segments[skipped:])
+        if self._open is not None:
+            lines.append(self._open.tags)
+            lines.extend(self._open.parts)
+        if self.ended:
+            lines.append("#EXT-X-ENDLIST\n")
+        else:
+            lines.extend(self._trailer(reports))
+        return "".join(lines)
+
+    def _header(self, target_duration_s: int, part_target_ms: int) -> str:
+        target, part = target_duration_s * US, part_target_ms * 1000
+        return (
+            f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target_duration_s}\n"
+            f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,"
+            f"PART-HOLD-BACK={seconds(PART_HOLD_BACK * part)},"
+            f"HOLD-BACK={seconds(HOLD_BACK * target)},"
+            f"CAN-SKIP-UNTIL={seconds(SKIP_UNTIL * target)}\n"
+            f"#EXT-X-PART-INF:PART-TARGET={seconds(part)}\n"
+        )
+
+    def _trailer(self, reports: Sequence[Report]) -> list[str]:
+        lines: list[str] = []
+        if self.hinted is not None:
+            uri = self.prefix + part_name(*self.hinted)
+            lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{uri}"\n')
+        for report in reports:
+            part = "" if report.last_part is None else f",LAST-PART={report.last_part}"
+            lines.append(
+                f'#EXT-X-RENDITION-REPORT:URI="{report.uri}",LAST-MSN={report.last_msn}{part}\n'
+            )
+        return lines
+
+    def _map(self, init: int) -> str:
+        return f'#EXT-X-MAP:URI="{self.prefix}{init_name(init)}"\n'
+
+    def _opened(self, place: Place) -> _Segment:
+        """The open segment, opened at `place` if there is none."""
+        if self.ended:
+            raise PlaylistError("the playlist has ended")
+        if self._open is not None:
+            if self._open.place.msn != place.msn:
+                raise PlaylistError(f"{place.msn} while {self._open.place.msn} is open")
+            return self._open
+        if self._next_msn is not None and place.msn != self._next_msn:
+            raise PlaylistError(f"segment {place.msn} does not follow {self._next_msn - 1}")
+        self._open = self._new_segment(place)
+        self._next_msn = place.msn
+        self._newest = self._open.place
+        return self._open
+
+    def _new_segment(self, place: Place) -> _Segment:
+        previous = self._newest
+        steps = 0
+        if previous is not None:
+            steps = max(place.discontinuity_seq - previous.discontinuity_seq, 0)
+        has_map = previous is None or steps > 0 or place.init != previous.init
+        # Siblings agree on discontinuity numbers, so a jump of two is two tags.
+        tags = "#EXT-X-DISCONTINUITY\n" * steps
+        if has_map:
+            tags += self._map(place.init)
+        tags += f"#EXT-X-PROGRAM-DATE-TIME:{date_time(place.pdt_ns)}\n"
+        return _Segment(place, tags, has_map, steps)
+
+    def _list_part(self, segment: _Segment, attributes: str, duration_us: int) -> None:
+        segment.parts.append(f"#EXT-X-PART:DURATION={seconds(duration_us)},{attributes}\n")
+        segment.parts_us += duration_us
+        self.version += 1
+
+    def _close(self, segment: _Segment, duration_us: int, *, gap: bool) -> Trimmed:
+        uri = self.prefix + segment_name(segment.place.msn)
+        tail = "#EXT-X-GAP\n" if gap else ""
+        tail += f"#EXTINF:{seconds(duration_us)},\n{uri}\n"
+        segment.duration_us = duration_us
+        segment.text = segment.tags + tail
+        segment.full_text = segment.tags + "".join(segment.parts) + tail
+        self._last_parts = len(segment.parts)
+        self._segments.append(segment)
+        self._open, self._next_msn = None, segment.place.msn + 1
+        self.version += 1
+        return Trimmed(self._drop_parts(), self._drop_segments())
+
+    def _drop_parts(self) -> tuple[int, ...]:
+        dropped: list[int] = []
+        after = 0
+        for segment in reversed(self._segments):
+            if after >= PARTS_KEPT * self.target_duration_us:
+                if not segment.full_text:
+                    break
+                segment.full_text = ""
+                segment.parts.clear()
+                dropped.append(segment.place.msn)
+            after += segment.duration_us
+        return tuple(reversed(dropped))
+
+    def _drop_segments(self) -> tuple[int, ...]:
+        dropped: list[int] = []
+        total = self.duration_us
+        while total - self._segments[0].duration_us >= WINDOW * self.target_duration_us:
+            segment = self._segments.popleft()
+            total -= segment.duration_us
+            dropped.append(segment.place.msn)
+        return tuple(dropped)
+
+    def _skippable(self) -> int:
+        """Segments further from the end of the last one than the skip boundary."""
+        after, kept = 0, 0
+        for segment in reversed(self._segments):
+            if after > SKIP_UNTIL * self.target_duration_us:
+                break
+            after += segment.duration_us
+            kept += 1
+        return len(self._segments) - kept

@@ -1,0 +1,158 @@
+"""One rendition as it is served: its playlist, its media files, its waiting requests.
+
+Invariant: a part can be fetched before any playlist lists it, and everything listed can be
+fetched; texts are rendered once per version, however many viewers ask. Upstream: `live`.
+Time is an argument, in ms.
+"""
+
+from collections.abc import Sequence
+
+from hotpath.hls.playlist import (
+    PARTS_KEPT,
+    US,
+    WINDOW,
+    MediaPlaylist,
+    Place,
+    Report,
+    Trimmed,
+    init_name,
+    part_name,
+    segment_name,
+)
+from hotpath.hls.reply import AUDIO_TYPE, MEDIA_TYPE, Text
+from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.waiting import Gate, WaitingRoom
+from hotpath.media.unit import Format
+
+PEAK_HEADROOM = 1.25
+"""BANDWIDTH is an upper bound of what will come, estimated from what has."""
+
+
+class Rendition:
+    """One rendition; see the module for the invariant."""
+
+    def __init__(
+        self,
+        format: Format,
+        prefix: str,
+        shelf: Shelf,
+        room: WaitingRoom,
+        *,
+        target_duration_s: int,
+        part_target_ms: int,
+    ) -> None:
+        self.format = format
+        self.playlist = MediaPlaylist(
+            prefix, target_duration_s=target_duration_s, part_target_ms=part_target_ms
+        )
+        self.playlist_name = f"{format.track}.m3u8"
+        self.hint_name: str | None = None
+        """The one file that may be asked for before it is there."""
+        self.edge_gate: Gate[tuple[int, int | None]] = Gate(room)
+        """Playlist requests, by (msn, part or None)."""
+        self.part_gate: Gate[tuple[int, int]] = Gate(room)
+        """Requests for the hinted part, by (msn, part)."""
+        self.peak_bps = 0
+        self._prefix = prefix
+        self._shelf = shelf
+        self._target_ms = target_duration_s * 1000
+        self._content_type = MEDIA_TYPE if format.codec.kind == "video" else AUDIO_TYPE
+        self._chunks: list[bytes] = []
+        self._durations: dict[int, tuple[int, int]] = {}
+        """msn -> (parts, duration in ms) of the segments listed."""
+        self._bits = 0
+        self._served_us = 0
+        self._texts: dict[bool, tuple[tuple[int, ...], Text]] = {}
+
+    @property
+    def average_bps(self) -> int:
+        return self._bits * US // self._served_us if self._served_us else self.peak_bps
+
+    @property
+    def report(self) -> Report:
+        edge = self.playlist.edge
+        if edge.open_parts:
+            return Report(self.playlist_name, edge.last_msn + 1, edge.open_parts - 1)
+        part = edge.last_parts - 1 if edge.last_parts else None
+        return Report(self.playlist_name, edge.last_msn, part)
+
+    def add_init(self, format: Format, number: int, data: bytes, now_ms: int) -> None:
+        self.format = format
+        # Kept as long as the programme: any listed segment may need it.
+        expires = now_ms + 2 * WINDOW * self._target_ms
+        name = self._prefix + init_name(number)
+        self._shelf.put(name, StoredFile((data,), self._content_type, expires))
+
+    def add_part(
+        self,
+        place: Place,
+        part: int,
+        data: bytes,
+        *,
+        duration_us: int,
+        independent: bool,
+        now_ms: int,
+    ) -> None:
+        self.playlist.add_part(place, part, duration_us, independent=independent)
+        if part == 0:
+            self._chunks = []
+        self._chunks.append(data)
+        expires = now_ms + 2 * PARTS_KEPT * self._target_ms
+        file = StoredFile((data,), self._content_type, expires)
+        self._shelf.put(self._prefix + part_name(place.msn, part), file)
+        self.moved()
+
+    def close_segment(self, msn: int, duration_us: int, now_ms: int) -> None:
+        trimmed = self.playlist.close_segment(msn, duration_us)
+        duration_ms = -(-duration_us // 1000)
+        file = StoredFile(
+            self._chunks, self._content_type, now_ms + 2 * WINDOW * self._target_ms + duration_ms
+        )
+        self._shelf.put(self._prefix + segment_name(msn), file)
+        if duration_us:
+            bits = 8 * sum(len(chunk) for chunk in self._chunks)
+            self.peak_bps = max(self.peak_bps, int(bits * US / duration_us * PEAK_HEADROOM))
+            self._bits += bits
+            self._served_us += duration_us
+        self._closed(msn, len(self._chunks), duration_ms, trimmed, now_ms)
+
+    def add_gap(self, place: Place, duration_us: int, now_ms: int) -> None:
+        parts = len(self._chunks)
+        trimmed = self.playlist.add_gap(place, duration_us)
+        self._closed(place.msn, parts, -(-duration_us // 1000), trimmed, now_ms)
+
+    def moved(self) -> None:
+        """Let everyone go whose position has been reached."""
+        edge = self.playlist.edge
+        hinted = self.playlist.hinted
+        self.hint_name = None if hinted is None else self._prefix + part_name(*hinted)
+        self.part_gate.release(lambda key: edge.ended or edge.passed(*key))
+        self.edge_gate.release(lambda key: edge.ended or edge.reached(*key))
+
+    def text(self, siblings: Sequence["Rendition"], *, delta: bool) -> Text:
+        """The playlist now; rendered when this one or a sibling has moved since the last time."""
+        key = (self.playlist.version, *(sibling.playlist.version for sibling in siblings))
+        cached = self._texts.get(delta)
+        if cached is not None and cached[0] == key:
+            return cached[1]
+        reports = [sibling.report for sibling in siblings]
+        text = Text.of(self.playlist.render(reports, delta=delta))
+        self._texts[delta] = (key, text)
+        return text
+
+    def _closed(
+        self, msn: int, parts: int, duration_ms: int, trimmed: Trimmed, now_ms: int
+    ) -> None:
+        self._chunks = []
+        self._durations[msn] = (parts, duration_ms)
+        for old in trimmed.part_tags:
+            for part in range(self._durations[old][0]):
+                name = self._prefix + part_name(old, part)
+                self._shelf.remove_at(name, now_ms + PARTS_KEPT * self._target_ms)
+        listed_ms = -(-self.playlist.duration_us // 1000)
+        for old in trimmed.segments:
+            # 6.2.2: its own duration and that of the longest playlist that listed it.
+            own_ms = self._durations.pop(old)[1]
+            deadline = now_ms + 2 * own_ms + listed_ms
+            self._shelf.remove_at(self._prefix + segment_name(old), deadline)
+        self.moved()

@@ -1,0 +1,58 @@
+"""Media files in memory: put once, served until their time is up.
+
+Invariant: the bytes held are bounded by what the playlists list and the retention after that,
+whatever viewers do. A segment shares the bytes of its parts until it is first asked for whole.
+Upstream: `live` puts and schedules removal. Time is an argument, in ms.
+"""
+
+import heapq
+from collections.abc import Sequence
+
+
+class StoredFile:
+    """One media file; joined into one piece when first asked for."""
+
+    __slots__ = ("_chunks", "content_type", "expires_ms")
+
+    def __init__(self, chunks: Sequence[bytes], content_type: bytes, expires_ms: int) -> None:
+        self._chunks = tuple(chunks)
+        self.content_type = content_type
+        self.expires_ms = expires_ms
+        """When it will be removed, or not before when that is not decided yet."""
+
+    @property
+    def body(self) -> bytes:
+        if len(self._chunks) != 1:
+            self._chunks = (b"".join(self._chunks),)
+        return self._chunks[0]
+
+
+class Shelf:
+    """Files by name."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, StoredFile] = {}
+        self._removals: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def put(self, name: str, file: StoredFile) -> None:
+        self._files[name] = file
+
+    def get(self, name: str) -> StoredFile | None:
+        return self._files.get(name)
+
+    def remove_at(self, name: str, deadline_ms: int) -> None:
+        """Keep the file until then, and no longer."""
+        if (file := self._files.get(name)) is not None:
+            file.expires_ms = deadline_ms
+            heapq.heappush(self._removals, (deadline_ms, name))
+
+    def expire(self, now_ms: int) -> None:
+        while self._removals and self._removals[0][0] <= now_ms:
+            self._files.pop(heapq.heappop(self._removals)[1], None)
+
+    def clear(self) -> None:
+        self._files.clear()
+        self._removals.clear()
