@@ -5,6 +5,7 @@ turns into a write fails at once with "database is locked" when another process 
 the busy timeout is; an immediate one waits its turn.
 """
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 15
 READ_ONLY = {"read_only": True, "postgresql_readonly": True}
 """Execution options of an engine or connection whose transactions only read."""
+# Alembic keeps its context in module globals.
+_ONE_AT_A_TIME = threading.Lock()
 _DRIVERS = {
     "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
     "postgresql": ("postgresql+psycopg", "postgresql+asyncpg"),
@@ -75,7 +78,7 @@ def _migration(url: str, run: Any) -> None:
     config.set_main_option("path_separator", "os")
     engine = sync_engine(url)
     try:
-        with engine.connect() as connection:
+        with _ONE_AT_A_TIME, engine.connect() as connection:
             config.attributes["connection"] = connection
             run(config)
     finally:

@@ -1,0 +1,86 @@
+"""The migrations lead to the declared schema and back, on both databases."""
+
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from infra.db import control, jobs
+from infra.db.base import Base
+from infra.db.engine import downgrade, migrate, sync_engine
+
+pytestmark = pytest.mark.integration
+DECLARED = {table.name for table in Base.metadata.sorted_tables}
+
+
+def tables(url: str) -> set[str]:
+    engine = sync_engine(url)
+    try:
+        return set(inspect(engine).get_table_names()) - {"alembic_version"}
+    finally:
+        engine.dispose()
+
+
+def test_the_migrated_schema_is_the_declared_one(database_url: str) -> None:
+    migrate(database_url)
+    engine = sync_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, Base.metadata) == []
+    finally:
+        engine.dispose()
+    assert {control.Event.__tablename__, jobs.Job.__tablename__} <= tables(database_url)
+
+
+def test_every_revision_goes_down_and_up_again(database_url: str) -> None:
+    migrate(database_url)
+    downgrade(database_url, "0001")
+    assert tables(database_url) == {"projects", "project_secrets", "api_keys", "events", "facts"}
+    downgrade(database_url, "base")
+    assert tables(database_url) == set()
+    migrate(database_url)
+    assert tables(database_url) == DECLARED
+
+
+def test_processes_that_start_together_migrate_once(database_url: str) -> None:
+    program = "import sys; from infra.db.engine import migrate; migrate(sys.argv[1])"
+    starters = [
+        subprocess.Popen([sys.executable, "-c", program, database_url], stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    for starter in starters:
+        _, stderr = starter.communicate()
+        assert starter.returncode == 0, stderr.decode()
+    engine = sync_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            versions = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
+    finally:
+        engine.dispose()
+    assert len(versions) == 1
+    assert tables(database_url) == DECLARED
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alembic import op
+
+    create_index = op.create_index
+
+    def fail(name: str, *arguments: object, **options: object) -> None:
+        if name == "ix_facts_project_event_at_ms":
+            raise RuntimeError("power cut")
+        create_index(name, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(op, "create_index", fail)
+    with pytest.raises(RuntimeError, match="power cut"):
+        migrate(database_url)
+    assert tables(database_url) == set()
+    monkeypatch.undo()
+    migrate(database_url)
+    assert tables(database_url) == DECLARED
