@@ -1,0 +1,66 @@
+# Everything a contributor runs. `make help` lists the targets from their `##` comments.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_ARGS ?=
+TEST_ARGS ?=
+UP_ARGS ?=
+SOURCES := hotpath coldpath infra tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up doctor test check lint format bench-ingest docs lock clean bootstrap bootstrap-test player
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: bootstrap player ## One event end to end, with a report; DEMO_ARGS="--seconds 30 --json FILE --keep"
+	$(BIN)/livepath demo $(DEMO_ARGS)
+
+up: bootstrap player ## Start the whole stack here; UP_ARGS="--host 0.0.0.0 --port-base 8080"
+	$(BIN)/livepath up $(UP_ARGS)
+
+doctor: bootstrap ## Say what this machine lacks and how to fix it
+	$(BIN)/livepath doctor
+
+test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
+	$(BIN)/pytest $(TEST_ARGS)
+
+check: lint ## Format, lint, types, import contracts and unit tests, in about a minute
+	$(BIN)/pytest -q tests/unit
+
+lint: bootstrap-test ## The part of check that runs no code: format, lint, types, import contracts
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: bootstrap-test ## Format the sources and apply safe fixes
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench-ingest: bootstrap ## CPU per second of stream for SRT, demux and packaging
+	$(BIN)/python benchmarks/ingest.py
+
+docs: bootstrap ## Write docs/configuration.md from the settings models
+	$(BIN)/python -m infra.settings_docs docs/configuration.md
+
+lock: bootstrap-test ## Pin every dependency anew, with hashes
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml -o requirements/runtime.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		--all-extras pyproject.toml -o requirements/dev.lock
+
+clean: ## Remove the virtual environment, build results and caches
+	rm -rf $(VENV) build dist *.egg-info infra/web/static/vendor
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f hotpath/ingest/_srt.c hotpath/ingest/_srt.*.so
+
+bootstrap:
+	@scripts/bootstrap
+
+bootstrap-test:
+	@scripts/bootstrap --test
+
+player: bootstrap
+	@$(BIN)/python -m infra.web.build
