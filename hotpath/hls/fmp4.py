@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from hotpath.media.annexb import nal_units, trimmed
 from hotpath.media.unit import Codec
 
 TRACK_ID = 1  # every rendition holds one track
@@ -66,31 +67,18 @@ class Fragment:
     end: int
 
 
-def nal_units(data: bytes) -> Iterator[bytes]:
-    """NAL units of an Annex B byte stream, without start codes and trailing zeros."""
-    start = data.find(b"\0\0\1")
-    while start >= 0:
-        begin = start + 3
-        start = data.find(b"\0\0\1", begin)
-        nal = data[begin:] if start < 0 else data[begin:start]
-        # A NAL unit never ends with 0x00: what is there belongs to the next start code.
-        if nal.endswith(b"\0"):
-            nal = nal.rstrip(b"\0")
-        if nal:
-            yield nal
-
-
 def length_prefixed(data: bytes, codec: Codec) -> bytes:
     """Annex B to the 4-byte length form, without what the sample entry carries already."""
     out: list[bytes] = []
-    for nal in nal_units(data):
-        if codec is Codec.H264:
-            if nal[0] & 0x1F in _H264_LEFT_OUT:
-                continue
-        elif (nal[0] >> 1) & 0x3F in _HEVC_LEFT_OUT:
+    left_out, shift, mask = (
+        (_H264_LEFT_OUT, 0, 0x1F) if codec is Codec.H264 else (_HEVC_LEFT_OUT, 1, 0x3F)
+    )
+    for _, begin, end in nal_units(data):
+        if begin == end or data[begin] >> shift & mask in left_out:
             continue
-        out.append(len(nal).to_bytes(4, "big"))
-        out.append(nal)
+        nal = trimmed(data, begin, end)
+        if nal:
+            out += (len(nal).to_bytes(4, "big"), nal)
     return b"".join(out)
 
 

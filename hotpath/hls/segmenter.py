@@ -135,12 +135,12 @@ class _Anchor:
     """What the first unit of a segment, in whichever track, says about the segment."""
 
     discontinuity_seq: int
-    dts: int
+    pts: int
     timescale: int
     pdt_ns: int
 
     def pdt_at(self, ticks: int, timescale: int) -> int:
-        apart = ticks * self.timescale - self.dts * timescale
+        apart = ticks * self.timescale - self.pts * timescale
         return self.pdt_ns + apart * NS // (timescale * self.timescale)
 
 
@@ -223,7 +223,7 @@ class Segmenter:
 
     def _anchor(self, track: _Track, item: Sample) -> _Anchor:
         mark = item.mark
-        return _Anchor(mark.discontinuity_seq, item.unit.dts, track.format.timescale, mark.pdt_ns)
+        return _Anchor(mark.discontinuity_seq, item.unit.pts, track.format.timescale, mark.pdt_ns)
 
     def _resynchronise(self, track: _Track, item: Sample, events: list[Event]) -> bool:
         """Whether `item` starts a segment; if so, what was lost before it is accounted for."""

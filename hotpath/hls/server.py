@@ -148,7 +148,7 @@ class HlsServer:
 
     async def _stop(self, server: Server, serving: asyncio.Future[None]) -> None:
         if not serving.done():
-            server.signal_handler_interrupt()
+            server.stop()  # type: ignore[no-untyped-call]
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(serving), self._stop_timeout_s)
         if not serving.done():
@@ -161,7 +161,8 @@ class HlsServer:
     async def _wait_threads(self, threads: set[str]) -> None:
         """Granian's threads call into Python; one that outlives the interpreter aborts it."""
         deadline = asyncio.get_running_loop().time() + self._stop_timeout_s / 4
-        while threads & _native_threads() and asyncio.get_running_loop().time() < deadline:
+        # Threads that are not ours signal nothing.
+        while threads & _native_threads() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
     def _release(self) -> None:
