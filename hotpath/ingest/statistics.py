@@ -1,0 +1,57 @@
+"""Publishers and their figures. Pure data.
+
+Upstream: `hotpath.ingest.listener` (libsrt) and `hotpath.ingest.session`. Downstream: health rules,
+`hotpath.ingest.metrics`, the node.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """One accepted connection."""
+
+    id: int
+    """Never used twice in a process."""
+    project: str
+    event: str
+    feed: str
+    peer: str
+    """`address:port`; for logs and audit, never a metric label."""
+    connected_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketStatistics:
+    """Totals since the connect, and present values (srt_bistats)."""
+
+    packets: int = 0
+    bytes: int = 0
+    lost: int = 0
+    """Packets missed at first; retransmission brings most of them back."""
+    dropped: int = 0
+    """Packets that never came in time."""
+    undecrypted: int = 0
+    belated: int = 0
+    retransmitted: int = 0
+    rtt_ms: float = 0.0
+    rate_mbps: float = 0.0
+    buffer_ms: int = 0
+    latency_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SrtStatistics:
+    """One publisher, about a second old at most."""
+
+    publisher: Publisher
+    socket: SocketStatistics
+    video_units: int = 0
+    audio_units: int = 0
+    damaged_units: int = 0
+    continuity_errors: int = 0
+    handover_dropped: int = 0
+    """Units dropped because the event loop was behind."""
+    stalled: bool = False
+    early_emission: tuple[str, ...] = field(default=())
+    """Per video PID: learning, earned or refused."""

@@ -1,0 +1,53 @@
+"""Annex B byte streams of H.264 and HEVC: NAL units, RBSP bits.
+
+Only the head of an access unit is split: everything of interest stands before the first slice, so
+a large picture is never scanned. ITU-T H.264 annex B and §7.3.1, H.265 annex B.
+"""
+
+from collections.abc import Iterator
+
+START = b"\0\0\0\x01"
+
+
+def nal_units(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(position of the start code, of the first NAL byte, end) of each NAL unit, lazily."""
+    at = data.find(b"\0\0\x01")
+    while at >= 0:
+        begin = at + 3
+        following = data.find(b"\0\0\x01", begin)
+        end = len(data) if following < 0 else following
+        code = at - 1 if at and data[at - 1] == 0 else at
+        yield code, begin, end
+        at = following
+
+
+def trimmed(data: bytes, begin: int, end: int) -> bytes:
+    """The NAL unit without the zero bytes that belong to what follows (trailing_zero_8bits)."""
+    return data[begin:end].rstrip(b"\0")
+
+
+class BitReader:
+    """Reads the RBSP of a NAL unit; past its end every bit is an error."""
+
+    def __init__(self, nal: bytes) -> None:
+        rbsp = nal.replace(b"\0\0\x03", b"\0\0")  # emulation prevention
+        self._value = int.from_bytes(rbsp, "big")
+        self._left = len(rbsp) * 8
+
+    def u(self, bits: int) -> int:
+        self._left -= bits
+        if self._left < 0:
+            raise ValueError("the NAL unit ends too early")
+        return self._value >> self._left & ((1 << bits) - 1)
+
+    def ue(self) -> int:
+        zeros = 0
+        while not self.u(1):
+            zeros += 1
+            if zeros > 32:
+                raise ValueError("an Exp-Golomb code is too long")
+        return (1 << zeros) - 1 + self.u(zeros)
+
+    def se(self) -> int:
+        value = self.ue()
+        return (value + 1) // 2 if value & 1 else -(value // 2)

@@ -1,0 +1,74 @@
+"""Test media, made with the ffmpeg that `imageio-ffmpeg` brings, and publishers that send it."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import imageio_ffmpeg
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a test stream is made of; small by default."""
+
+    size: str = "640x360"
+    fps: int = 30
+    seconds: float = 4.0
+    gop: int = 30
+    video: tuple[str, ...] = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency")
+    audio: tuple[str, ...] = ("-c:a", "aac", "-b:a", "64k")
+    bitrate: str = "800k"
+
+
+AVC_AAC = Recipe()
+B_FRAMES = Recipe(video=("-c:v", "libx264", "-preset", "veryfast", "-bf", "3"))
+MP2 = Recipe(audio=("-c:a", "mp2", "-b:a", "128k"))
+OPUS = Recipe(audio=("-c:a", "libopus", "-b:a", "64k"))
+HEVC = Recipe(video=("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"))
+MPEG2_VIDEO = Recipe(
+    video=(
+        "-c:v",
+        "mpeg2video",
+    )
+)
+VIDEO_ONLY = Recipe(audio=())
+HD = Recipe(size="1280x720", bitrate="3M")
+
+
+@cache
+def ffmpeg() -> str:
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def make_ts(path: Path, recipe: Recipe = AVC_AAC) -> Path:
+    """Encode the recipe to a transport stream, unless the file is there."""
+    if path.exists():
+        return path
+    source = f"testsrc2=size={recipe.size}:rate={recipe.fps}:duration={recipe.seconds}"
+    command = [ffmpeg(), "-v", "error", "-y", "-f", "lavfi", "-i", source]
+    if recipe.audio:
+        tone = f"sine=frequency=440:sample_rate=48000:duration={recipe.seconds}"
+        command += ["-f", "lavfi", "-i", tone, "-ac", "2", *recipe.audio]
+    command += [*recipe.video, "-pix_fmt", "yuv420p", "-g", str(recipe.gop), "-b:v", recipe.bitrate]
+    subprocess.run([*command, "-f", "mpegts", str(path)], check=True, timeout=60)
+    return path
+
+
+@contextmanager
+def publishing(
+    source: Path, url: str, *, loop: bool = False
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Send a transport stream file in real time, as an encoder would."""
+    looped = ["-stream_loop", "-1"] if loop else []
+    command = [ffmpeg(), "-v", "error", "-re", *looped, "-i", str(source), "-c", "copy"]
+    process = subprocess.Popen(
+        [*command, "-f", "mpegts", url], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
