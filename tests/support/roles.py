@@ -37,7 +37,7 @@ def small_role(
     url = f"http://127.0.0.1:{port}"
     return Role(
         name,
-        (sys.executable, str(Path(__file__)), name, str(port), str(folder), *flags),
+        (sys.executable, "-P", str(Path(__file__)), name, str(port), str(folder), *flags),
         {**os.environ, "PYTHONPATH": str(ROOT)},
         alive=HttpProbe(f"{url}/readyz"),
         ready=HttpProbe(f"{url}/readyz"),
