@@ -4,7 +4,6 @@ A cursor is opaque to clients and names the last row of the page before.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ class Cursor:
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             match = _FORM.fullmatch(raw.decode())
-        except (binascii.Error, UnicodeError) as error:
+        except ValueError as error:
             raise ValueError("no cursor of this API") from error
         if match is None:
             raise ValueError("no cursor of this API")

@@ -59,8 +59,11 @@ class PostgresServer:
         if self._identity:
             os.chown(self._folder, self._identity["user"], self._identity["group"])
         made = subprocess.run(
-            [self._binaries / "initdb", "-D", self._folder / "data", "-U", "livepath"]
-            + ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"],
+            [
+                self._binaries / "initdb",
+                *("-D", self._folder / "data", "-U", "livepath"),
+                *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -74,9 +77,12 @@ class PostgresServer:
         log = (self._folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
-                + ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-                + ["-c", "fsync=off", "-c", "max_connections=60"],
+                [
+                    self._binaries / "postgres",
+                    *("-D", self._folder / "data", "-p", str(self.port)),
+                    *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+                    *("-c", "fsync=off", "-c", "max_connections=60"),
+                ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,

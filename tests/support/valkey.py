@@ -41,10 +41,13 @@ class ValkeyServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        append = ["--appendonly", "yes"] if self._persist else ["--appendonly", "no"]
         self._process = subprocess.Popen(
-            [_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder]
-            + ["--save", "", *append],
+            [
+                _binary(),
+                *("--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--dir", self._folder, "--save", ""),
+                *("--appendonly", "yes" if self._persist else "no", "--appendfsync", "always"),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

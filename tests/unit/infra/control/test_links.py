@@ -1,0 +1,99 @@
+"""URLs that people paste: they must survive the shell and carry what ffmpeg expects."""
+
+import shutil
+import subprocess
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.auth.streamkeys import srt_passphrase, stream_key
+from infra.control.links import Links
+
+SECRET = bytes(range(32))
+LINKS = Links(
+    public_url="https://live.example/",
+    media_url="https://media.example",
+    srt_url="srt://media.example:8082",
+    srt_latency_ms=120,
+)
+BASH = shutil.which("bash")
+
+
+def test_ingest_url_is_the_bare_form_with_microseconds() -> None:
+    access = LINKS.srt(SECRET, "ev_1", "k1", 3)
+    parts = urlsplit(access.url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    assert (parts.scheme, parts.netloc) == ("srt", "media.example:8082")
+    assert query == {
+        "streamid": f"ev_1/{stream_key(SECRET, 'ev_1', 'k1', 3)}",
+        "passphrase": srt_passphrase(SECRET, "ev_1", "k1", 3),
+        "latency": "120000",
+        "mode": "caller",
+        "pkt_size": "1316",
+    }
+    # ffmpeg takes the query apart at & and = and decodes nothing inside streamid.
+    assert f"streamid={access.stream_id}&" in access.url
+    assert access.latency_ms == 120
+
+
+def test_pasted_between_double_quotes_bash_changes_nothing() -> None:
+    url = LINKS.srt(SECRET, "ev_2kq5mzx7c3v4b6n7a8sd", "k1", 1).url
+    assert BASH is not None, "bash is missing; run: sudo apt-get install -y bash"
+    # An interactive shell, because only there does `!` expand the history.
+    done = subprocess.run(
+        [BASH, "--norc", "--noprofile", "-i"],
+        input=f'set -o history; set -o histexpand\nprintf "<%s>\\n" "{url}"\nexit\n',
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        start_new_session=True,
+    )
+    assert f"<{url}>" in done.stdout.splitlines()
+
+
+def test_the_shell_test_can_fail() -> None:
+    assert BASH is not None
+    bad = "srt://h:1?streamid=#!::r=ev_1,u=k"
+    done = subprocess.run(
+        [BASH, "--norc", "--noprofile", "-i"],
+        input=f'set -o history; set -o histexpand\nprintf "<%s>\\n" "{bad}"\nexit\n',
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        start_new_session=True,
+    )
+    assert f"<{bad}>" not in done.stdout.splitlines()
+
+
+@given(
+    st.binary(min_size=32, max_size=32),
+    st.from_regex(r"ev_[a-z2-7]{20}", fullmatch=True),
+    st.integers(1, 10**6),
+)
+def test_no_ingest_url_holds_a_character_that_shells_read(
+    secret: bytes, event: str, generation: int
+) -> None:
+    url = LINKS.srt(secret, event, "k1", generation).url
+    assert not set(url) & set("$`!\\\"' \t\n#{}[]()<>|;*~%")
+
+
+def test_playback_urls() -> None:
+    assert LINKS.hls("acme", "ev_1") == "https://media.example/live/acme/ev_1/main/index.m3u8"
+    assert (
+        LINKS.hls("acme", "ev_1", "tok")
+        == "https://media.example/t/tok/live/acme/ev_1/main/index.m3u8"
+    )
+    assert LINKS.player("ev_1") == "https://live.example/watch/ev_1"
+    assert LINKS.player("ev_1", "tok") == "https://live.example/watch/ev_1#tok"
+
+
+@pytest.mark.parametrize("netloc", ["10.0.0.7:9002", "[2001:db8::1]:9002", "studio.example:1"])
+def test_any_advertised_address_is_kept(netloc: str) -> None:
+    links = Links("http://x", "http://y", f"srt://{netloc}", 200)
+    url = links.srt(SECRET, "ev_1", "k1", 1).url
+    assert url.startswith(f"srt://{netloc}?streamid=ev_1/")
+    assert "latency=200000" in url
