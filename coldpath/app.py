@@ -1,0 +1,66 @@
+"""The Celery application: delivery of job ids over Valkey, with the settings that were measured.
+
+Celery carries ids and nothing else; results, retries, attempts and the poison cap are the ledger's.
+Why each setting is as it is:
+
+- `acks_late`, `reject_on_worker_lost`: a delivery is gone only when the job was worked on.
+- prefetch 1: a worker holds no delivery that another could start.
+- a visibility timeout of a minute, refreshed by `coldpath.heartbeat`: tasks may be long and a dead
+  worker's delivery still comes back soon. `unacked_restore_*`: Celery looks every second; with its
+  defaults a delivery with a timeout of 10 s came back after 100 s.
+- queues instead of priorities: a Redis broker has none worth the name.
+- `worker_cancel_long_running_tasks_on_connection_loss` off: on, a broker restart loses tasks.
+- soft shutdown: on SIGTERM (remapped to SIGQUIT in `coldpath.worker`) a job has a few seconds to
+  finish, then it is handed back.
+"""
+
+from typing import Any
+
+from celery import Celery
+
+JOB_TASK = "livepath.job"
+SOFT_SHUTDOWN_S = 4.0
+QUEUES = ("fast", "bulk")
+
+
+def create_app(broker_url: str, *, visibility_timeout_s: float = 60) -> Celery:
+    """An application on this broker. Dispatcher and worker make one each."""
+    app = Celery("livepath", broker=broker_url, backend=None, set_as_current=False)
+    app.conf.update(
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_acks_on_failure_or_timeout=True,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_S,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+        worker_proc_alive_timeout=30.0,
+        worker_max_tasks_per_child=200,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options=transport_options(visibility_timeout_s),
+        task_default_queue="bulk",
+        enable_utc=True,
+        timezone="UTC",
+    )
+    return app
+
+
+def transport_options(visibility_timeout_s: float) -> dict[str, Any]:
+    """How kombu keeps deliveries in Valkey."""
+    return {
+        "visibility_timeout": visibility_timeout_s,
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+        # A worker killed while it restores must not stop the others from it for 5 minutes.
+        "unacked_mutex_expire": 10,
+        "queue_order_strategy": "priority",
+        "socket_connect_timeout": 5,
+        "socket_timeout": 15,
+        "socket_keepalive": True,
+        "health_check_interval": 20,
+    }

@@ -1,0 +1,135 @@
+"""What the broker is owed: the ledger's other half, run by the dispatcher.
+
+Invariant: every job that is queued, or retrying and due, is sent sooner or later, whatever the
+broker forgot; sending one too often is harmless because a delivery only names a job and the
+ledger lets one attempt hold it.
+
+Upstream: `coldpath.dispatch` and `coldpath.reconcile`. Downstream: the database. One method is one
+transaction.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
+
+from coldpath import states
+from coldpath.attempts import give_up_attempt
+from coldpath.clock import Clock, database_now_ms
+from coldpath.states import JobState
+from infra.db.control import Event
+from infra.db.jobs import Job
+from infra.lifecycle import EventState
+
+_IN_CHUNK = 500
+_ARCHIVING = (EventState.ENDED, EventState.RECONNECTING, EventState.LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message to send: the job's id into its queue."""
+
+    job: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventPrefix:
+    """An event that has no archive yet."""
+
+    project: str
+    event: str
+
+
+class Deliveries:
+    """Finds owed deliveries and notes sent ones."""
+
+    def __init__(self, engine: Engine, *, clock: Clock = database_now_ms) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def release_expired(self, limit: int) -> list[str]:
+        """Ends attempts whose lease ran out; their jobs become retrying or dead."""
+        with Session(self._engine) as session, session.begin():
+            now = self._clock(session)
+            late = session.scalars(
+                select(Job)
+                .where(Job.state.in_(states.OWNED), Job.lease_until_ms < now)
+                .order_by(Job.lease_until_ms)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            ).all()
+            for job in late:
+                give_up_attempt(session, job, now)
+            return [job.id for job in late]
+
+    def requeue_due(self, limit: int) -> list[str]:
+        """Queues jobs whose pause is over."""
+        with Session(self._engine) as session, session.begin():
+            now = self._clock(session)
+            due = session.scalars(
+                select(Job)
+                .where(Job.state == JobState.RETRYING.value, Job.next_attempt_ms <= now)
+                .order_by(Job.next_attempt_ms)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            ).all()
+            for job in due:
+                job.state = JobState.QUEUED.value
+                job.next_attempt_ms = None
+                job.delivery_sent_ms = None
+                job.updated_ms = now
+            return [job.id for job in due]
+
+    def owed(self, limit: int) -> list[Delivery]:
+        """Queued jobs that no broker was told of."""
+        with Session(self._engine) as session:
+            rows = session.execute(
+                select(Job.id, Job.queue)
+                .where(Job.state == JobState.QUEUED.value, Job.delivery_sent_ms.is_(None))
+                .order_by(Job.created_ms)
+                .limit(limit)
+            )
+            return [Delivery(job, queue) for job, queue in rows]
+
+    def sent(self, jobs: Collection[str]) -> None:
+        """The broker took these deliveries."""
+        if not jobs:
+            return
+        with Session(self._engine) as session, session.begin():
+            session.execute(
+                update(Job)
+                .where(Job.id.in_(jobs), Job.state == JobState.QUEUED.value)
+                .values(delivery_sent_ms=self._clock(session))
+                .execution_options(synchronize_session=False)
+            )
+
+    def forget_lost(self, live: Collection[str], older_than_ms: int) -> list[str]:
+        """Marks queued jobs as owed again when their delivery, sent long enough ago, is not among
+        the broker's `live` ones. Younger ones may be on their way to the broker."""
+        with Session(self._engine) as session, session.begin():
+            stale = (
+                Job.state == JobState.QUEUED.value,
+                Job.delivery_sent_ms < self._clock(session) - older_than_ms,
+            )
+            lost = [job for job in session.scalars(select(Job.id).where(*stale)) if job not in live]
+            for start in range(0, len(lost), _IN_CHUNK):
+                session.execute(
+                    update(Job)
+                    .where(Job.id.in_(lost[start : start + _IN_CHUNK]), *stale)
+                    .values(delivery_sent_ms=None)
+                    .execution_options(synchronize_session=False)
+                )
+            return lost
+
+    def awaiting_archive(self, limit: int) -> Sequence[EventPrefix]:
+        """Events that were on air and have no archive: the first place to look for lost events."""
+        with Session(self._engine) as session:
+            rows = session.execute(
+                select(Event.project, Event.id)
+                .where(Event.state.in_(_ARCHIVING))
+                .order_by(Event.updated_ms.desc())
+                .limit(limit)
+            )
+            return [EventPrefix(project, event) for project, event in rows]

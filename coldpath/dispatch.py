@@ -1,0 +1,167 @@
+"""The dispatcher role: object events in, ledger rows and deliveries out.
+
+One event loop serves the webhook; everything that blocks (store, database, broker) runs in threads.
+A sweep every second sends what is owed; every `reconcile_interval_s` the bucket and the broker are
+compared with the ledger. Two dispatchers may run side by side: filing is insert-or-ignore, sending
+twice is harmless.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import uvicorn
+from prometheus_client import Gauge
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from coldpath.app import create_app
+from coldpath.broker import Broker
+from coldpath.deliveries import Deliveries
+from coldpath.errors import BrokerError
+from coldpath.functions.registry import load
+from coldpath.intake import Intake
+from coldpath.ledger import Ledger
+from coldpath.reconcile import Reconciler
+from coldpath.s3events import ObjectCreated
+from coldpath.sqs import SqsPoller
+from coldpath.states import JobState
+from coldpath.webhook import Webhook
+from infra.db.engine import sync_engine
+from infra.db.jobs import Job
+from infra.errors import StorageError
+from infra.settings import DispatcherSettings
+from infra.storage.objects import ObjectStore
+from infra.storage.url import parse_s3_url
+from infra.telemetry.ops import Check
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 1.0
+_PROBE_S = 5.0
+_PROBED = ("database", "s3", "broker")
+_AWAY = (DBAPIError, BrokerError, StorageError)
+_JOBS = Gauge("livepath_jobs", "Jobs in the ledger.", ["state"])
+
+
+class Dispatcher:
+    """Runs until SIGTERM or SIGINT. `listener` is the bound socket of the webhook."""
+
+    def __init__(self, settings: DispatcherSettings, listener: socket.socket) -> None:
+        self._listener = listener
+        self._reconcile_s = settings.reconcile_interval_s
+        self._stop = asyncio.Event()
+        self._stop_threads = threading.Event()
+        self._answers: dict[str, str | None] = dict.fromkeys(_PROBED, "not asked yet")
+        self._engine = sync_engine(settings.database_url)
+        self._store = ObjectStore.from_url(settings.s3_url)
+        self._broker = Broker(create_app(settings.broker_url), settings.broker_url)
+        registry, deliveries = load(), Deliveries(self._engine)
+        intake = Intake(self._store, registry, Ledger(self._engine), deliveries, self._broker)
+        self._reconciler = Reconciler(
+            self._store, intake, deliveries, self._broker, registry.queues()
+        )
+        bucket = parse_s3_url(settings.s3_url).bucket
+
+        def take(events: list[ObjectCreated]) -> None:
+            intake.receive(events, bucket)
+
+        url = settings.sqs_queue_url
+        self._sqs = SqsPoller(url, take) if url else None
+        self._webhook = Webhook(settings.webhook_token, take, self._checks())
+
+    async def run(self) -> None:
+        """Serves, sweeps and reconciles; returns after an ordered stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._serve())
+                tasks.create_task(self._every("probe", _PROBE_S, self._probe))
+                tasks.create_task(self._every("sweep", SWEEP_S, self._reconciler.sweep))
+                tasks.create_task(self._every("reconcile", self._reconcile_s, self._reconcile))
+                if self._sqs is not None:
+                    tasks.create_task(asyncio.to_thread(self._poll, self._sqs))
+                await self._stop.wait()
+                self._stop_threads.set()
+        finally:
+            self._stop_threads.set()
+            self._close()
+
+    async def _serve(self) -> None:
+        config = uvicorn.Config(
+            self._webhook.app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            limit_concurrency=256,
+        )
+        server = _Server(config)
+        serving = asyncio.ensure_future(server.serve(sockets=[self._listener]))
+        await self._stop.wait()
+        server.should_exit = True
+        await serving
+
+    async def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
+        """Runs blocking `work` in a thread, again and again, until the role stops."""
+        while not self._stop.is_set():
+            try:
+                await asyncio.to_thread(work)
+            except _AWAY as error:
+                log.warning("%s: %s", name, error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), seconds)
+
+    def _reconcile(self) -> None:
+        self._reconciler.find_lost_deliveries()
+        self._reconciler.find_lost_events()
+
+    def _poll(self, poller: SqsPoller) -> None:
+        poller.run(self._stop_threads)
+
+    def _probe(self) -> None:
+        probes: dict[str, Callable[[], object]] = {
+            "database": lambda: _count_jobs(self._engine),
+            "s3": self._store.check,
+            "broker": self._broker.check,
+        }
+        for name, probe in probes.items():
+            try:
+                probe()
+                self._answers[name] = None
+            except _AWAY as error:
+                self._answers[name] = str(error).splitlines()[0]
+
+    def _checks(self) -> Mapping[str, Check]:
+        return {name: partial(self._answers.__getitem__, name) for name in _PROBED}
+
+    def _close(self) -> None:
+        if self._sqs is not None:
+            self._sqs.close()
+        self._broker.close()
+        self._store.close()
+        self._engine.dispose()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the role has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _count_jobs(engine: Engine) -> None:
+    with Session(engine) as session:
+        rows = session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples()
+        counts = dict(rows.all())
+    for state in JobState:
+        _JOBS.labels(state.value).set(counts.get(state.value, 0))

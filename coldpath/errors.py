@@ -1,0 +1,41 @@
+"""Errors of the cold path.
+
+LivepathError (infra.errors)
+└── ColdPathError
+    ├── EventFormatError   an object-event body that no parser understands; nothing was filed
+    ├── BrokerError        the broker did not take a delivery; the ledger keeps it as unsent
+    ├── LeaseLost          this attempt no longer owns its job; it may write nothing more
+    ├── RetryLater         the job cannot run yet (an input is missing); try again after a pause
+    └── PermanentFailure   trying again cannot help; the job is dead at once
+        └── DamagedMedia   a segment does not hold what its manifest says
+"""
+
+from infra.errors import LivepathError
+
+
+class ColdPathError(LivepathError):
+    """Anything the cold path raises on purpose."""
+
+
+class EventFormatError(ColdPathError):
+    """The body is no object event of the expected kind."""
+
+
+class BrokerError(ColdPathError):
+    """The broker refused a delivery or could not be reached."""
+
+
+class LeaseLost(ColdPathError):
+    """Another attempt owns the job, or it was cancelled."""
+
+
+class RetryLater(ColdPathError):
+    """The job cannot run yet."""
+
+
+class PermanentFailure(ColdPathError):
+    """Trying again cannot help."""
+
+
+class DamagedMedia(PermanentFailure):
+    """Media bytes and manifest disagree."""

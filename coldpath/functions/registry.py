@@ -1,0 +1,26 @@
+"""The functions that dispatcher and worker know.
+
+Livepath's own register on import. A third party's package adds an entry point in the group
+`livepath.functions` that names a module; the module decorates its functions with
+`registry.function(...)` from here.
+"""
+
+import importlib
+from importlib.metadata import entry_points
+
+from coldpath.context import JobFunction
+from coldpath.plan import Registry
+
+ENTRY_POINTS = "livepath.functions"
+_OWN = ("coldpath.functions.archive",)
+
+registry: Registry[JobFunction] = Registry()
+
+
+def load() -> Registry[JobFunction]:
+    """Imports every function there is; later calls cost nothing."""
+    for module in _OWN:
+        importlib.import_module(module)
+    for entry in entry_points(group=ENTRY_POINTS):
+        entry.load()
+    return registry

@@ -1,0 +1,78 @@
+"""From "this object was written" to a filed and sent job.
+
+Invariant: a job is filed before it is sent and noted as sent only afterwards, so a crash at any
+point leaves a row that is owed a delivery. The version of an object is what the store says now, not
+what the event said: an event is a hint, and all who tell of an object agree on its version.
+
+Upstream: webhooks, the SQS poller and the reconciler, from several threads. Downstream: store,
+ledger, broker.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from prometheus_client import Counter
+
+from coldpath.broker import Broker
+from coldpath.deliveries import Deliveries, Delivery
+from coldpath.errors import BrokerError
+from coldpath.ledger import Ledger
+from coldpath.plan import JobRequest, ObjectVersion, Registry, plan
+from coldpath.s3events import ObjectCreated
+from infra.storage.objects import ObjectStore
+
+log = logging.getLogger(__name__)
+
+_FILED = Counter("livepath_jobs_filed_total", "New jobs in the ledger.", ["function"])
+_SENT = Counter("livepath_deliveries_sent_total", "Deliveries that the broker took.")
+
+
+class Intake:
+    """Files what objects ask for and sends it."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        registry: Registry[Any],
+        ledger: Ledger,
+        deliveries: Deliveries,
+        broker: Broker,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._ledger = ledger
+        self._deliveries = deliveries
+        self._broker = broker
+
+    def receive(self, events: Iterable[ObjectCreated], bucket: str) -> list[JobRequest]:
+        """Takes object events; those of other buckets and of keys nobody wants cost nothing."""
+        return self.file([event.key for event in events if event.bucket == bucket])
+
+    def file(self, keys: Sequence[str]) -> list[JobRequest]:
+        """Files the jobs of these objects and sends the new ones; returns the new ones."""
+        found = [
+            ObjectVersion(key, info.etag)
+            for key in dict.fromkeys(keys)
+            if self._registry.wants(key) and (info := self._store.head(key)) is not None
+        ]
+        requests = plan(found, self._registry)
+        new = self._ledger.file(requests) if requests else []
+        for request in new:
+            log.info("%s: %s of %s filed", request.id, request.function, request.input_key)
+            _FILED.labels(request.function).inc()
+        self.send([Delivery(request.id, request.queue) for request in new])
+        return new
+
+    def send(self, owed: Sequence[Delivery]) -> int:
+        """Sends deliveries; what the broker does not take stays owed. Returns how many it took."""
+        sent: list[str] = []
+        try:
+            for delivery in owed:
+                self._broker.send(delivery)
+                sent.append(delivery.job)
+        except BrokerError as error:
+            log.warning("%d deliveries wait for the broker: %s", len(owed) - len(sent), error)
+        self._deliveries.sent(sent)
+        _SENT.inc(len(sent))
+        return len(sent)

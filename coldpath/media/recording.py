@@ -1,0 +1,142 @@
+"""What was recorded of a programme, as runs that play without a break; pure.
+
+Invariant: every segment that a manifest lists is in exactly one run, in the order in which it was
+played; inside a run the timestamps of every rendition go on without a jump and each rendition keeps
+one init section.
+
+Upstream: the manifests of all incarnations of a programme. Downstream: `vod` (playlists) and
+`remux` (MP4).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from infra.keys import InitKey, ProgramKey, SegmentKey
+from infra.manifest import RenditionEntry, SegmentEntry, SessionManifest
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One recorded segment and where it lies."""
+
+    key: str
+    init_key: str
+    entry: SegmentEntry
+
+
+@dataclass(slots=True)
+class Run:
+    """Consecutive media sequence numbers of one incarnation without a discontinuity."""
+
+    program: ProgramKey
+    incarnation: str
+    discontinuity_seq: int
+    msns: list[int] = field(default_factory=list)
+    """Every number that at least one rendition has."""
+    segments: dict[str, dict[int, Segment]] = field(default_factory=dict)
+    """By rendition and number; a rendition may lack some, or all."""
+
+    def of(self, rendition: str) -> list[Segment]:
+        """The rendition's segments in order."""
+        found = self.segments.get(rendition, {})
+        return [found[msn] for msn in self.msns if msn in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One rendition over all incarnations."""
+
+    name: str
+    kind: Literal["video", "audio"]
+    timescale: int
+    codecs: tuple[str, ...]
+    """Every codec string that was used, in order of appearance."""
+    width: int
+    height: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Everything recorded of one programme."""
+
+    program: ProgramKey
+    renditions: tuple[Rendition, ...]
+    runs: tuple[Run, ...]
+
+    def first(self, kind: Literal["video", "audio"]) -> Rendition | None:
+        """The rendition that an archive of one picture and one sound takes: the passthrough."""
+        return next((r for r in self.renditions if r.kind == kind), None)
+
+
+def content_id(manifests: Sequence[bytes]) -> str:
+    """Identity of what an archive is made from: the bytes of its manifests, oldest first."""
+    digest = hashlib.sha256()
+    for manifest in manifests:
+        digest.update(len(manifest).to_bytes(8, "big") + manifest)
+    return digest.hexdigest()[:24]
+
+
+def recording(manifests: Sequence[SessionManifest]) -> Recording:
+    """The recording of a programme from the manifests of its incarnations, oldest first."""
+    runs = [run for manifest in manifests for run in _runs(manifest)]
+    first = manifests[0]
+    return Recording(
+        ProgramKey(first.project, first.event, first.feed), _renditions(manifests), tuple(runs)
+    )
+
+
+def _runs(manifest: SessionManifest) -> list[Run]:
+    program = ProgramKey(manifest.project, manifest.event, manifest.feed)
+    by_msn: dict[int, dict[str, Segment]] = {}
+    for rendition in manifest.renditions:
+        for entry in rendition.segments:
+            by_msn.setdefault(entry.msn, {})[rendition.name] = Segment(
+                str(SegmentKey(program, manifest.incarnation, rendition.name, entry.msn)),
+                str(InitKey(program, manifest.incarnation, rendition.name, entry.init)),
+                entry,
+            )
+    runs: list[Run] = []
+    for msn in sorted(by_msn):
+        present = by_msn[msn]
+        if not runs or not _continues(runs[-1], msn, present):
+            sequence = next(iter(present.values())).entry.discontinuity_seq
+            runs.append(Run(program, manifest.incarnation, sequence))
+        runs[-1].msns.append(msn)
+        for name, segment in present.items():
+            runs[-1].segments.setdefault(name, {})[msn] = segment
+    return runs
+
+
+def _continues(run: Run, msn: int, present: dict[str, Segment]) -> bool:
+    if msn != run.msns[-1] + 1:
+        return False
+    for name, segment in present.items():
+        if segment.entry.discontinuity_seq != run.discontinuity_seq:
+            return False
+        earlier = run.of(name)
+        if earlier and earlier[-1].init_key != segment.init_key:
+            return False
+    return True
+
+
+def _renditions(manifests: Sequence[SessionManifest]) -> tuple[Rendition, ...]:
+    entries: dict[str, list[RenditionEntry]] = {}
+    for manifest in manifests:
+        for entry in manifest.renditions:
+            if entry.segments:
+                entries.setdefault(entry.name, []).append(entry)
+    return tuple(
+        Rendition(
+            name=name,
+            kind=found[0].kind,
+            timescale=found[0].timescale,
+            codecs=tuple(dict.fromkeys(c for entry in found for c in entry.codecs)),
+            width=max(entry.width for entry in found),
+            height=max(entry.height for entry in found),
+            channels=max(entry.channels for entry in found),
+        )
+        for name, found in entries.items()
+    )

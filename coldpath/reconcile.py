@@ -1,0 +1,106 @@
+"""Finds what events and broker lost, by comparing bucket, ledger and broker.
+
+Invariant: every session manifest in the bucket is filed sooner or later, and every queued job has
+a delivery sooner or later, though any event or delivery may be lost.
+
+A round's cost is bounded. The bucket is walked by session, not by object: one LIST finds the next
+session's first object, one HEAD its manifest, and the walk jumps behind the session. Events that
+have no archive yet are looked at in every round; the rest of the bucket `limit` sessions at a
+time, going on where the last round stopped.
+
+Upstream: the dispatcher's timer. Downstream: store, `coldpath.intake`, `coldpath.deliveries`.
+"""
+
+import logging
+
+from coldpath.broker import Broker
+from coldpath.deliveries import Deliveries
+from coldpath.intake import Intake
+from infra.keys import ManifestKey, parse
+from infra.storage.objects import ObjectStore
+
+log = logging.getLogger(__name__)
+
+ROOT = "live/"
+SESSIONS_PER_ROUND = 200
+GRACE_MS = 5_000
+_SESSION_DEPTH = 5  # live / project / event / feed / incarnation
+_BATCH = 500
+
+
+class Reconciler:
+    """One per dispatcher. Not thread-safe: one round at a time."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        intake: Intake,
+        deliveries: Deliveries,
+        broker: Broker,
+        queues: frozenset[str],
+        *,
+        sessions_per_round: int = SESSIONS_PER_ROUND,
+        grace_ms: int = GRACE_MS,
+    ) -> None:
+        self._store = store
+        self._intake = intake
+        self._deliveries = deliveries
+        self._broker = broker
+        self._queues = queues
+        self._limit = sessions_per_round
+        self._grace_ms = grace_ms
+        self._position = ""
+        """The key after which the next round goes on; empty: from the start."""
+
+    def sweep(self) -> int:
+        """What needs the ledger only, every second: expired leases, due retries, owed deliveries.
+        Returns how many deliveries went out."""
+        for job in self._deliveries.release_expired(_BATCH):
+            log.warning("%s: the lease ran out", job)
+        self._deliveries.requeue_due(_BATCH)
+        return self._intake.send(self._deliveries.owed(_BATCH))
+
+    def find_lost_deliveries(self) -> list[str]:
+        """Marks queued jobs as owed whose delivery the broker no longer has."""
+        live = self._broker.live(self._queues)
+        if live is None:
+            log.warning("the queues are too long to look for lost deliveries")
+            return []
+        lost = self._deliveries.forget_lost(live, self._grace_ms)
+        for job in lost:
+            log.warning("%s: the broker lost its delivery", job)
+        return lost
+
+    def find_lost_events(self) -> int:
+        """Files manifests that no event told of; returns how many jobs that made."""
+        found = 0
+        for event in self._deliveries.awaiting_archive(self._limit):
+            sessions, _ = self._walk(f"{ROOT}{event.project}/{event.event}/", "")
+            found += self._file(sessions)
+        sessions, position = self._walk(ROOT, self._position)
+        found += self._file(sessions)
+        self._position = position
+        return found
+
+    def _file(self, sessions: list[str]) -> int:
+        found = self._intake.file([f"{session}/manifest.json" for session in sessions])
+        for request in found:
+            log.warning("%s: no event told of %s", request.id, request.input_key)
+        return len(found)
+
+    def _walk(self, prefix: str, after: str) -> tuple[list[str], str]:
+        """Folders of the next sessions below `prefix` and the key to go on from, "" at the end."""
+        sessions: list[str] = []
+        for _ in range(self._limit):
+            first = next(iter(self._store.list(prefix, after=after)), None)
+            if first is None:
+                return sessions, ""
+            session = "/".join(first.key.split("/")[:_SESSION_DEPTH])
+            if session == first.key:
+                after = first.key  # an object that is none of ours
+                continue
+            # '0' follows '/': behind every object of the session and before the next session.
+            after = f"{session}0"
+            if isinstance(parse(f"{session}/manifest.json"), ManifestKey):
+                sessions.append(session)
+        return sessions, after

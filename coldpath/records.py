@@ -1,0 +1,134 @@
+"""What passes between the ledger, the runner and functions, and how it becomes rows."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from coldpath.plan import JobRequest
+from coldpath.states import JobState
+from infra.db.jobs import Asset, Job
+from infra.lifecycle import Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one attempt to work on one job and to write its outcome."""
+
+    job: str
+    function: str
+    project: str
+    event: str
+    feed: str
+    input_key: str
+    input_version: str
+    attempt: int
+    fence: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAsset:
+    """An asset to list, made by a job."""
+
+    kind: str
+    key: str
+    content_type: str
+    bytes: int
+    duration_ms: int | None
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a function returns: small facts, never media."""
+
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    assets: Sequence[NewAsset] = ()
+    trigger: Trigger | None = None
+    """Applied to the event in the transaction that records the success."""
+
+
+def asset_id(key: str) -> str:
+    """`as_` and 20 base32 characters of a hash of the object's key."""
+    digest = hashlib.sha256(key.encode()).digest()
+    return "as_" + base64.b32encode(digest).decode("ascii").lower()[:20]
+
+
+def insert_new(session: Session, table: type[Job] | type[Asset], values: Mapping[str, Any]) -> bool:
+    """Inserts the row unless one with the same unique columns exists; says whether it did."""
+    statement: sqlite.Insert | postgresql.Insert
+    if session.get_bind().dialect.name == "sqlite":
+        statement = sqlite.insert(table).values(**values).on_conflict_do_nothing()
+    else:
+        statement = postgresql.insert(table).values(**values).on_conflict_do_nothing()
+    return session.execute(statement.returning(table.id)).first() is not None
+
+
+def job_row(request: JobRequest, now: int) -> dict[str, Any]:
+    return {
+        "id": request.id,
+        "project": request.project,
+        "event": request.event,
+        "feed": request.feed,
+        "function": request.function,
+        "input_key": request.input_key,
+        "input_version": request.input_version,
+        "queue": request.queue,
+        "state": JobState.QUEUED.value,
+        "attempt_count": 0,
+        "max_attempts": request.max_attempts,
+        "progress": 0,
+        "fence": 0,
+        "outputs": {},
+        "cost": {},
+        "created_ms": now,
+        "updated_ms": now,
+    }
+
+
+def lease_of(job: Job) -> Lease:
+    return Lease(
+        job=job.id,
+        function=job.function,
+        project=job.project,
+        event=job.event,
+        feed=job.feed,
+        input_key=job.input_key,
+        input_version=job.input_version,
+        attempt=job.attempt_count,
+        fence=job.fence,
+        traceparent=job.traceparent,
+    )
+
+
+def attempt_row(job: Job, owner: str, now: int) -> dict[str, Any]:
+    return {
+        "id": f"{job.id}.{job.fence}",
+        "project": job.project,
+        "job": job.id,
+        "number": job.fence,
+        "worker": owner,
+        "started_ms": now,
+    }
+
+
+def asset_row(lease: Lease, asset: NewAsset, now: int) -> dict[str, Any]:
+    return {
+        "id": asset_id(asset.key),
+        "project": lease.project,
+        "event": lease.event,
+        "feed": lease.feed,
+        "kind": asset.kind,
+        "key": asset.key,
+        "content_type": asset.content_type,
+        "bytes": asset.bytes,
+        "duration_ms": asset.duration_ms,
+        "detail": dict(asset.detail),
+        "job": lease.job,
+        "created_ms": now,
+    }

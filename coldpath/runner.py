@@ -1,0 +1,173 @@
+"""Runs one job: lease, function, outcome. Knows nothing of Celery.
+
+Invariant: whatever a function does, the ledger learns one outcome of the attempt, or the lease runs
+out and the dispatcher gives the job to another attempt.
+
+Upstream: `coldpath.worker` (a delivery named the job). Downstream: `coldpath.ledger` and the
+function that is bound to the job.
+"""
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.exc import DBAPIError
+
+from coldpath.context import JobContext, JobFunction
+from coldpath.errors import LeaseLost, PermanentFailure, RetryLater
+from coldpath.ledger import Ledger
+from coldpath.plan import Registry
+from coldpath.records import JobResult, Lease
+from infra.storage.objects import ObjectStore
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    NOT_MINE = "not-mine"
+    """Done already, not due, or somebody alive works on it."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+class LeaseKeeper:
+    """Keeps a lease while its function runs, from a thread of its own.
+
+    `lost` is set when the ledger says so, or when the ledger could not be asked for so long that
+    the lease has run out.
+    """
+
+    def __init__(self, ledger: Ledger, lease: Lease) -> None:
+        self.lost = threading.Event()
+        self._ledger = ledger
+        self._lease = lease
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def _keep(self) -> None:
+        duration_s = self._ledger.lease_ms / 1000
+        kept = time.monotonic()
+        while not self._done.wait(duration_s / 3):
+            try:
+                self._ledger.extend(self._lease)
+                kept = time.monotonic()
+            except LeaseLost:
+                self.lost.set()
+                return
+            except DBAPIError as error:
+                log.warning("%s: cannot reach the ledger: %s", self._lease.job, error)
+                if time.monotonic() - kept > duration_s:
+                    self.lost.set()
+                    return
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+class Runner:
+    """Runs jobs in this process, one at a time."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: ObjectStore,
+        registry: Registry[JobFunction],
+        *,
+        scratch: Path,
+        worker: str,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._registry = registry
+        self._scratch = scratch
+        self._worker = worker
+
+    def run(self, job: str) -> Outcome:
+        """Works on the job if it is to be had."""
+        owner = f"{self._worker}/{os.getpid()}"
+        lease = self._ledger.lease(job, owner, dead_owner=self._dead_owner(job))
+        if lease is None:
+            return Outcome.NOT_MINE
+        log.info("%s: %s of %s, attempt %d", job, lease.function, lease.input_key, lease.attempt)
+        try:
+            return self._attempt(lease)
+        except LeaseLost as error:
+            log.warning("%s", error)
+            return Outcome.LOST
+
+    def _attempt(self, lease: Lease) -> Outcome:
+        wall, cpu = time.monotonic(), time.process_time()
+        try:
+            result = self._call(lease)
+        except LeaseLost:
+            raise
+        except RetryLater as error:
+            return self._failed(lease, error)
+        except PermanentFailure as error:
+            return self._failed(lease, error, permanent=True)
+        except Exception as error:
+            # A function may be anybody's code; its bug is this job's failure, not the worker's.
+            log.exception("%s: %s failed", lease.job, lease.function)
+            return self._failed(lease, error)
+        cost = {
+            "wall_ms": round((time.monotonic() - wall) * 1000),
+            "cpu_ms": round((time.process_time() - cpu) * 1000),
+        }
+        self._ledger.succeed(lease, result, cost)
+        log.info("%s: %s succeeded in %d ms", lease.job, lease.function, cost["wall_ms"])
+        return Outcome.SUCCEEDED
+
+    def _call(self, lease: Lease) -> JobResult:
+        bound = self._registry.get(lease.function)
+        if bound is None:
+            raise RetryLater(f"this worker has no function {lease.function!r}; is it up to date?")
+        self._ledger.start(lease)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=f"{lease.job}.", dir=self._scratch) as folder,
+            LeaseKeeper(self._ledger, lease) as keeper,
+        ):
+            context = JobContext(lease, self._ledger, self._store, Path(folder), keeper.lost)
+            return bound.run(context)
+
+    def _failed(self, lease: Lease, error: Exception, *, permanent: bool = False) -> Outcome:
+        reason = f"{type(error).__name__}: {error}"
+        state = self._ledger.fail(lease, reason, permanent=permanent)
+        log.warning("%s: attempt %d failed, %s: %s", lease.job, lease.attempt, state, reason)
+        return Outcome.FAILED
+
+    def _dead_owner(self, job: str) -> str | None:
+        """The holder of the job if it was a process of this worker that is no more: its delivery
+        came back at once, and waiting for the lease to run out would gain nothing."""
+        owner = self._ledger.owner(job)
+        if owner is None or not owner.startswith(f"{self._worker}/"):
+            return None
+        pid = int(owner.rpartition("/")[2])
+        return None if pid != os.getpid() and _lives(pid) else owner
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

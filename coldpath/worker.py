@@ -1,0 +1,148 @@
+"""The worker role: Celery with a pool of processes, each of which runs one job at a time.
+
+The main process talks to the broker, keeps deliveries invisible and answers health questions. It
+forks the pool's processes; each makes its own database engine and store connection when it starts,
+because neither survives a fork. On SIGTERM jobs have `SOFT_SHUTDOWN_S` to finish; what is left is
+handed back to the ledger, so another worker takes it at once.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+# Read by billiard when it is imported: SIGTERM starts the soft shutdown, not an endless wait.
+os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+
+from celery import Celery, signals
+from celery.exceptions import SecurityWarning
+from prometheus_client import Gauge
+
+from coldpath.app import JOB_TASK, create_app
+from coldpath.functions.registry import load
+from coldpath.heartbeat import VisibilityHeartbeat
+from coldpath.ledger import Ledger
+from coldpath.runner import Runner
+from infra.db.engine import sync_engine
+from infra.settings import WorkerSettings
+from infra.storage.objects import ObjectStore
+from infra.telemetry.ops import Check, OpsServer
+
+log = logging.getLogger(__name__)
+
+NICENESS = 10
+"""Below everything that is live, on a machine that runs both."""
+_ACTIVE = Gauge("livepath_worker_active_jobs", "Jobs that this worker holds.")
+
+
+def lease_ms(visibility_timeout_s: float) -> int:
+    """Half the visibility timeout.
+
+    A dead worker's delivery comes back no sooner than two thirds of the timeout after its death
+    (the heartbeat's last refresh), so by then its lease has always run out; a delivery that finds
+    the lease alive is a duplicate and may be dropped.
+    """
+    return round(visibility_timeout_s * 500)
+
+
+class Worker:
+    """Runs until SIGTERM."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        # Names this life of the worker: a restart on the same host is another holder.
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._app = create_app(
+            settings.broker_url, visibility_timeout_s=settings.visibility_timeout_s
+        )
+        self._app.steps["worker"].add(VisibilityHeartbeat)
+        self._runner: Runner | None = None
+        self._celery: Any = None
+        self._connected = False
+        self._ops = OpsServer(settings.worker_host, settings.worker_port, self._checks())
+
+    def run(self) -> None:
+        """Works until it is told to stop; then every job it held is finished or handed back."""
+        self._register()
+        _ACTIVE.set_function(self._active)
+        self._ops.start()
+        # It warns of root because of pickled messages; only JSON is accepted here.
+        warnings.simplefilter("ignore", SecurityWarning)
+        try:
+            self._celery = _celery_worker(self._app, self._settings, self._name)
+            self._celery.start()
+        finally:
+            # The pool is gone by now, and the fence rises with the hand-back anyway.
+            self._hand_back()
+            self._ops.stop()
+
+    def _register(self) -> None:
+        @self._app.task(name=JOB_TASK, shared=False)
+        def job(job_id: str) -> str:
+            """Runs one job; the outcome is in the ledger, the return value is for the log."""
+            if self._runner is None:
+                raise RuntimeError("the pool process was not initialised")
+            return str(self._runner.run(job_id))
+
+        signals.worker_process_init.connect(self._process_init, weak=False)
+        # Celery configures logging unless somebody listens here; the role has done it.
+        signals.setup_logging.connect(lambda **_: None, weak=False)
+
+    def _process_init(self, **_: Any) -> None:
+        os.nice(NICENESS)
+        settings = self._settings
+        ledger = Ledger(
+            sync_engine(settings.database_url), lease_ms=lease_ms(settings.visibility_timeout_s)
+        )
+        self._runner = Runner(
+            ledger,
+            ObjectStore.from_url(settings.s3_url),
+            load(),
+            scratch=settings.data_dir / "worker" / "scratch",
+            worker=self._name,
+        )
+
+    def _hand_back(self) -> None:
+        engine = sync_engine(self._settings.database_url)
+        try:
+            for job in Ledger(engine).hand_back(self._name):
+                log.warning("%s: handed back", job)
+        finally:
+            engine.dispose()
+
+    def _active(self) -> float:
+        from celery.worker import state
+
+        return float(len(state.active_requests))
+
+    def _checks(self) -> Mapping[str, Check]:
+        return {"broker": self._broker, "processes": self._processes}
+
+    def _broker(self) -> str | None:
+        consumer = getattr(self._celery, "consumer", None)
+        connection = getattr(consumer, "connection", None)
+        if connection is None or not connection.connected:
+            return "no connection to the broker"
+        return None
+
+    def _processes(self) -> str | None:
+        pool = getattr(getattr(self._celery, "pool", None), "_pool", None)
+        # The pool drops a dead process from its list and starts another.
+        return None if pool is not None and pool._pool else "no pool process runs"
+
+
+def _celery_worker(app: Celery, settings: WorkerSettings, name: str) -> Any:
+    return app.Worker(
+        hostname=name,
+        pool="prefork",
+        concurrency=settings.worker_concurrency,
+        queues=[queue.strip() for queue in settings.worker_queues.split(",") if queue.strip()],
+        loglevel=settings.log_level.upper(),
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )

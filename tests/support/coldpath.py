@@ -1,0 +1,185 @@
+"""A cold path of real processes: database, broker, object store, dispatcher and workers.
+
+Roles run as `python -m coldpath ...`, with the settings that production reads. A test kills and
+starts what it wants; everything is ended when the test is over.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import psutil
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from infra.db.control import Event, Project
+from infra.db.engine import migrate, sync_engine
+from infra.db.jobs import Asset, Job, JobAttempt
+from infra.lifecycle import EventState
+from infra.storage.objects import ObjectStore
+from tests.support.s3 import free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "event-token"
+WAIT_S = 30.0
+
+
+class Role:
+    """One `python -m coldpath` process in a session of its own."""
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "coldpath", *arguments],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def children(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self) -> None:
+        """kill -9 of the role and all its processes, as when the machine dies."""
+        processes = self.children()
+        self.process.kill()
+        for child in processes:
+            child.kill()
+        self.process.wait()
+        psutil.wait_procs(processes, timeout=10)
+
+    def terminate(self, timeout_s: float = 20) -> int:
+        """SIGTERM to the role alone; returns its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+
+class ColdStack:
+    """Where everything is, and one method per thing a test does to it."""
+
+    def __init__(self, folder: Path, *, database_url: str, broker_url: str, s3_url: str) -> None:
+        self.folder = folder
+        self.database_url = database_url
+        self.s3_url = s3_url
+        self.broker_url = broker_url
+        self.dispatcher_port, self.worker_port = free_ports(2)
+        self._stack = ExitStack()
+        migrate(database_url)
+        self.engine: Engine = sync_engine(database_url)
+        self._stack.callback(self.engine.dispose)
+        self.store = self._stack.enter_context(ObjectStore.from_url(s3_url))
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return {
+            "LIVEPATH_DATA_DIR": str(self.folder / "data"),
+            "LIVEPATH_DATABASE_URL": self.database_url,
+            "LIVEPATH_BROKER_URL": self.broker_url,
+            "LIVEPATH_S3_URL": self.s3_url,
+            "LIVEPATH_WEBHOOK_TOKEN": TOKEN,
+            "LIVEPATH_DISPATCHER_PORT": str(self.dispatcher_port),
+            "LIVEPATH_WORKER_PORT": str(self.worker_port),
+            "LIVEPATH_VISIBILITY_TIMEOUT_S": "4",
+            "LIVEPATH_RECONCILE_INTERVAL_S": "1",
+            **extra,
+        }
+
+    def dispatcher(self, **extra: str) -> Role:
+        role = self._role(["dispatch"], "dispatcher", extra)
+        self.until("the dispatcher is ready", lambda: self._ready(self.dispatcher_port, role))
+        return role
+
+    def worker(self, **extra: str) -> Role:
+        role = self._role(["worker"], "worker", extra)
+        port = int(extra.get("LIVEPATH_WORKER_PORT", self.worker_port))
+        self.until("the worker is ready", lambda: self._ready(port, role))
+        return role
+
+    def event(self, project: str, event: str, state: EventState = EventState.ENDED) -> None:
+        """Control's rows for an event."""
+        with Session(self.engine) as session, session.begin():
+            if session.get(Project, project) is None:
+                session.add(Project(id=project, name=project, created_ms=0))
+                session.flush()
+            session.add(
+                Event(
+                    id=event,
+                    project=project,
+                    name=event,
+                    state=state.value,
+                    access="public",
+                    kid="k1",
+                    created_ms=0,
+                    updated_ms=0,
+                )
+            )
+
+    def event_state(self, event: str) -> str:
+        with Session(self.engine) as session:
+            return session.scalars(select(Event.state).where(Event.id == event)).one()
+
+    def jobs(self) -> list[Job]:
+        return self._all(select(Job).order_by(Job.created_ms, Job.id))
+
+    def attempts(self) -> list[JobAttempt]:
+        return self._all(select(JobAttempt).order_by(JobAttempt.number))
+
+    def assets(self) -> list[Asset]:
+        return self._all(select(Asset).order_by(Asset.key))
+
+    def until(self, what: str, condition: Callable[[], Any], timeout_s: float = WAIT_S) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout_s:g} s: {what}\n{self.logs()}")
+            time.sleep(0.02)
+
+    def until_state(self, state: str, timeout_s: float = WAIT_S) -> Job:
+        """Waits until there is one job and it is in this state."""
+        self.until(
+            f"a job is {state}", lambda: [job.state for job in self.jobs()] == [state], timeout_s
+        )
+        return self.jobs()[0]
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"--- {log.name}\n{log.read_text(errors='replace')[-6000:]}"
+            for log in sorted(self.folder.glob("*.log"))
+        )
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _role(self, arguments: list[str], name: str, extra: dict[str, str]) -> Role:
+        role = Role(arguments, self.environment(**extra), self.folder / f"{name}.log")
+        self._stack.callback(role.end)
+        return role
+
+    def _ready(self, port: int, role: Role) -> bool:
+        if role.process.poll() is not None:
+            raise AssertionError(f"it exited with {role.process.returncode}\n{self.logs()}")
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _all(self, statement: Any) -> list[Any]:
+        with Session(self.engine, expire_on_commit=False) as session:
+            return list(session.scalars(statement))
