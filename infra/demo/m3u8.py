@@ -89,6 +89,13 @@ class _State:
 
 def parse_media(text: str) -> MediaPlaylist:
     """A media playlist; raises `MediaError` when it is none."""
+    try:
+        return _parse_media(text)
+    except (KeyError, ValueError, OverflowError) as error:
+        raise MediaError(f"the media playlist has a tag that cannot be read: {error}") from error
+
+
+def _parse_media(text: str) -> MediaPlaylist:
     target, hold_back, ended = 0, 0, False
     segments: list[Segment] = []
     state = _State()

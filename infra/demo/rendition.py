@@ -66,7 +66,8 @@ def starting_place(playlist: MediaPlaylist, back_ns: int) -> Place:
             if part.independent and not part.gap and (best is None or at <= wanted):
                 best = Place(segment.msn, number, max(0, wanted - at))
             at += part.duration_ns
-        if not segment.parts and segment.uri and not segment.gap and position <= wanted:
+        whole = not segment.parts and segment.uri is not None and not segment.gap
+        if whole and (best is None or position <= wanted):
             best = Place(segment.msn, 0, max(0, wanted - position))
         position += segment.duration_ns
     if best is None:
