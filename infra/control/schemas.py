@@ -10,7 +10,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -40,6 +42,18 @@ def _representable(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_representable)]
+
+
+def _rfc3339(moment: datetime) -> str:
+    # Always three decimals, so that times sort as text.
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 def at(ms: int | None) -> datetime | None:
@@ -126,7 +140,7 @@ class SrtOut(_Out):
 class Notice(_Out):
     """Something a media node reported about a publisher of this event."""
 
-    at: datetime
+    at: Timestamp
     type: str = Field(examples=["publisher.refused"])
     message: str = Field(examples=["wrong passphrase"])
     detail: dict[str, Any]
@@ -160,13 +174,13 @@ class EventOut(_Out):
     state: EventState
     access: Access
     takeover: bool
-    starts_at: datetime | None
+    starts_at: Timestamp | None
     reconnect_window_s: int
     target_duration_s: int
-    created_at: datetime
-    updated_at: datetime
-    started_at: datetime | None = Field(description="When the first picture was published.")
-    ended_at: datetime | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    started_at: Timestamp | None = Field(description="When the first picture was published.")
+    ended_at: Timestamp | None
     ingest: IngestOut
     playback: PlaybackLinks
     recording: RecordingOut
@@ -193,7 +207,7 @@ class TokenCreate(_In):
 
 class TokenOut(_Out):
     token: str
-    expires_at: datetime
+    expires_at: Timestamp
     hls_url: str = Field(description="The token is a path prefix and covers every child URL.")
     player_url: str = Field(description="The token is the fragment, so no server logs it.")
 
@@ -205,12 +219,12 @@ class AssetOut(_Out):
     kind: str = Field(examples=["mp4", "vod"])
     key: str = Field(description="Object key in the bucket.")
     url: str = Field(description="Presigned download URL; ask again when it has expired.")
-    url_expires_at: datetime
+    url_expires_at: Timestamp
     content_type: str
     bytes: int
     duration_ms: int | None
     detail: dict[str, Any]
-    created_at: datetime
+    created_at: Timestamp
 
 
 class AssetPage(_Out):
@@ -223,8 +237,8 @@ class AttemptOut(_Out):
 
     number: int
     worker: str
-    started_at: datetime
-    ended_at: datetime | None
+    started_at: Timestamp
+    ended_at: Timestamp | None
     outcome: str | None = Field(description="null while it runs.")
     error: str | None
 
@@ -245,11 +259,11 @@ class JobOut(_Out):
     error: str | None
     outputs: dict[str, Any]
     cost: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    next_attempt_at: datetime | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+    next_attempt_at: Timestamp | None
 
 
 class JobDetail(JobOut):

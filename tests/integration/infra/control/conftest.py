@@ -1,0 +1,105 @@
+"""One control deployment per test: a migrated database of each kind, two projects, a set clock."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from infra.control.app import create_app
+from infra.control.bootstrap import add_api_key, bootstrap, create_project
+from infra.control.context import ControlContext, Databases
+from infra.control.links import Links
+from infra.control.presign import Presigner
+from infra.db.engine import async_engine, migrate, sync_engine
+
+KEY = "lp_default_key_of_the_tests"
+OTHER_KEY = "lp_other_key_of_the_tests"
+NOW_MS = 1_900_000_000_000
+
+
+@dataclass
+class Deployment:
+    """What tests reach into: the app, both kinds of database access, the clock and the bell."""
+
+    url: str
+    engine: Engine
+    databases: Databases
+    now_ms: int = NOW_MS
+    rings: int = 0
+    app: FastAPI = field(default_factory=FastAPI)
+
+    def clock(self) -> int:
+        return self.now_ms
+
+    def ring(self) -> None:
+        self.rings += 1
+
+    def session(self) -> Session:
+        """For looking at rows, and for adding what other roles would add."""
+        return Session(self.engine, expire_on_commit=False)
+
+    def client(self, key: str | None = None) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=True),
+            base_url="http://control.test",
+            headers={} if key is None else {"Authorization": f"Bearer {key}"},
+        )
+
+
+@pytest.fixture
+def s3_for_presigning() -> str:
+    return "s3://key:secret@livepath?endpoint=http://127.0.0.1:1"
+
+
+@pytest.fixture
+async def deployment(database_url: str, s3_for_presigning: str) -> AsyncIterator[Deployment]:
+    migrate(database_url)
+    engine, asynchronous = sync_engine(database_url), async_engine(database_url)
+    bootstrap(engine, KEY, NOW_MS)
+    with Session(engine) as session, session.begin():
+        create_project(session, "other", "Other", NOW_MS)
+        add_api_key(session, "other", OTHER_KEY, "test", NOW_MS)
+    made = Deployment(database_url, engine, Databases.of(asynchronous))
+    made.app = create_app(
+        ControlContext(
+            databases=made.databases,
+            links=Links(
+                public_url="http://control.test",
+                media_url="http://media.test",
+                srt_url="srt://media.test:8082",
+                srt_latency_ms=120,
+            ),
+            presigner=Presigner(s3_for_presigning),
+            ring=made.ring,
+            checks={"database": lambda: None, "bus": lambda: "no bus here"},
+            now_ms=made.clock,
+        )
+    )
+    yield made
+    await asynchronous.dispose()
+    engine.dispose()
+
+
+@pytest.fixture
+async def api(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the key of project `default`."""
+    async with deployment.client(KEY) as client:
+        yield client
+
+
+@pytest.fixture
+async def other(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the key of another project."""
+    async with deployment.client(OTHER_KEY) as client:
+        yield client
+
+
+@pytest.fixture
+async def viewer(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with deployment.client() as client:
+        yield client

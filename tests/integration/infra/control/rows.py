@@ -1,0 +1,80 @@
+"""Rows that the cold path would write."""
+
+from infra.db.jobs import Asset, Job, JobAttempt
+from tests.integration.infra.control.conftest import Deployment
+
+
+def add_job(
+    deployment: Deployment,
+    event: str,
+    name: str = "job_1",
+    *,
+    state: str = "succeeded",
+    at: int = 0,
+) -> str:
+    """A job with two attempts; returns its id."""
+    now = deployment.now_ms + at
+    with deployment.session() as session, session.begin():
+        session.add(
+            Job(
+                id=name,
+                project="default",
+                event=event,
+                feed="main",
+                function="archive",
+                input_key=f"live/default/{event}/main/i1/manifest.json",
+                input_version=name,
+                queue="bulk",
+                state=state,
+                attempt_count=2,
+                max_attempts=5,
+                progress=1000,
+                fence=2,
+                outputs={"keys": ["vod/x"]},
+                cost={"wall_ms": 12},
+                created_ms=now,
+                updated_ms=now + 30,
+                started_ms=now + 10,
+                finished_ms=now + 30,
+            )
+        )
+        session.flush()
+        for number, outcome in ((2, "succeeded"), (1, "lost")):
+            session.add(
+                JobAttempt(
+                    id=f"{name}-{number}",
+                    project="default",
+                    job=name,
+                    number=number,
+                    worker="w1",
+                    started_ms=now + number,
+                    ended_ms=now + 5 + number,
+                    outcome=outcome,
+                )
+            )
+    return name
+
+
+def add_asset(
+    deployment: Deployment, event: str, job: str, name: str = "archive.mp4", kind: str = "mp4"
+) -> str:
+    """An asset of the event; returns its object key."""
+    key = f"vod/default/{event}/main/c0ffee/{name}"
+    with deployment.session() as session, session.begin():
+        session.add(
+            Asset(
+                id=f"as_{name.replace('.', '-')}",
+                project="default",
+                event=event,
+                feed="main",
+                kind=kind,
+                key=key,
+                content_type="video/mp4",
+                bytes=5,
+                duration_ms=4000,
+                detail={"frames": 100},
+                job=job,
+                created_ms=deployment.now_ms,
+            )
+        )
+    return key

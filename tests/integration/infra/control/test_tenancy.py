@@ -1,0 +1,108 @@
+"""A key opens one project. Whatever exists in another answers as if it did not."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.infra.control.conftest import Deployment
+from tests.integration.infra.control.rows import add_asset, add_job
+
+pytestmark = pytest.mark.integration
+KEYLESS = {"/v1/playback/{event}"}
+BODIES: dict[str, Any] = {"patch": {"name": "stolen"}}
+
+
+def operations(deployment: Deployment) -> list[tuple[str, str]]:
+    """Every (method, path) of the API that names a row, from its own description."""
+    return [
+        (method, path)
+        for path, methods in deployment.app.openapi()["paths"].items()
+        for method in methods
+        if "{" in path and path not in KEYLESS
+    ]
+
+
+async def test_every_route_with_an_id_answers_404_to_another_project(
+    api: httpx.AsyncClient, other: httpx.AsyncClient, deployment: Deployment
+) -> None:
+    event = (await api.post("/v1/events", json={"name": "mine"})).json()
+    job = add_job(deployment, event["id"])
+    before = (await api.get(f"/v1/events/{event['id']}")).json()
+    tried = operations(deployment)
+    assert len(tried) >= 8
+    for method, path in tried:
+        url = path.format(event=event["id"], job=job)
+        absent = path.format(event="ev_absent", job="job_absent")
+        response = await other.request(method, url, json=BODIES.get(method))
+        unknown = await other.request(method, absent, json=BODIES.get(method))
+        assert response.status_code == 404, (method, path, response.text)
+        # Not even the wording tells an event of another project from none at all.
+        told = response.text.replace(event["id"], "ev_absent").replace(job, "job_absent")
+        assert told == unknown.text
+    assert (await api.get(f"/v1/events/{event['id']}")).json() == before
+
+
+async def test_lists_hold_only_what_is_ones_own(
+    api: httpx.AsyncClient, other: httpx.AsyncClient, deployment: Deployment
+) -> None:
+    event = (await api.post("/v1/events", json={"name": "mine"})).json()["id"]
+    job = add_job(deployment, event)
+    add_asset(deployment, event, job)
+    for path in ("/v1/events", "/v1/jobs", f"/v1/jobs?event={event}"):
+        assert len((await api.get(path)).json()["items"]) == 1
+        assert (await other.get(path)).json() == {"items": [], "next": None}
+
+
+async def test_a_cursor_of_another_project_shows_nothing(
+    api: httpx.AsyncClient, other: httpx.AsyncClient
+) -> None:
+    for number in range(3):
+        await api.post("/v1/events", json={"name": f"E{number}"})
+    cursor = (await api.get("/v1/events?limit=1")).json()["next"]
+    assert (await other.get("/v1/events", params={"after": cursor})).json()["items"] == []
+
+
+async def test_two_projects_derive_from_two_secrets(
+    api: httpx.AsyncClient, other: httpx.AsyncClient
+) -> None:
+    mine = (await api.post("/v1/events", json={"name": "a"})).json()
+    theirs = (await other.post("/v1/events", json={"name": "b"})).json()
+    assert theirs["playback"]["hls_url"].startswith("http://media.test/live/other/")
+    assert mine["ingest"]["srt"]["passphrase"] != theirs["ingest"]["srt"]["passphrase"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Basic bHA6eA==",
+        "lp_default_key_of_the_tests",
+    ],
+)
+async def test_without_a_valid_key_nothing_is_shown(
+    deployment: Deployment, viewer: httpx.AsyncClient, header: str | None
+) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    for method, path in [*operations(deployment), ("get", "/v1/events"), ("post", "/v1/events")]:
+        url = path.format(event="ev_absent", job="job_absent")
+        response = await viewer.request(method, url, headers=headers, json={"name": "x"})
+        assert response.status_code == 401, (method, path)
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+        assert response.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_keys_are_not_stored(deployment: Deployment) -> None:
+    from sqlalchemy import select
+
+    from infra.db.control import ApiKey
+    from tests.integration.infra.control.conftest import KEY, OTHER_KEY
+
+    with deployment.session() as session:
+        stored = [row.hash + row.name + row.id for row in session.scalars(select(ApiKey))]
+    assert len(stored) == 2
+    assert not [text for text in stored if KEY in text or OTHER_KEY in text]
