@@ -56,7 +56,7 @@ def init_section(format: Format) -> bytes:
         raise InitSectionError(
             f"{format.codec.value} configuration {format.config.hex()} is not usable: {error}"
         ) from error
-    if _CONFIGURATION_BOX[format.codec] not in data:
+    if not _has_configuration(data, format.codec):
         raise InitSectionError(
             f"{format.codec.value} configuration {format.config.hex()} is not usable"
         )
@@ -77,6 +77,12 @@ def media_timescale(data: bytes) -> int:
     # Version 1 has 64-bit times before the timescale.
     offset = 24 if data[at + 4] == 1 else 16
     return int(struct.unpack_from(">I", data, at + offset)[0])
+
+
+def _has_configuration(data: bytes, codec: Codec) -> bool:
+    """FFmpeg writes an empty box where it could not read the configuration."""
+    at = data.find(_CONFIGURATION_BOX[codec])
+    return at >= 4 and int.from_bytes(data[at - 4 : at], "big") > 12
 
 
 def _write(format: Format) -> bytes:
