@@ -33,6 +33,7 @@ from infra.supervisor.servers import (
     WEED_ENVIRONMENT,
     valkey_argv,
     weed_argv,
+    weed_bucket_url,
     write_weed_configuration,
 )
 
@@ -47,7 +48,7 @@ class Layout:
     roles: tuple[Role, ...]
     advertise: str
     addresses: Addresses
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(repr=False)
     webhook_url: str
     folder: DataFolder
     secrets: StackSecrets = field(repr=False)
@@ -88,7 +89,7 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
     s3_port = plan.internal(_RELAYED_S3) if public and options.s3_url is None else plan.s3
     webhook_url = f"{addresses.dispatcher_url}/events/seaweedfs"
     servers = _servers(options, plan, s3_port, advertise, folder.path)
-    s3_url = _url(LOOPBACK, s3_port) if options.s3_url is None else None
+    s3_ready_url = weed_bucket_url(plan) if options.s3_url is None else None
     settings = {
         **_listen_settings(options, plan),
         "LIVEPATH_DATA_DIR": str(folder.path),
@@ -101,7 +102,7 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
         "LIVEPATH_BUS_URL": options.bus_url or f"redis://{LOOPBACK}:{plan.bus}/0",
         "LIVEPATH_BROKER_URL": options.broker_url or f"redis://{LOOPBACK}:{plan.broker}/0",
         "LIVEPATH_S3_URL": options.s3_url or _s3_url(secrets, s3_port, advertise, plan),
-        "LIVEPATH_READY_URLS": ready_urls(addresses, s3_url),
+        "LIVEPATH_READY_URLS": ready_urls(addresses, s3_ready_url),
         "LIVEPATH_BOOTSTRAP_API_KEY_FILE": str(folder.api_key),
         "LIVEPATH_WEBHOOK_TOKEN": secrets.webhook_token,
     }
@@ -186,7 +187,7 @@ def _servers(
     if options.s3_url is None:
         argv = weed_argv(plan, s3_port, folder / S3)
         shown = _url(advertise, plan.s3)
-        found.append(embedded_s3(argv, WEED_ENVIRONMENT, _url(LOOPBACK, s3_port), shown))
+        found.append(embedded_s3(argv, WEED_ENVIRONMENT, weed_bucket_url(plan), shown))
     return found
 
 

@@ -6,7 +6,7 @@ variables that each role gets, so a role never sees a secret that it has no fiel
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.settings import (
     ControlSettings,
@@ -47,7 +47,7 @@ class Role:
 
     name: str
     argv: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     alive: Probe
     """Passing means that roles which need this one may start."""
     ready: Probe
@@ -83,10 +83,10 @@ def embedded_valkey(name: str, argv: tuple[str, ...], host: str, port: int) -> R
 
 
 def embedded_s3(
-    argv: tuple[str, ...], environment: Mapping[str, str], url: str, shown_url: str
+    argv: tuple[str, ...], environment: Mapping[str, str], ready_url: str, shown_url: str
 ) -> Role:
-    probe = HttpProbe(f"{url}/healthz")
-    return Role(S3, argv, environment, alive=probe, ready=probe, url=None, shown_url=shown_url)
+    probe = HttpProbe(ready_url)
+    return Role(S3, argv, environment, alive=probe, ready=probe, shown_url=shown_url)
 
 
 def product_roles(
@@ -138,7 +138,7 @@ def role_environment(model: type[RoleSettings], settings: Mapping[str, str]) -> 
     return {name: value for name, value in settings.items() if name in known}
 
 
-def ready_urls(addresses: Addresses, s3_url: str | None) -> str:
+def ready_urls(addresses: Addresses, s3_ready_url: str | None) -> str:
     """What control's own readiness asks for, as its setting wants it."""
     urls = {
         MEDIA: f"{addresses.media_url}/readyz",
@@ -146,6 +146,6 @@ def ready_urls(addresses: Addresses, s3_url: str | None) -> str:
         DISPATCHER: f"{addresses.dispatcher_url}/readyz",
         WORKER: f"{addresses.worker_url}/readyz",
     }
-    if s3_url is not None:
-        urls[S3] = f"{s3_url}/healthz"
+    if s3_ready_url is not None:
+        urls[S3] = s3_ready_url
     return json.dumps(urls)

