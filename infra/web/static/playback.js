@@ -130,11 +130,13 @@ export class Playback extends EventTarget {
       lowLatencyMode: true,
       workerPath: this.#urls.worker,
       backBufferLength: 30,
-      // Play a little faster to win back what a stall cost, and jump only when far behind.
+      // Play a little faster to win back what a stall cost.
       maxLiveSyncPlaybackRate: 1.06,
-      liveMaxLatencyDurationCount: 8,
       liveSyncOnStallIncrease: 0.25,
     });
+    // Jump when that would take too long. As an option of the constructor this needs a fixed
+    // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
+    hls.config.liveMaxLatencyDurationCount = 8;
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(data));
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
