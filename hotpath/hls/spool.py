@@ -11,18 +11,21 @@ uploader, another process that shares nothing but the folder (`spool_layout`).
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hotpath.hls.recorder import HoleReason
 from hotpath.hls.spool_capacity import Capacity
+from hotpath.hls.spool_health import OnDegraded, OnRestored, RecordingHealth
 from hotpath.hls.spool_layout import LIVE, SessionFolder
 from hotpath.hls.spool_lock import take_media_lock
 from hotpath.hls.spool_queue import WriteQueue
+from hotpath.hls.spool_recovery import unsealed_sessions
 from hotpath.hls.spool_segment import PartInfo
 from hotpath.hls.spool_session import SessionFiles
-from hotpath.hls.spool_writer import OnDegraded, OnRestored, SpoolWriter
+from hotpath.hls.spool_writer import SpoolWriter
 from hotpath.media.unit import Format
 from infra.errors import LivepathError
 from infra.keys import ProgramKey
@@ -60,9 +63,9 @@ class Spool:
         self.root = root
         self._lock = take_media_lock(root)
         self._queue = WriteQueue(queue_bytes, QUEUE_OPERATIONS)
-        self._on_degraded = on_degraded
+        self._callbacks = (on_degraded, on_restored)
         capacity = Capacity(root / LIVE, max_bytes, reserve_bytes)
-        self._writer = SpoolWriter(root, self._queue, capacity, on_degraded, on_restored)
+        self._writer = SpoolWriter(root, self._queue, capacity, unsealed_sessions(root))
         self._writer.start()
 
     def open_session(
@@ -94,11 +97,9 @@ class Spool:
             "target_duration_s": target_duration_s,
             "traceparent": traceparent,
         }
-        files = SessionFiles(folder, header)
-        try:
+        files = SessionFiles(folder, header, RecordingHealth(key, *self._callbacks))
+        with suppress(OSError):
             files.settle()
-        except OSError as error:
-            self._queue.force(partial(self._writer.refused, error))
         self._queue.force(partial(self._writer.open, files))
         return SpoolSession(files, self._writer, self._queue)
 
@@ -163,8 +164,8 @@ class SpoolSession:
             return
         operation = partial(self._writer.part, self._files, rendition, msn, info, data)
         if not self._queue.offer(operation, len(data)):
-            first, _ = self._dropped.get(rendition, (msn, msn))
-            self._dropped[rendition] = (first, msn)
+            self._dropped[rendition] = (msn, msn)
+            self._files.health.lost(rendition, msn, "disk-error")
 
     def segment(self, rendition: str, msn: int, *, duration: int) -> None:
         if not self._drops(rendition, msn):

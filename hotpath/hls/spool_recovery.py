@@ -19,7 +19,9 @@ import structlog
 from hotpath.hls import spool_journal as journal
 from hotpath.hls.spool_layout import (
     CONFLICTS,
+    JOURNAL,
     LIVE,
+    MANIFEST,
     SessionFolder,
     incarnation_order,
     index_name,
@@ -65,7 +67,7 @@ class _Rendition:
 
 @dataclass(slots=True)
 class _Session:
-    started_ns: int = 0
+    headed: bool = False
     ended_ns: int = 0
     sealed: bool = False
     discontinuity_seq: int = 0
@@ -74,7 +76,8 @@ class _Session:
     def note(self, record: journal.Record) -> None:
         kind = record["kind"]
         if kind == "session":
-            self.started_ns = self.ended_ns = record["started_ns"]
+            self.headed = True
+            self.ended_ns = record["started_ns"]
         elif kind == "seal":
             self.sealed = True
         else:
@@ -101,44 +104,57 @@ class _Session:
 def recover(root: Path) -> list[RecoveredSession]:
     """Seal every session that an earlier life left open, oldest first. Blocks on the disk.
 
-    Raises ConfigurationError if another media process uses the spool.
+    Raises ConfigurationError if another media process uses the spool. Sessions that the disk
+    refuses to finish are tried again by `Spool` while it runs.
     """
     (root / LIVE).mkdir(parents=True, exist_ok=True)
-    found = sorted(session_folders(root), key=lambda f: incarnation_order(f.incarnation))
-    recovered = []
+    recovered: list[RecoveredSession] = []
     with media_lock(root):
-        for folder in found:
-            session = _recover_or_report(folder)
-            if session is not None:
-                recovered.append(session)
+        for folder in unsealed_sessions(root):
+            recover_or_report(folder, recovered)
     return recovered
 
 
-def _recover_or_report(folder: SessionFolder) -> RecoveredSession | None:
+def unsealed_sessions(root: Path) -> list[SessionFolder]:
+    """Session folders without a manifest on disk or in the object store, oldest first."""
+    found = [f for f in session_folders(root) if not f.manifest.exists() and not _is_stored(f)]
+    return sorted(found, key=lambda f: incarnation_order(f.incarnation))
+
+
+def _is_stored(folder: SessionFolder) -> bool:
+    last = journal.read_last(folder.acks)
+    return last is not None and last["key"] == f"{folder.object_prefix}/{MANIFEST}"
+
+
+def recover_or_report(
+    folder: SessionFolder, recovered: list[RecoveredSession] | None = None, *, quiet: bool = False
+) -> bool:
+    """False if the disk refuses, so that it is worth another try."""
     try:
-        return recover_session(folder)
-    except FileNotFoundError:
-        if folder.path.exists():
-            log.exception("spool session cannot be recovered", session=str(folder.path))
-        # Else the uploader finished with it and removed it meanwhile.
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        log.exception("spool session cannot be recovered", session=str(folder.path))
-        return None
+        session = recover_session(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not folder.path.exists():
+            return True  # The uploader finished with it and removed it meanwhile.
+        if not quiet:
+            log.exception("a spool session cannot be recovered", session=str(folder.path))
+        return not isinstance(error, OSError)
+    if session is not None and recovered is not None:
+        recovered.append(session)
+    return True
 
 
 def recover_session(folder: SessionFolder) -> RecoveredSession | None:
-    """None if there is nothing to do."""
+    """None if it was sealed, or is no session."""
     session = _Session()
     for record in journal.read(folder.journal):
         session.note(record)
-    if not session.started_ns:
+    if not session.headed:
+        _disown(folder)
+        return None
+    if session.sealed:
+        write_manifest(folder)
         return None
     stored = {record["key"] for record in journal.read(folder.acks)}
-    if session.sealed:
-        if f"{folder.object_prefix}/manifest.json" not in stored and not folder.manifest.exists():
-            write_manifest(folder)
-        return None
     with journal.Journal(folder.journal) as lines:
         parts = 0
         for name, rendition in session.renditions.items():
@@ -148,6 +164,20 @@ def recover_session(folder: SessionFolder) -> RecoveredSession | None:
         lines.append({"kind": "seal", "final": False, "ended_ns": session.ended_ns})
     write_manifest(folder)
     return _report(folder, session, parts)
+
+
+def _disown(folder: SessionFolder) -> None:
+    """A crash came before the session's header was durable: nothing was recorded in it.
+
+    Should there be media all the same, its journal was damaged: the files are uploaded, but no
+    manifest can name them, and later sessions do not wait for one.
+    """
+    if folder.path.exists() and {p.name for p in folder.path.iterdir()} <= {JOURNAL}:
+        folder.journal.unlink(missing_ok=True)
+        folder.path.rmdir()
+    elif folder.journal.exists():
+        os.replace(folder.journal, folder.journal.with_suffix(".damaged"))
+        log.error("the journal of a spool session is damaged", session=str(folder.path))
 
 
 def _restore_inits(

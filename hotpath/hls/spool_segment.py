@@ -78,6 +78,7 @@ class OpenSegment:
         self.parts: list[StoredPart] = []
         self._partial = folder / partial_name(msn)
         self._index = folder / index_name(msn)
+        self._renamed = False
         self._length = 0
         self._index_length = 0
         self._fd = self._index_fd = -1
@@ -113,9 +114,11 @@ class OpenSegment:
         os.fsync(self._fd)
 
     def finish(self) -> None:
-        """Give the synced file its final name; the index is no longer needed."""
+        """Give the synced file its final name; the index is no longer needed. May be repeated."""
         self._close()
-        os.replace(self._partial, self.folder / segment_name(self.msn))
+        if not self._renamed:
+            os.replace(self._partial, self.folder / segment_name(self.msn))
+            self._renamed = True
         journal.sync_folder(self.folder)
         self._index.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hotpath.hls import spool_journal as journal
 from hotpath.hls.recorder import HoleReason
+from hotpath.hls.spool_health import RecordingHealth
 from hotpath.hls.spool_layout import SessionFolder, init_name
 from hotpath.hls.spool_manifest import describe, write_manifest
 from hotpath.hls.spool_segment import OpenSegment, PartInfo, segment_entry
@@ -24,23 +25,30 @@ from hotpath.media.unit import Format
 from infra.manifest import Hole
 
 _MKDIR_ATTEMPTS = 5
+_MAX_OWED_GAPS = 1000
+"""A gap that is not noted is found again as a missing number."""
 
 
 class SessionFiles:
     """Journal, init sections, open segments and holes of one incarnation."""
 
-    def __init__(self, folder: SessionFolder, header: journal.Record) -> None:
+    def __init__(
+        self, folder: SessionFolder, header: journal.Record, health: RecordingHealth
+    ) -> None:
         self.folder = folder
+        self.health = health
         self.sealed = False
         """A seal was asked for; nothing else may follow."""
-        self.suffering: set[str] = set()
-        """Renditions whose latest media was lost."""
         self._header = header
         self._journal: journal.Journal | None = None
-        self._owed: deque[Callable[[], None]] = deque([self._create])
+        self.complained = False
+        """The log knows that the disk refuses what is owed."""
+        self._owed: deque[Callable[[], object]] = deque([self._create])
         self._open: dict[str, OpenSegment] = {}
         self._holes: dict[str, Hole] = {}
         """The latest hole of a rendition, which may still grow."""
+        self._grown: set[str] = set()
+        """Renditions whose latest hole is not in the journal as it is now."""
         self._lost: dict[str, int] = {}
         """Highest msn given up per rendition; later parts of it are refused."""
         self._timescales: dict[str, int] = {}
@@ -48,19 +56,15 @@ class SessionFiles:
 
     # -- what is owed ---------------------------------------------------------------------------
 
-    @property
-    def settled(self) -> bool:
-        return not self._owed
-
     def settle(self) -> None:
         """Do what is owed, in order, up to the first that the disk refuses (OSError)."""
         while self._owed:
             self._owed[0]()
             self._owed.popleft()
-
-    def owe(self, step: Callable[[], None]) -> None:
-        self._owed.append(step)
-        self.settle()
+        while self._grown:
+            rendition = next(iter(self._grown))
+            self._write_hole(rendition, self._holes[rendition], durable=False)
+            self._grown.discard(rendition)
 
     def _create(self) -> None:
         make_durable(self.folder.path)
@@ -78,7 +82,7 @@ class SessionFiles:
 
     def init(self, format_: Format, number: int, data: bytes) -> None:
         self._timescales[format_.track] = format_.timescale
-        self.owe(partial(self._write_init, format_, number, data))
+        self._owed.append(partial(self._write_init, format_, number, data))
 
     def _write_init(self, format_: Format, number: int, data: bytes) -> None:
         record = {
@@ -103,15 +107,20 @@ class SessionFiles:
         opened = self._open.get(rendition)
         if opened is not None and opened.msn != msn:
             self.segment(rendition, opened.msn, None)
+            self.settle()
             opened = None
         if opened is None:
-            self._settle_hole(rendition)
+            self._close_hole(rendition)
+            self.settle()
             opened = OpenSegment(self.folder.path / rendition, msn)
             self._open[rendition] = opened
         return opened.append(info, data)
 
     def segment(self, rendition: str, msn: int, duration: int | None) -> bool:
-        """Finish the open segment; False if there is none of this number."""
+        """Make the open segment durable and journal it; False if there is none of this number.
+
+        Its final name is owed.
+        """
         opened = self._open.get(rendition)
         if opened is None or opened.msn != msn or not opened.parts:
             return False
@@ -120,7 +129,7 @@ class SessionFiles:
         self._append({"kind": "segment", "rendition": rendition, "entry": entry})
         del self._open[rendition]
         self._note_end(rendition, entry)
-        self.owe(opened.finish)
+        self._owed.append(opened.finish)
         return True
 
     def _note_end(self, rendition: str, entry: journal.Record) -> None:
@@ -129,7 +138,9 @@ class SessionFiles:
 
     def gap(self, rendition: str, msn: int, start: int, duration: int) -> None:
         record = {"kind": "gap", "rendition": rendition, "msn": msn}
-        self._append({**record, "start": start, "duration": duration}, durable=False)
+        if len(self._owed) < _MAX_OWED_GAPS:
+            step = partial(self._append, {**record, "start": start, "duration": duration})
+            self._owed.append(step)
 
     # -- losses ---------------------------------------------------------------------------------
 
@@ -146,22 +157,20 @@ class SessionFiles:
         return freed
 
     def hole(self, rendition: str, first: int, last: int, reason: HoleReason) -> None:
-        """List segments as missing or incomplete; parts that are written stay. May raise OSError,
-        with the hole kept."""
-        self.suffering.add(rendition)
+        """List segments as missing or incomplete; parts that are written stay."""
         hole = self._holes.get(rendition)
         if hole and hole.reason == reason and hole.first_msn <= first <= hole.last_msn + 1:
             first, last = hole.first_msn, max(last, hole.last_msn)
         elif hole:
             self._owed.append(partial(self._write_hole, rendition, hole))
         self._holes[rendition] = Hole(first_msn=first, last_msn=last, reason=reason)
-        self.settle()
-        self._write_hole(rendition, self._holes[rendition], durable=False)
+        self._grown.add(rendition)
 
-    def _settle_hole(self, rendition: str) -> None:
+    def _close_hole(self, rendition: str) -> None:
         hole = self._holes.pop(rendition, None)
+        self._grown.discard(rendition)
         if hole is not None:
-            self.owe(partial(self._write_hole, rendition, hole))
+            self._owed.append(partial(self._write_hole, rendition, hole))
 
     def _write_hole(self, rendition: str, hole: Hole, *, durable: bool = True) -> None:
         record = {"kind": "hole", "rendition": rendition, **hole.model_dump()}
@@ -170,21 +179,20 @@ class SessionFiles:
     # -- the end --------------------------------------------------------------------------------
 
     def seal(self, *, final: bool) -> None:
-        """Owe the seal and the manifest; `settled` tells when they are on disk."""
+        """Owe the seal and the manifest: they are on disk when `settle` returns."""
         self.sealed = True
-        for rendition, hole in self._holes.items():
-            self._owed.append(partial(self._write_hole, rendition, hole))
-        self._holes.clear()
+        for rendition in list(self._holes):
+            self._close_hole(rendition)
         self._owed.append(partial(self._seal, final))
-        self._owed.append(partial(self._write_manifest))
-        self.settle()
+        self._owed.append(self._write_manifest)
 
     def _seal(self, final: bool) -> None:
         self._append({"kind": "seal", "final": final, "ended_ns": self._ended_ns})
 
     def _write_manifest(self) -> None:
-        write_manifest(self.folder)
-        self.abandon()
+        # A second attempt may come when the uploader has taken everything away already.
+        if self.folder.journal.exists():
+            write_manifest(self.folder)
 
     def open_segments(self) -> list[tuple[str, int]]:
         return [(rendition, opened.msn) for rendition, opened in self._open.items()]

@@ -1,31 +1,30 @@
 """The spool's one writer thread: takes operations from the queue, keeps the disk's failures here.
 
-Invariant: no OSError leaves the thread. The first one stops recording in every session (media then
-becomes holes) until the disk has room again; what is owed is tried again once a second.
+Invariant: no OSError leaves the thread. A full disk or spool stops recording in every session until
+there is room again; any other failure costs the segment that met it. Media that is not written
+becomes holes; what is owed is tried again once a second.
 
 Upstream: `spool`, on any thread, through the queue. Downstream: `spool_session`.
 """
 
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
 
 from hotpath.hls.recorder import HoleReason
 from hotpath.hls.spool_capacity import RETRY_S, Capacity, StopReason, stop_reason
-from hotpath.hls.spool_layout import DOORBELL
+from hotpath.hls.spool_layout import DOORBELL, SessionFolder
 from hotpath.hls.spool_queue import WriteQueue
+from hotpath.hls.spool_recovery import recover_or_report
 from hotpath.hls.spool_segment import PartInfo
 from hotpath.hls.spool_session import SessionFiles
 from hotpath.media.unit import Format
-from infra.keys import ProgramKey
 
 log = structlog.get_logger(__name__)
-
-OnDegraded = Callable[[ProgramKey, HoleReason], None]
-OnRestored = Callable[[ProgramKey], None]
 
 
 class SpoolWriter:
@@ -36,15 +35,15 @@ class SpoolWriter:
         root: Path,
         queue: WriteQueue,
         capacity: Capacity,
-        on_degraded: OnDegraded,
-        on_restored: OnRestored,
+        unsealed: Iterable[SessionFolder],
     ) -> None:
+        """`unsealed` are sessions of earlier lives that recovery could not finish."""
         self._queue = queue
         self._capacity = capacity
-        self._on_degraded = on_degraded
-        self._on_restored = on_restored
-        self._stopped: StopReason | None = None
+        self._full = False
         self._sessions: set[SessionFiles] = set()
+        self._unsealed = list(unsealed)
+        self._tick_at = time.monotonic() + RETRY_S
         self._doorbell = Doorbell(root / DOORBELL)
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
@@ -60,10 +59,11 @@ class SpoolWriter:
             operation = self._queue.take(RETRY_S)
             if operation is not None:
                 operation()
-            else:
-                self._settle_all()
-        self._settle_all()
-        for session in self._sessions:
+            if time.monotonic() >= self._tick_at:
+                self._tick()
+                self._tick_at = time.monotonic() + RETRY_S
+        for session in list(self._sessions):
+            self._settle(session)
             session.abandon()
         self._doorbell.close()
 
@@ -71,32 +71,26 @@ class SpoolWriter:
 
     def open(self, session: SessionFiles) -> None:
         self._sessions.add(session)
-
-    def refused(self, error: OSError) -> None:
-        """A session's folder could not be made; its session owes it."""
-        self._stop(error)
+        self._settle(session)
 
     def init(self, session: SessionFiles, format_: Format, number: int, data: bytes) -> None:
-        if session.sealed:
-            return
-        try:
+        if not session.sealed:
             session.init(format_, number, data)
-        except OSError as error:
-            self._stop(error)
-        self._doorbell.ring()
+            self._settle(session)
+            self._doorbell.ring()
 
     def part(
         self, session: SessionFiles, rendition: str, msn: int, info: PartInfo, data: bytes
     ) -> None:
         if session.sealed or session.refuses(rendition, msn):
             return
-        if not self._records(len(data)):
-            self.lose(session, rendition, msn, msn, self._stopped or "spool-full")
+        if not self._has_room(len(data)):
+            self.lose(session, rendition, msn, msn, "spool-full")
             return
         try:
             self._capacity.add(session.part(rendition, msn, info, data))
         except OSError as error:
-            self.lose(session, rendition, msn, msn, self._stop(error))
+            self.lose(session, rendition, msn, msn, self._failed(error))
 
     def segment(self, session: SessionFiles, rendition: str, msn: int, duration: int) -> None:
         if session.sealed or session.refuses(rendition, msn):
@@ -104,100 +98,84 @@ class SpoolWriter:
         try:
             finished = session.segment(rendition, msn, duration)
         except OSError as error:
-            self.lose(session, rendition, msn, msn, self._stop(error))
+            self.lose(session, rendition, msn, msn, self._failed(error))
             return
+        self._settle(session)
         if finished:
             self._doorbell.ring()
-            self._recorded(session, rendition)
+            session.health.recorded(rendition, msn)
 
     def gap(
         self, session: SessionFiles, rendition: str, msn: int, start: int, duration: int
     ) -> None:
-        if session.sealed:
-            return
-        try:
+        if not session.sealed:
             session.gap(rendition, msn, start, duration)
-        except OSError as error:
-            self._stop(error)
+            self._settle(session)
 
     def hole(
         self, session: SessionFiles, rendition: str, first: int, last: int, reason: HoleReason
     ) -> None:
         """Segments that the packager could not give; what it gave of them stays."""
-        if session.sealed:
-            return
-        self._suffer(session, reason)
-        try:
+        if not session.sealed:
+            session.health.lost(rendition, last, reason)
             session.hole(rendition, first, last, reason)
-        except OSError as error:
-            self._stop(error)
+            self._settle(session)
 
     def lose(
         self, session: SessionFiles, rendition: str, first: int, last: int, reason: HoleReason
     ) -> None:
         """Segments that the spool could not take."""
-        if session.sealed:
-            return
-        self._suffer(session, reason)
-        try:
+        if not session.sealed:
+            session.health.lost(rendition, last, reason)
             self._capacity.add(-session.lose(rendition, first, last, reason))
-        except OSError as error:
-            self._stop(error)
+            self._settle(session)
 
     def seal(self, session: SessionFiles, *, final: bool) -> None:
         if session.sealed:
             return
         for rendition, msn in session.open_segments():
             self.segment(session, rendition, msn, 0)
-        try:
-            session.seal(final=final)
-        except OSError as error:
-            self._stop(error)
-        self._forget_if_done(session)
+        session.seal(final=final)
+        self._settle(session)
 
     # -- the disk -------------------------------------------------------------------------------
 
-    def _records(self, size: int) -> bool:
-        """Whether media may be written now."""
-        if self._stopped is not None and self._capacity.may_resume():
-            log.info("recording goes on", after=self._stopped)
-            self._stopped = None
-        if self._stopped is None and not self._capacity.fits(size):
-            self._stopped = "spool-full"
+    def _has_room(self, size: int) -> bool:
+        if self._full and self._capacity.may_resume():
+            log.info("recording goes on")
+            self._full = False
+        if not self._full and not self._capacity.fits(size):
+            self._full = True
             log.error("recording stopped: the spool is full; is the uploader running?")
-        return self._stopped is None
+        return not self._full
 
-    def _stop(self, error: OSError) -> StopReason:
-        if self._stopped is None:
-            self._stopped = stop_reason(error)
-            log.error("recording stopped: the disk refuses", error=str(error))
-        return self._stopped
+    def _failed(self, error: OSError) -> StopReason:
+        reason = stop_reason(error)
+        if reason == "spool-full" and not self._full:
+            self._full = True
+            log.error("recording stopped: the disk is full", error=str(error))
+        return reason
 
-    def _suffer(self, session: SessionFiles, reason: HoleReason) -> None:
-        if not session.suffering:
-            self._on_degraded(session.folder.key, reason)
-
-    def _recorded(self, session: SessionFiles, rendition: str) -> None:
-        if rendition in session.suffering and self._stopped is None:
-            session.suffering.discard(rendition)
-            if not session.suffering:
-                self._on_restored(session.folder.key)
-
-    def _settle_all(self) -> None:
-        for session in list(self._sessions):
-            if not session.settled:
-                try:
-                    session.settle()
-                except OSError as error:
-                    self._stop(error)
-                self._doorbell.ring()
-            self._forget_if_done(session)
-
-    def _forget_if_done(self, session: SessionFiles) -> None:
-        if session.sealed and session.settled:
+    def _settle(self, session: SessionFiles) -> None:
+        """Do what the session owes, as far as the disk lets us."""
+        try:
+            session.settle()
+        except OSError as error:
+            if self._failed(error) == "disk-error" and not session.complained:
+                session.complained = True
+                log.error("the disk refuses", session=str(session.folder.path), error=str(error))
+            return
+        session.complained = False
+        if session.sealed:
             session.abandon()
             self._sessions.discard(session)
             self._doorbell.ring()
+
+    def _tick(self) -> None:
+        for session in list(self._sessions):
+            self._settle(session)
+        if self._unsealed:
+            self._unsealed = [f for f in self._unsealed if not recover_or_report(f, quiet=True)]
 
 
 class Doorbell:

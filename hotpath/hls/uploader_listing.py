@@ -42,8 +42,15 @@ def _list_session(folder: SessionFolder) -> SessionListing:
             _list_rendition(folder, path, files, strangers)
         elif path.name not in _OWN:
             strangers.append(str(path.relative_to(folder.root)))
-    done = manifest is None and folder.journal.exists() and is_acknowledged(folder)
-    return SessionListing(folder, tuple(files), manifest, done, tuple(strangers))
+    stored = is_acknowledged(folder)
+    return SessionListing(
+        folder,
+        tuple(files),
+        manifest,
+        open=folder.journal.exists() and not stored,
+        done=stored and manifest is None,
+        strangers=tuple(strangers),
+    )
 
 
 def _list_rendition(

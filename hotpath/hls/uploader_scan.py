@@ -37,8 +37,10 @@ class SessionListing:
     files: tuple[SpoolFile, ...]
     """Finished init sections and segments, listed after `manifest` was looked for."""
     manifest: SpoolFile | None = None
+    open: bool = True
+    """It has a journal, and the manifest is not acknowledged: later manifests wait for it."""
     done: bool = False
-    """The manifest was acknowledged: the folder waits for its removal."""
+    """The manifest was acknowledged and is gone: the folder waits for its removal."""
     strangers: tuple[str, ...] = ()
     """Files that nobody of ours wrote."""
 
@@ -90,7 +92,7 @@ def _of_program(sessions: list[SessionListing]) -> Iterable[Upload]:
         if session.manifest and not session.files and not earlier_open:
             yield _upload(session, session.manifest)
         # Without a manifest the session is still being written, or waits for recovery.
-        earlier_open = earlier_open or not session.done
+        earlier_open = earlier_open or session.open
 
 
 def _upload(session: SessionListing, file: SpoolFile) -> Upload:
@@ -131,5 +133,5 @@ def backlog(listing: Iterable[SessionListing]) -> Backlog:
 
 
 def removable(listing: Iterable[SessionListing]) -> list[SessionFolder]:
-    """Sessions of which everything is acknowledged."""
-    return [s.folder for s in listing if s.done and not s.files and not s.manifest]
+    """Sessions of which everything is acknowledged, unless a stranger's file is in there."""
+    return [s.folder for s in listing if s.done and not s.files and not s.strangers]

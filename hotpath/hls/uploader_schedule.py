@@ -173,10 +173,14 @@ class Uploader:
             log.info("the object store answers again")
         self._outages, self._retry_at = 0, 0.0
         self._planned = [planned for planned in self._planned if planned.file.key != key]
-        if outcome.result is Result.STORED:
-            self._acknowledge(upload, {"key": key, "bytes": upload.file.bytes})
-        elif outcome.result is Result.CONFLICT:
-            self._set_aside(upload)
+        try:
+            if outcome.result is Result.STORED:
+                self._acknowledge(upload)
+            elif outcome.result is Result.CONFLICT:
+                self._set_aside(upload)
+        except OSError as error:
+            # The object is stored; the next attempt finds it and comes back here.
+            self._back_off(Outcome(upload, Result.FAILED, str(error)), now)
 
     def _back_off(self, outcome: Outcome, now: float) -> None:
         if outcome.result is Result.UNREACHABLE:
@@ -194,26 +198,32 @@ class Uploader:
 
     # -- acknowledging --------------------------------------------------------------------------
 
-    def _acknowledge(self, upload: Upload, record: Record) -> None:
+    def _acknowledge(self, upload: Upload) -> None:
+        self._note(upload.folder, {"key": upload.file.key, "bytes": upload.file.bytes})
+        upload.path.unlink(missing_ok=True)
         metrics.UPLOADS.inc()
         metrics.UPLOADED_BYTES.inc(upload.file.bytes)
         if upload.is_segment:
             observe_stage("uploaded", (time.time_ns() - upload.file.modified_ns) / 1e9)
-        self._note(upload.folder, record)
-        upload.path.unlink(missing_ok=True)
 
     def _set_aside(self, upload: Upload) -> None:
-        metrics.CONFLICTS.inc()
         kept = keep_aside(self._root, upload.file.key)
+        metrics.CONFLICTS.inc()
         log.error("other bytes have this key; nothing was overwritten", kept=str(kept))
         self._note(upload.folder, {"key": upload.file.key, "conflict": True})
 
     def _note(self, folder: SessionFolder, record: Record) -> None:
+        if any(owing == folder for owing, _ in self._owed_acks):
+            # In order, so that the manifest's stays the last.
+            self._owed_acks.append((folder, record))
+            return
         try:
             if folder not in self._acks:
                 self._acks[folder] = Journal(folder.acks)
             self._acks[folder].append(record)
         except OSError as error:
+            if not folder.path.exists():
+                return
             log.warning("an acknowledgement cannot be noted yet", error=str(error))
             self._owed_acks.append((folder, record))
 

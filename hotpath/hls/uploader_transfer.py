@@ -22,11 +22,11 @@ class Result(Enum):
     CONFLICT = "conflict"
     """Other bytes have the key."""
     FAILED = "failed"
-    """The store works and refused this object."""
+    """The store works and refused this object, or the file cannot be read."""
     UNREACHABLE = "unreachable"
     """The store does not work at all."""
     VANISHED = "vanished"
-    """The file cannot be read any more."""
+    """The file is no longer there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def send(store: ObjectStore, upload: Upload) -> Outcome:
     except StorageError as error:
         return _failed(store, upload, str(error))
     except OSError as error:
-        return Outcome(upload, Result.VANISHED, str(error))
+        return _unreadable(upload, error)
     return Outcome(upload, Result.STORED)
 
 
@@ -55,8 +55,13 @@ def _compare(store: ObjectStore, upload: Upload, detail: str) -> Outcome:
     except StorageError as error:
         return _failed(store, upload, str(error))
     except OSError as error:
-        return Outcome(upload, Result.VANISHED, str(error))
+        return _unreadable(upload, error)
     return Outcome(upload, Result.STORED if same else Result.CONFLICT, detail)
+
+
+def _unreadable(upload: Upload, error: OSError) -> Outcome:
+    gone = isinstance(error, FileNotFoundError)
+    return Outcome(upload, Result.VANISHED if gone else Result.FAILED, str(error))
 
 
 def _failed(store: ObjectStore, upload: Upload, detail: str) -> Outcome:
