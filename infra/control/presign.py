@@ -30,3 +30,10 @@ class Presigner:
                 self._store = ObjectStore.from_url(self._url)
             store = self._store
         return [store.presign(key, self.expires_s, name) for key, name in downloads]
+
+    def close(self) -> None:
+        """Let go of the store's connections."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None

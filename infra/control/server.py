@@ -91,6 +91,7 @@ async def run_control(settings: ControlSettings) -> None:
                 for task in tasks:
                     task.cancel()
     finally:
+        context.presigner.close()
         await client.aclose()
         await facts_client.aclose()
         await engine.dispose()

@@ -15,6 +15,9 @@ from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
 from infra.control.presign import Presigner
 from infra.db.engine import async_engine, migrate, sync_engine
+from tests.support.s3 import s3_server, s3_url
+
+__all__ = ["s3_server", "s3_url"]
 
 KEY = "lp_default_key_of_the_tests"
 OTHER_KEY = "lp_other_key_of_the_tests"
@@ -64,6 +67,7 @@ async def deployment(database_url: str, s3_for_presigning: str) -> AsyncIterator
         create_project(session, "other", "Other", NOW_MS)
         add_api_key(session, "other", OTHER_KEY, "test", NOW_MS)
     made = Deployment(database_url, engine, Databases.of(asynchronous))
+    presigner = Presigner(s3_for_presigning)
     made.app = create_app(
         ControlContext(
             databases=made.databases,
@@ -73,13 +77,14 @@ async def deployment(database_url: str, s3_for_presigning: str) -> AsyncIterator
                 srt_url="srt://media.test:8082",
                 srt_latency_ms=120,
             ),
-            presigner=Presigner(s3_for_presigning),
+            presigner=presigner,
             ring=made.ring,
             checks={"database": lambda: None, "bus": lambda: "no bus here"},
             now_ms=made.clock,
         )
     )
     yield made
+    presigner.close()
     await asynchronous.dispose()
     engine.dispose()
 

@@ -1,0 +1,221 @@
+"""Bad input gets a problem that names the value and the fix, never a traceback."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
+
+from infra.control import dependencies
+from infra.control.middleware import MAX_BODY
+from tests.integration.infra.control.conftest import Deployment
+
+pytestmark = pytest.mark.integration
+JSON = {"Content-Type": "application/json"}
+
+
+def problem(response: httpx.Response) -> dict[str, Any]:
+    assert response.headers["Content-Type"] == "application/problem+json"
+    body = dict(response.json())
+    assert body["status"] == response.status_code
+    assert body["fix"]
+    assert body["title"]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b'{"name":', "body."),
+        (b"", "body"),
+        (b"[]", "body"),
+        (b"name=x", "body."),
+        (b'"text"', "body"),
+        (b"\xff\xfe", "body."),
+        (b'{"name":"x"}{', "body."),
+        (b"[" * 30_000, ""),
+    ],
+)
+async def test_a_body_that_is_no_json_object(
+    api: httpx.AsyncClient, body: bytes, where: str
+) -> None:
+    told = problem(await api.post("/v1/events", content=body, headers=JSON))
+    assert told["status"] in {400, 422}
+    assert "JSON" in told["fix"]
+    assert any(item["where"].startswith(where) for item in told.get("errors", [{"where": where}]))
+
+
+async def test_json_without_its_content_type(api: httpx.AsyncClient) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    told = problem(await api.post("/v1/events", content=b'{"name":"x"}', headers=form))
+    assert "Content-Type: application/json" in told["fix"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({}, "body.name"),
+        ({"name": ""}, "body.name"),
+        ({"name": "  "}, "body.name"),
+        ({"name": "x" * 201}, "body.name"),
+        ({"name": "a\x00b"}, "body.name"),
+        ({"name": 7}, "body.name"),
+        ({"name": "x", "starts_at": "tomorrow"}, "body.starts_at"),
+        ({"name": "x", "starts_at": "2030-01-01T00:00:00"}, "body.starts_at"),
+        ({"name": "x", "starts_at": "9999-12-31T23:59:59-12:00"}, "body.starts_at"),
+        ({"name": "x", "access": "secret"}, "body.access"),
+        ({"name": "x", "target_duration_s": 0}, "body.target_duration_s"),
+        ({"name": "x", "reconnect_window_s": 1e99}, "body.reconnect_window_s"),
+        ({"name": "x", "nmae": "y"}, "body.nmae"),
+    ],
+)
+async def test_a_value_that_cannot_be_used_is_named(
+    api: httpx.AsyncClient, fields: dict[str, Any], where: str
+) -> None:
+    told = problem(await api.post("/v1/events", json=fields))
+    assert told["status"] == 422
+    assert [item["where"] for item in told["errors"]] == [where]
+    assert where in told["detail"]
+
+
+async def test_a_patch_cannot_null_what_has_no_null(api: httpx.AsyncClient) -> None:
+    event = (await api.post("/v1/events", json={"name": "x"})).json()["id"]
+    told = problem(await api.patch(f"/v1/events/{event}", json={"access": None}))
+    assert "access cannot be null" in told["detail"]
+    told = problem(await api.patch(f"/v1/events/{event}", json={"target_duration_s": 4}))
+    assert told["errors"][0]["where"] == "body.target_duration_s"
+
+
+async def test_a_lone_surrogate_is_refused_in_words(api: httpx.AsyncClient) -> None:
+    for body in (b'{"name":"\\ud800"}', b'{"name":"x","\\udfff":1}'):
+        told = problem(await api.post("/v1/events", content=body, headers=JSON))
+        assert told["status"] == 422
+
+
+async def test_a_body_without_end_is_cut_off(api: httpx.AsyncClient) -> None:
+    told = problem(await api.post("/v1/events", content=b" " * (MAX_BODY + 1), headers=JSON))
+    assert told["status"] == 413
+    padded = b" " * (MAX_BODY - 12) + b'{"name":"x"}'
+    assert (await api.post("/v1/events", content=padded, headers=JSON)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/events/a%00b",
+        "/v1/events/%ff%fe",
+        "/v1/events/..%2f..%2fx",
+        "/v1/events/" + "x" * 4000,
+        "/v1/events/EV_1",
+        "/v1/events/a%00b/assets",
+        "/v1/jobs/a%00b",
+        "/v1/playback/a%00b",
+        "/v1/nothing",
+    ],
+)
+async def test_a_path_that_names_nothing_is_404(api: httpx.AsyncClient, path: str) -> None:
+    assert problem(await api.get(path))["status"] == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=201", "limit=x", "after=x", "after=%00", "after=%F0%9F", "state=gone"],
+)
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/jobs"])
+async def test_a_query_that_cannot_be_used(api: httpx.AsyncClient, path: str, query: str) -> None:
+    assert problem(await api.get(f"{path}?{query}"))["status"] == 422
+
+
+async def test_a_foreign_event_filter_finds_nothing(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/v1/jobs?event=a%00b")).json() == {"items": [], "next": None}
+
+
+async def test_a_wrong_method(api: httpx.AsyncClient) -> None:
+    response = await api.put("/v1/events", json={})
+    assert problem(response)["status"] == 405
+    assert response.headers["Allow"]
+
+
+async def test_an_outage_in_the_middle_of_a_request_is_503(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_key: str) -> str:
+        raise OperationalError("SELECT", {}, ConnectionResetError())
+
+    monkeypatch.setattr(dependencies, "hash_api_key", broken)
+    response = await api.get("/v1/events")
+    assert problem(response)["status"] == 503
+    assert response.headers["Retry-After"]
+    assert "SELECT" not in response.text
+
+
+async def test_a_bug_is_500_without_its_secrets(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_key: str) -> str:
+        raise RuntimeError("passphrase hunter2")
+
+    monkeypatch.setattr(dependencies, "hash_api_key", broken)
+    transport = httpx.ASGITransport(deployment.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://control.test") as client:
+        response = await client.get("/v1/events", headers={"Authorization": "Bearer x"})
+    assert problem(response)["status"] == 500
+    assert "hunter2" not in response.text
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    body=st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+    | st.fixed_dictionaries(
+        {"name": st.text()},
+        optional={
+            "starts_at": st.text() | st.datetimes().map(str) | st.none() | st.floats(),
+            "access": st.sampled_from(["public", "token", "x"]),
+            "takeover": st.booleans() | st.text(),
+            "reconnect_window_s": st.integers() | st.floats(),
+            "target_duration_s": st.integers(),
+        },
+    )
+)
+async def test_whatever_is_posted_is_taken_or_refused(api: httpx.AsyncClient, body: object) -> None:
+    response = await api.post("/v1/events", content=json.dumps(body), headers=JSON)
+    assert response.status_code in {201, 400, 422}
+    if response.status_code != 201:
+        problem(response)
+
+
+async def test_the_api_describes_itself(viewer: httpx.AsyncClient) -> None:
+    document = (await viewer.get("/openapi.json")).json()
+    text = json.dumps(document)
+    schemas = document["components"]["schemas"]
+    for reference in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert reference in schemas
+    assert "HTTPValidationError" not in text
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert "application/problem+json" in operation["responses"]["404"]["content"]
+    assert "{event}" not in json.dumps(document["paths"]["/v1/jobs"])
+    secured = [
+        path for path, m in document["paths"].items() if "security" in next(iter(m.values()))
+    ]
+    assert set(document["paths"]) - set(secured) == {"/v1/playback/{event}"}
+
+
+async def test_operations_paths(viewer: httpx.AsyncClient) -> None:
+    ready = await viewer.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json() == {"ready": False, "checks": {"database": "ok", "bus": "no bus here"}}
+    assert (await viewer.get("/healthz")).status_code == 200
+    metrics = (await viewer.get("/metrics")).text
+    assert 'livepath_control_request_seconds_count{method="GET",route="/readyz"' in metrics
