@@ -17,6 +17,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 Check = Callable[[], str | None]
 """None when all is well, else why not; called on every `/readyz`, so fast and never blocking."""
 
+
+class Impaired(str):
+    """A reason that a check reports while the role can still do its work."""
+
+    __slots__ = ()
+
+
 Response = tuple[int, bytes, bytes]
 """Status, content type, body."""
 
@@ -32,7 +39,7 @@ def _respond(path: str, checks: Mapping[str, Check]) -> Response | None:
 
 
 def _readiness(results: Mapping[str, str | None]) -> Response:
-    ready = all(reason is None for reason in results.values())
+    ready = all(reason is None or isinstance(reason, Impaired) for reason in results.values())
     told = {name: "ok" if reason is None else reason for name, reason in results.items()}
     body = json.dumps({"ready": ready, "checks": told}).encode() + b"\n"
     return (200 if ready else 503), b"application/json", body

@@ -1,0 +1,261 @@
+"""The media node: everything wired in data-flow order, started and stopped in order.
+
+    desired state → admission table → SrtIngest → ProgramSink → Program → ProgramStream
+        → Packager → LivePlaylists → HlsOrigin → HTTP
+                   → SpoolSession → spool folder → uploader (another process)
+    facts → outbox → bus
+
+Nothing on the media path waits for control, database or bus: the last desired state is on disk,
+facts wait in the outbox. `run` returns after an ordered stop.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from hotpath.hls.origin import HlsOrigin
+from hotpath.hls.server import HlsServer
+from hotpath.hls.spool import Spool
+from hotpath.hls.spool_recovery import RecoveredSession, recover
+from hotpath.ingest.srt import SrtIngest
+from hotpath.node import snapshot as snapshots
+from hotpath.node.incarnations import Incarnations
+from hotpath.node.journal import Journal
+from hotpath.node.metrics import NodeCollector
+from hotpath.node.outbox import FactsFile, Outbox
+from hotpath.node.programs import Programs
+from hotpath.node.sink import ProgramSink
+from hotpath.program import checkpoint as checkpoints
+from hotpath.program.checkpoint import Checkpoint, next_incarnation
+from infra.events.desired_reader import DesiredReader
+from infra.events.desired_state import DesiredSnapshot
+from infra.events.facts import FactType, MediaFact
+from infra.events.facts_bus import FactWriter
+from infra.keys import ProgramKey
+from infra.settings import MediaSettings
+from infra.telemetry.ops import Check, Impaired
+
+log = structlog.get_logger(__name__)
+
+PROGRAMS_STOP_S = 1.5
+HTTP_STOP_S = 1.0
+SPOOL_STOP_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the node keeps what, below its data folder."""
+
+    data: Path
+
+    @property
+    def desired(self) -> Path:
+        return self.data / "media" / "desired.json"
+
+    @property
+    def facts(self) -> Path:
+        return self.data / "media" / "facts.jsonl"
+
+    @property
+    def programs(self) -> Path:
+        return self.data / "media" / "programs"
+
+    @property
+    def spool(self) -> Path:
+        return self.data / "spool"
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftBehind:
+    """What an earlier life of the node left on disk."""
+
+    snapshot: DesiredSnapshot
+    checkpoints: dict[ProgramKey, Checkpoint]
+    facts: list[MediaFact]
+
+
+def read_back(folders: Folders, facts: FactsFile) -> _LeftBehind:
+    """Everything from disk, spool sessions of earlier lives sealed; waits for the disk."""
+    recovered = recover(folders.spool)
+    for session in recovered:
+        log.info(
+            "a recording was recovered",
+            program=str(session.key),
+            incarnation=session.incarnation,
+            segments=session.segments,
+            parts=session.parts,
+        )
+    found, unreadable = checkpoints.load_all(folders.programs)
+    for path in unreadable:
+        log.error("a checkpoint cannot be read; its programme starts anew", path=str(path))
+    return _LeftBehind(snapshots.load(folders.desired), raised(found, recovered), facts.load())
+
+
+def raised(
+    found: dict[ProgramKey, Checkpoint], recovered: Sequence[RecoveredSession]
+) -> dict[ProgramKey, Checkpoint]:
+    """Checkpoints that also cover what the spool holds, should a reservation have failed."""
+    covering = dict(found)
+    for session in recovered:
+        known = covering.get(session.key)
+        if known is not None:
+            covering[session.key] = known.model_copy(
+                update={
+                    "msn_reserved": max(known.msn_reserved, session.highest_msn + 1),
+                    "discontinuity_seq": max(
+                        known.discontinuity_seq, session.highest_discontinuity_seq
+                    ),
+                }
+            )
+    return covering
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    outbox: Outbox
+    reader: DesiredReader
+    programs: Programs
+    http: HlsServer
+    ingest: SrtIngest
+    disk: Executor
+
+
+class MediaNode:
+    """One media process. Make it, then `run` it once."""
+
+    def __init__(self, settings: MediaSettings, *, started_ms: int) -> None:
+        self._settings = settings
+        self._folders = Folders(settings.data_dir)
+        self._boot = next_incarnation(started_ms)
+        self._running: set[str] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then stop in order."""
+        settings, folders = self._settings, self._folders
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            disk = ThreadPoolExecutor(1, "node-disk")
+            stack.callback(disk.shutdown)
+            muxing = ThreadPoolExecutor(2, "packager")
+            stack.callback(muxing.shutdown)
+            facts_file = FactsFile(folders.facts)
+            left = await loop.run_in_executor(disk, read_back, folders, facts_file)
+
+            writer = await stack.enter_async_context(FactWriter(settings.bus_url))
+            outbox = Outbox(facts_file, writer, disk)
+            outbox.restore(left.facts)
+            stack.push_async_callback(outbox.settle)
+            journal = Journal(settings.node, self._boot, outbox.put)
+
+            spool = self._spool(journal, loop)
+            stack.push_async_callback(asyncio.to_thread, spool.close, SPOOL_STOP_S)
+            reader = DesiredReader(settings.bus_url, held=left.snapshot)
+            incarnations = Incarnations(folders.programs, spool, disk)
+            origin = HlsOrigin(checks=self._checks(reader, outbox, incarnations))
+            programs = Programs(
+                incarnations=incarnations,
+                origin=origin,
+                journal=journal,
+                executor=muxing,
+                part_target_ms=settings.part_target_ms,
+                snapshot=left.snapshot,
+                checkpoints=left.checkpoints,
+            )
+            http = HlsServer(
+                origin,
+                settings.media_host,
+                settings.media_port,
+                stop_timeout_s=HTTP_STOP_S,
+                before_stop=origin.stop,
+            )
+            http.start()
+            ingest = SrtIngest(
+                settings.srt_host,
+                settings.srt_port,
+                settings.srt_latency_ms,
+                ProgramSink(programs, journal),
+            )
+            programs.attach(ingest)
+            collector = NodeCollector(programs, lambda: len(outbox))
+            collector.register()
+            stack.callback(collector.unregister)
+            await self._serve(stop, _Parts(outbox, reader, programs, http, ingest, disk))
+
+    async def _serve(self, stop: asyncio.Event, parts: _Parts) -> None:
+        programs, http, ingest = parts.programs, parts.http, parts.ingest
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(parts.outbox.run(), name="outbox"),
+                tasks.create_task(programs.run(), name="programs"),
+            ]
+            await programs.ready.wait()
+            background.append(tasks.create_task(self._follow(parts), name="desired"))
+            media = [
+                tasks.create_task(self._watched("srt", ingest.run()), name="srt"),
+                tasks.create_task(self._watched("http", http.run()), name="http"),
+            ]
+            await http.ready()
+            log.info("media ready", srt_port=ingest.port, http_port=http.port, boot=self._boot)
+            await stop.wait()
+            log.info("media stops")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(programs.stop(), PROGRAMS_STOP_S)
+            for task in media:
+                task.cancel()
+            await asyncio.wait(media)
+            for task in background:
+                task.cancel()
+
+    async def _watched(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._running.add(name)
+        try:
+            await work
+        finally:
+            self._running.discard(name)
+
+    async def _follow(self, parts: _Parts) -> None:
+        """Follow control while it can be reached, and keep what it said."""
+        loop = asyncio.get_running_loop()
+        async for snapshot in parts.reader.snapshots():
+            parts.programs.apply(snapshot)
+            try:
+                await loop.run_in_executor(
+                    parts.disk, snapshots.save, self._folders.desired, snapshot
+                )
+            except OSError as error:
+                log.error("the desired state cannot be kept on disk", why=str(error))
+
+    def _spool(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> Spool:
+        def degraded(key: ProgramKey, reason: str) -> None:
+            loop.call_soon_threadsafe(
+                lambda: journal.program(key, FactType.RECORDING_DEGRADED, reason=reason)
+            )
+
+        def restored(key: ProgramKey) -> None:
+            loop.call_soon_threadsafe(lambda: journal.program(key, FactType.RECORDING_RESTORED))
+
+        return Spool(self._folders.spool, self._settings.spool_max_bytes, degraded, restored)
+
+    def _checks(
+        self, reader: DesiredReader, outbox: Outbox, incarnations: Incarnations
+    ) -> dict[str, Check]:
+        def running(name: str) -> str | None:
+            return None if name in self._running else "not serving"
+
+        def bus() -> str | None:
+            # Live events need no bus, so its absence is told and does not make the node unready.
+            problem = reader.problem or outbox.problem
+            return Impaired(problem) if problem else None
+
+        return {
+            "srt": lambda: running("srt"),
+            "http": lambda: running("http"),
+            "spool": lambda: incarnations.problem,
+            "bus": bus,
+        }

@@ -1,0 +1,57 @@
+"""What `/metrics` says about programmes, read when it is asked for (SRT: `hotpath.ingest.metrics`).
+
+Labels are bounded: states, reasons, and programmes on the air on this node (never viewers).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import REGISTRY, Collector
+
+
+class Observed(Protocol):
+    """What the node lets be seen of itself."""
+
+    def states(self) -> Counter[str]:
+        """Programmes by state."""
+
+    def left_out(self) -> Mapping[str, int]:
+        """Units left out or repaired since the start, by reason."""
+
+    def publishers(self) -> int: ...
+
+
+class NodeCollector(Collector):
+    """Reads the node at every scrape; nothing is kept twice."""
+
+    def __init__(self, node: Observed, facts_waiting: Callable[[], int]) -> None:
+        self._node = node
+        self._facts_waiting = facts_waiting
+
+    def register(self) -> None:
+        REGISTRY.register(self)
+
+    def unregister(self) -> None:
+        REGISTRY.unregister(self)
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "livepath_publishers", "Connected publishers.", value=self._node.publishers()
+        )
+        programs = GaugeMetricFamily("livepath_programs", "Programmes by state.", labels=["state"])
+        for state, count in sorted(self._node.states().items()):
+            programs.add_metric([state], count)
+        yield programs
+        units = CounterMetricFamily(
+            "livepath_program_units_left_out",
+            "Units left out or repaired by programmes.",
+            labels=["reason"],
+        )
+        for reason, count in sorted(self._node.left_out().items()):
+            units.add_metric([reason], count)
+        yield units
+        yield GaugeMetricFamily(
+            "livepath_facts_waiting", "Facts not yet on the bus.", value=self._facts_waiting()
+        )

@@ -1,0 +1,409 @@
+"""The programmes of this node: publishers are led to them, incarnations opened, packagers started.
+
+Invariant: at most one programme per key, one stream and packager per incarnation; what happens to
+one programme, a bug included, touches no other. A programme that is over stays over.
+
+Upstream: `hotpath.node.sink` (publishers) and the desired state. Downstream: `Program` →
+`ProgramStream` → `Packager` → `HlsOrigin` and the spool. Everything here runs on the event loop;
+disk work is handed to threads.
+"""
+
+import asyncio
+import base64
+import time
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any, Protocol
+
+import structlog
+
+from hotpath.bus.registry import Registry
+from hotpath.bus.stream import ProgramStream
+from hotpath.hls.origin import HlsOrigin
+from hotpath.hls.packager import Packager
+from hotpath.ingest.admission import AdmissionEntry, admission_table
+from hotpath.node.incarnations import Incarnation, Incarnations
+from hotpath.node.journal import Journal
+from hotpath.node.onair import OnAir, observed, options_of
+from hotpath.program.checkpoint import Checkpoint
+from hotpath.program.service import Program
+from hotpath.program.states import (
+    DropPublisher,
+    Ended,
+    IngestWarning,
+    NumbersUsed,
+    OpenWanted,
+    ProgramEvent,
+    ProgramState,
+    PublisherLost,
+    WentLive,
+)
+from infra.events.desired import DesiredEvent, DesiredProject
+from infra.events.desired_state import DesiredSnapshot
+from infra.events.facts import FactType
+from infra.keys import ProgramKey
+
+log = structlog.get_logger(__name__)
+
+OPEN_RETRY_S = 1.0
+
+
+def secrets_of(project: DesiredProject) -> dict[str, bytes]:
+    """The project's secrets by kid; one that is no base64 opens nothing."""
+    found: dict[str, bytes] = {}
+    for kid, encoded in project.secrets.items():
+        try:
+            found[kid] = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            log.error("a project secret is not base64", project=project.id, kid=kid)
+    return found
+
+
+class Ingest(Protocol):
+    """What programmes ask of ingest."""
+
+    def set_table(self, entries: Sequence[AdmissionEntry]) -> None: ...
+
+    def disconnect(self, publisher_id: int, reason: str) -> None: ...
+
+
+class Programs:
+    """All programmes of the node; see the module for the invariant."""
+
+    def __init__(
+        self,
+        *,
+        incarnations: Incarnations,
+        origin: HlsOrigin,
+        journal: Journal,
+        executor: Executor,
+        part_target_ms: int,
+        snapshot: DesiredSnapshot,
+        checkpoints: Mapping[ProgramKey, Checkpoint],
+    ) -> None:
+        self.registry = Registry()
+        self.ready = asyncio.Event()
+        """What an earlier life left on the air is resumed; publishers may come."""
+        self._incarnations = incarnations
+        self._origin = origin
+        self._journal = journal
+        self._executor = executor
+        self._part_target_ms = part_target_ms
+        self._snapshot = snapshot
+        self._left_open = {key: cp for key, cp in checkpoints.items() if cp.open}
+        self._over = {key for key, cp in checkpoints.items() if not cp.open}
+        self._ingest: Ingest | None = None
+        self._on_air: dict[ProgramKey, OnAir] = {}
+        self._left_out: Counter[str] = Counter()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._sleeping_until: int | None = None
+        self._stopping = False
+
+    # -- life --------------------------------------------------------------------------------
+
+    def attach(self, ingest: Ingest) -> None:
+        """Tell ingest who may publish, before it serves."""
+        self._ingest = ingest
+        self._refresh()
+
+    async def run(self) -> None:
+        """Resume what was on the air, then serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            for key, checkpoint in self._left_open.items():
+                await self._resume(key, checkpoint)
+            self.apply(self._snapshot)
+            self.ready.set()
+            await self._tick()
+
+    async def stop(self) -> None:
+        """Close every programme without ending it, and wait until its media is handed on."""
+        self._stopping = True
+        for entry in list(self._on_air.values()):
+            if entry.program.state is ProgramState.LIVE:
+                self._journal.program(entry.key, FactType.PUBLISHER_LOST, reason="node-stopping")
+            entry.program.stop(time.monotonic_ns(), time.time_ns())
+        while any(entry.incarnation or entry.opening for entry in self._on_air.values()):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _tick(self) -> None:
+        """Poll programmes when their deadlines are due."""
+        while True:
+            now, wall_ns = time.monotonic_ns(), time.time_ns()
+            for entry in list(self._on_air.values()):
+                due = entry.program.next_deadline()
+                if due is not None and due <= now:
+                    entry.program.poll(now, wall_ns)
+            deadlines = [entry.program.next_deadline() for entry in self._on_air.values()]
+            self._sleeping_until = min((due for due in deadlines if due is not None), default=None)
+            self._wake.clear()
+            timeout = None
+            if self._sleeping_until is not None:
+                timeout = max(0.0, (self._sleeping_until - time.monotonic_ns()) / 1e9)
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout)
+            except TimeoutError:
+                continue
+
+    def touched(self, entry: OnAir) -> None:
+        """Something was told to the programme: it may be due earlier, or done with."""
+        if entry.program.publisher is None and entry.program.state is ProgramState.WAITING:
+            self._remove_unused(entry)
+        due = entry.program.next_deadline()
+        if due is not None and (self._sleeping_until is None or due < self._sleeping_until):
+            self._wake.set()
+
+    # -- desired state -----------------------------------------------------------------------
+
+    def apply(self, snapshot: DesiredSnapshot) -> None:
+        """Make the node be what control wants."""
+        self._snapshot = snapshot
+        for entry in list(self._on_air.values()):
+            event = self._event(entry.key)
+            if event is not None and event.open:
+                entry.event = event
+                window = event.reconnect_window_s
+                options = replace(entry.program.options, reconnect_window_s=window)
+                entry.program.options = options
+            elif snapshot.epoch:
+                entry.program.close("ended by request", time.monotonic_ns(), time.time_ns())
+                self.touched(entry)
+        for key in list(self._over):
+            event = self._event(key)
+            if snapshot.epoch and (event is None or not event.open):
+                self._over.discard(key)
+                self._spawn(self._incarnations.forget(key), key)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Tell ingest who may publish, and the origin who may watch."""
+        snapshot = self._snapshot
+        secrets = {project.id: secrets_of(project) for project in snapshot.projects.values()}
+        self._origin.set_access(secrets, {e.id: e.access for e in snapshot.events.values()})
+        if self._ingest is not None:
+            table = admission_table(snapshot.projects, snapshot.events)
+            self._ingest.set_table(
+                [replace(row, open=row.open and not self._is_over(row)) for row in table]
+            )
+
+    def _is_over(self, row: AdmissionEntry) -> bool:
+        key = ProgramKey(row.project, row.event, row.feed)
+        entry = self._on_air.get(key)
+        return key in self._over or (entry is not None and entry.program.over)
+
+    def _event(self, key: ProgramKey) -> DesiredEvent | None:
+        event = self._snapshot.events.get(key.event)
+        return event if event is not None and event.project == key.project else None
+
+    # -- programmes --------------------------------------------------------------------------
+
+    def for_publisher(self, key: ProgramKey) -> OnAir | None:
+        """The programme a publisher belongs to; None: there is nothing to publish to."""
+        entry = self._on_air.get(key)
+        if entry is None and key not in self._over and not self._stopping:
+            event = self._event(key)
+            if event is not None and event.open:
+                entry = self._add(key, event, event.target_duration_s)
+        return entry
+
+    def disconnect(self, publisher_id: int, reason: str) -> None:
+        if self._ingest is not None:
+            self._ingest.disconnect(publisher_id, reason)
+
+    def _add(self, key: ProgramKey, event: DesiredEvent, target_duration_s: int) -> OnAir:
+        options = options_of(event, self._part_target_ms, target_duration_s)
+        program = Program(options, lambda happened: self._heard(key, happened))
+        entry = self._on_air[key] = OnAir(key, event, program)
+        return entry
+
+    async def _resume(self, key: ProgramKey, earlier: Checkpoint) -> None:
+        """The programme was on the air when the node, or its packager, broke off."""
+        event = self._event(key) or DesiredEvent(
+            id=key.event,
+            project=key.project,
+            feed=key.feed,
+            revision=0,
+            open=True,
+            access="token",
+            kid="",
+            generation=1,
+            takeover=False,
+        )
+        entry = self._add(key, event, earlier.target_duration_s)
+        entry.opening = True
+        incarnation = await self._open_durably(entry, earlier.epoch_ns, earlier)
+        entry.opening = False
+        if incarnation is None:
+            self._remove(entry)
+            return
+        stream = self._go_on_air(entry, incarnation)
+        entry.program.resume(observed(stream), incarnation.numbers, time.monotonic_ns())
+        self._journal.program(key, FactType.PUBLISHER_LOST, reason="media-restarted")
+        self.touched(entry)
+
+    async def _open(self, entry: OnAir, epoch_ns: int) -> None:
+        """Media is waiting for its first incarnation."""
+        incarnation = await self._open_durably(entry, epoch_ns, None)
+        entry.opening = False
+        if incarnation is None or entry.program.over:
+            if incarnation is not None:
+                await self._abandon(entry, incarnation)
+            self._remove(entry)
+            return
+        stream = self._go_on_air(entry, incarnation)
+        entry.program.opened(
+            observed(stream), incarnation.numbers, time.monotonic_ns(), time.time_ns()
+        )
+        self.touched(entry)
+
+    async def _open_durably(
+        self, entry: OnAir, epoch_ns: int, earlier: Checkpoint | None
+    ) -> Incarnation | None:
+        """Try until the disk takes it; None: the programme was over first."""
+        told = False
+        while not entry.program.over:
+            try:
+                return await self._incarnations.open(
+                    entry.key,
+                    epoch_ns=epoch_ns,
+                    target_duration_s=entry.program.options.target_duration_s,
+                    earlier=earlier,
+                    traceparent=entry.event.traceparent,
+                )
+            except OSError as error:
+                if not told:
+                    log.error(
+                        "a programme waits for the disk", program=str(entry.key), why=str(error)
+                    )
+                told = True
+                await asyncio.sleep(OPEN_RETRY_S)
+        return None
+
+    async def _abandon(self, entry: OnAir, incarnation: Incarnation) -> None:
+        """The programme was over before its incarnation could take anything."""
+        ended = entry.program.state is ProgramState.ENDED
+        incarnation.recorder.seal(final=ended)
+        if ended:
+            await self._incarnations.finish(incarnation)
+            self._over.add(entry.key)
+
+    def _go_on_air(self, entry: OnAir, incarnation: Incarnation) -> ProgramStream:
+        stream = ProgramStream(entry.key, incarnation.name)
+        entry.incarnation = incarnation
+        self.registry.open(stream)
+        target_duration_s = incarnation.checkpoint.target_duration_s
+        playlists = self._origin.open(
+            entry.key,
+            incarnation.name,
+            access=entry.event.access,
+            part_target_ms=self._part_target_ms,
+            target_duration_s=target_duration_s,
+        )
+        packager = Packager(
+            stream,
+            playlists,
+            incarnation.recorder,
+            self._executor,
+            part_target_ms=self._part_target_ms,
+            target_duration_s=target_duration_s,
+        )
+        self._spawn(self._package(entry, incarnation, packager), entry.key)
+        return stream
+
+    async def _package(self, entry: OnAir, incarnation: Incarnation, packager: Packager) -> None:
+        try:
+            await packager.run()
+        except Exception:
+            # A bug that one source brings out must not take the other programmes off the air.
+            log.exception("the packager failed", program=str(entry.key))
+            await self._start_again(entry, incarnation)
+            return
+        if entry.program.state is ProgramState.ENDED:
+            await self._incarnations.finish(incarnation)
+            self._over.add(entry.key)
+            self._origin.close(entry.key)
+        entry.incarnation = None
+        self._remove(entry)
+
+    async def _start_again(self, entry: OnAir, incarnation: Incarnation) -> None:
+        """Break the incarnation off and resume in the next one, as after a restart."""
+        entry.program.stop(time.monotonic_ns(), time.time_ns())
+        incarnation.recorder.seal(final=False)
+        entry.incarnation = None
+        self._remove(entry)
+        if not self._stopping:
+            await self._resume(entry.key, incarnation.checkpoint)
+
+    def _remove_unused(self, entry: OnAir) -> None:
+        if entry.incarnation is None and not entry.opening:
+            self._remove(entry)
+
+    def _remove(self, entry: OnAir) -> None:
+        self._left_out += entry.program.totals()
+        if self._on_air.get(entry.key) is entry:
+            del self._on_air[entry.key]
+            self.registry.close(entry.key)
+        self._changed.set()
+
+    # -- what programmes say -----------------------------------------------------------------
+
+    def _heard(self, key: ProgramKey, happened: ProgramEvent) -> None:
+        entry = self._on_air.get(key)
+        if entry is None:
+            return
+        note = self._journal.program
+        match happened:
+            case OpenWanted(epoch_ns=epoch_ns):
+                entry.opening = True
+                self._spawn(self._open(entry, epoch_ns), key)
+            case WentLive(publisher=publisher):
+                name = entry.incarnation.name if entry.incarnation else ""
+                note(key, FactType.PROGRAM_LIVE, publisher=publisher, incarnation=name)
+            case PublisherLost(publisher=publisher, reason=reason):
+                note(key, FactType.PUBLISHER_LOST, publisher=publisher, reason=reason)
+            case DropPublisher(publisher=publisher, reason=reason):
+                self.disconnect(publisher, reason)
+            case NumbersUsed(msn=msn, discontinuity_seq=sequence):
+                self._reserve(entry, msn, sequence)
+            case IngestWarning(code=code, message=message):
+                note(key, FactType.INGEST_WARNING, code=code, message=message)
+            case Ended(reason=reason):
+                if entry.incarnation is not None:
+                    note(key, FactType.PROGRAM_ENDED, reason=reason)
+                else:
+                    self._remove_unused(entry)
+                self._refresh()
+
+    def _reserve(self, entry: OnAir, msn: int, sequence: int) -> None:
+        incarnation = entry.incarnation
+        if incarnation is None:
+            return
+        due = self._incarnations.extension(incarnation, msn, sequence)
+        if due is not None:
+            self._spawn(self._incarnations.extend(incarnation, due), entry.key)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], key: ProgramKey) -> None:
+        if self._tasks is None:
+            raise RuntimeError("programmes are not running")
+        self._tasks.create_task(work, name=f"program {key}")
+
+    # -- seen from outside -------------------------------------------------------------------
+
+    def states(self) -> Counter[str]:
+        """Programmes by state; those that are over are no longer counted."""
+        return Counter(entry.program.state.value for entry in self._on_air.values())
+
+    def left_out(self) -> Counter[str]:
+        """Units left out or repaired since the start, by reason."""
+        total = Counter(self._left_out)
+        for entry in self._on_air.values():
+            total.update(entry.program.totals())
+        return total
+
+    def publishers(self) -> int:
+        return sum(entry.publisher is not None for entry in self._on_air.values())

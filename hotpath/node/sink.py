@@ -1,0 +1,82 @@
+"""Where ingest delivers: every publisher is led to its programme.
+
+Upstream: `hotpath.ingest.srt`, on the event loop, in order per publisher. Downstream:
+`hotpath.node.programs`. Implements `hotpath.ingest.publisher.PublisherSink`.
+"""
+
+import time
+from collections.abc import Sequence
+
+from hotpath.ingest.admission import Refusal
+from hotpath.ingest.statistics import Publisher
+from hotpath.media.unit import Format, Unit
+from hotpath.node.journal import Journal
+from hotpath.node.onair import OnAir
+from hotpath.node.programs import Programs
+from infra.events.facts import FactType
+from infra.keys import ProgramKey
+from infra.telemetry.stages import observe_stage
+
+
+class ProgramSink:
+    """Keeps which publisher feeds which programme."""
+
+    def __init__(self, programs: Programs, journal: Journal) -> None:
+        self._programs = programs
+        self._journal = journal
+        self._entries: dict[int, OnAir] = {}
+
+    def publisher_connected(self, publisher: Publisher) -> None:
+        key = ProgramKey(publisher.project, publisher.event, publisher.feed)
+        entry = self._programs.for_publisher(key)
+        if entry is None:
+            self._programs.disconnect(publisher.id, "the event is over")
+            return
+        self._entries[publisher.id] = entry
+        entry.publisher = publisher
+        self._journal.program(
+            key, FactType.PUBLISHER_CONNECTED, publisher=publisher.id, peer=publisher.peer
+        )
+        entry.program.publisher_connected(publisher.id, time.monotonic_ns(), time.time_ns())
+        self._programs.touched(entry)
+
+    def publisher_formats(self, publisher_id: int, formats: Sequence[Format]) -> None:
+        entry = self._entries.get(publisher_id)
+        if entry is not None:
+            entry.program.publisher_formats(
+                publisher_id, formats, time.monotonic_ns(), time.time_ns()
+            )
+            self._programs.touched(entry)
+
+    def publisher_units(self, publisher_id: int, units: Sequence[Unit]) -> None:
+        entry = self._entries.get(publisher_id)
+        if entry is None:
+            return
+        for unit in units:
+            observe_stage("demuxed", (unit.demuxed_ns - unit.ingest_ns) / 1e9)
+        entry.program.publisher_units(publisher_id, units, time.monotonic_ns(), time.time_ns())
+        self._programs.touched(entry)
+
+    def publisher_warning(self, publisher_id: int, code: str, message: str) -> None:
+        entry = self._entries.get(publisher_id)
+        if entry is not None:
+            self._journal.program(entry.key, FactType.INGEST_WARNING, code=code, message=message)
+
+    def publisher_disconnected(self, publisher_id: int, reason: str) -> None:
+        entry = self._entries.pop(publisher_id, None)
+        if entry is None:
+            return
+        if entry.publisher is not None and entry.publisher.id == publisher_id:
+            entry.publisher = None
+        entry.program.publisher_lost(publisher_id, reason, time.monotonic_ns(), time.time_ns())
+        self._programs.touched(entry)
+
+    def publisher_refused(self, refusal: Refusal) -> None:
+        self._journal.note(
+            FactType.PUBLISHER_REFUSED,
+            project=refusal.project,
+            event=refusal.event,
+            at_ns=refusal.at_ns,
+            reason=refusal.reason,
+            peer=refusal.peer,
+        )
