@@ -43,6 +43,7 @@ SRTSOCKET lp_listen(lp_listener *listener, const char *address, int port, int la
                     int idle_ms, int *bound_port);
 SRTSOCKET lp_accept(SRTSOCKET listener);
 int lp_drain(SRTSOCKET socket, char *buffer, int capacity, int *messages);
+int lp_unread(SRTSOCKET socket);
 int lp_statistics_of(SRTSOCKET socket, lp_statistics *out);
 
 int srt_close(SRTSOCKET socket);

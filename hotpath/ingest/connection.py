@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from hotpath.ingest.admission import AdmissionEntry
+from hotpath.ingest.fallback_process import FallbackProcess
 from hotpath.ingest.handover import Gate, Handover
 from hotpath.ingest.health import HealthMonitor, Observation
 from hotpath.ingest.publisher import PublisherSink
@@ -24,6 +25,10 @@ from hotpath.ingest.statistics import Publisher, SocketStatistics, SrtStatistics
 from hotpath.media.unit import Unit
 
 log = logging.getLogger(__name__)
+
+MAX_RESTARTS = 3
+_MAX_PRELUDE = 2 * 1024 * 1024
+"""Bytes kept until the stream's layout is known, so that a fallback misses nothing."""
 
 
 class Connection:
@@ -50,6 +55,11 @@ class Connection:
         self._last_data_ns = time.monotonic_ns()
         self._socket_statistics = SocketStatistics()
         self._handover_dropped = 0
+        self._fallback: FallbackProcess | None = None
+        self._restarts = 0
+        self._given_up = False
+        self._prelude: bytearray | None = bytearray()
+        self._unsent = b""
         handover.post(partial(sink.publisher_connected, publisher))
 
     def receive(self, data: bytes) -> None:
@@ -57,13 +67,47 @@ class Connection:
         self._last_data_ns = time.monotonic_ns()
         self.stalled = False
         self._session.receive(data, now_ns)
-        self._hand_over(self._session.poll(time.time_ns()))
+        events = self._session.poll(time.time_ns())
+        if self._prelude is not None:
+            self._prelude += data
+            if len(self._prelude) > _MAX_PRELUDE:
+                self._prelude = None
+        if events:
+            self._take(events)
+        if self._fallback is not None:
+            self._fallback.send(self._unsent or data)
+            self._unsent = b""
+
+    def finished(self) -> bool:
+        """No more bytes will come: True once everything made from them is handed over."""
+        if self._fallback is None:
+            return True
+        self._fallback.finish()
+        return self._fallback.ended
 
     def close(self, reason: str) -> None:
         """The last unit goes out, then the disconnect."""
         self._session.flush()
-        self._hand_over(self._session.poll(time.time_ns()))
+        self._take(self._session.poll(time.time_ns()))
+        if self._fallback is not None:
+            self._fallback.kill()
         self._handover.post(partial(self._sink.publisher_disconnected, self.publisher.id, reason))
+
+    def check_fallback(self) -> None:
+        """A child that crashed is replaced a few times; then its audio is given up."""
+        child = self._fallback
+        if child is None or not child.failed:
+            return
+        self._restarts += 1
+        if self._restarts <= MAX_RESTARTS:
+            self._warn("fallback-restarted", "The audio converter crashed and was restarted.")
+            self._fallback = FallbackProcess(self._hand_over)
+            return
+        self._fallback = None
+        self._given_up = True
+        self._warn("fallback-failed", "The audio cannot be converted: send AAC. Video goes on.")
+        self._gate.await_keyframe = True
+        self._hand_over([FormatsChanged(self._session.facts().formats)])
 
     def check_stall(self) -> None:
         """Report, once per stall, that the peer is there but sends nothing."""
@@ -100,18 +144,33 @@ class Connection:
             early_emission=tuple(facts.early.values()),
         )
 
+    def _take(self, events: list[IngestEvent]) -> None:
+        """Events of the session; with a fallback, formats and units are the child's to tell."""
+        for event in events:
+            if isinstance(event, NeedsFallback) and self._fallback is None and not self._given_up:
+                log.info("publisher %d sends %s", self.publisher.id, event.codec)
+                self._fallback = FallbackProcess(self._hand_over)
+                self._unsent = bytes(self._prelude or b"")
+            elif isinstance(event, FormatsChanged):
+                self._prelude = None
+        if self._fallback is not None:
+            events = [e for e in events if isinstance(e, IngestWarning)]
+        self._hand_over(events)
+
     def _hand_over(self, events: list[IngestEvent]) -> None:
-        sink, publisher_id = self._sink, self.publisher.id
+        """In the ingest thread, or (units of a fallback) in that of its child's output."""
         for event in events:
             match event:
                 case UnitsReady(units):
                     self._post_units(units)
                 case FormatsChanged(formats):
-                    self._handover.post(partial(sink.publisher_formats, publisher_id, formats))
+                    tell = self._sink.publisher_formats
+                    self._handover.post(partial(tell, self.publisher.id, formats))
                 case IngestWarning(code, message):
                     self._warn(code, message)
-                case NeedsFallback(codec):
-                    log.info("publisher %d sends %s", publisher_id, codec)
+                case NeedsFallback():
+                    pass  # handled by _take
+        self._handover.wake()
 
     def _post_units(self, units: Sequence[Unit]) -> None:
         deliver = partial(self._sink.publisher_units, self.publisher.id)

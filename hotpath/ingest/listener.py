@@ -120,10 +120,17 @@ class SrtListener:
     def watch(self, socket: int) -> None:
         lib.srt_epoll_add_usock(self._epoll, socket, self._interest)
 
+    def unwatch(self, socket: int) -> None:
+        lib.srt_epoll_remove_usock(self._epoll, socket)
+
     def drop(self, socket: int) -> None:
         """Close a connection; the peer sees it end at once."""
         lib.srt_epoll_remove_usock(self._epoll, socket)
         lib.srt_close(socket)
+
+    def unread(self, socket: int) -> int:
+        """Received messages whose delivery time has not come."""
+        return int(lib.lp_unread(socket))
 
     def drain(self, socket: int) -> bytes | None:
         """The received messages joined, empty when there are none, None when the peer is gone."""

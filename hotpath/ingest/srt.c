@@ -584,6 +584,14 @@ int lp_drain(SRTSOCKET socket, char *buffer, int capacity, int *messages)
     return used;
 }
 
+/* Messages that wait for their delivery time; 0 when the socket is gone altogether. */
+int lp_unread(SRTSOCKET socket)
+{
+    int32_t packets = 0;
+    int size = sizeof packets;
+    return srt_getsockflag(socket, SRTO_RCVDATA, &packets, &size) == 0 ? packets : 0;
+}
+
 int lp_statistics_of(SRTSOCKET socket, lp_statistics *out)
 {
     SRT_TRACEBSTATS now;

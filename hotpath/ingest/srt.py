@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 
 _WAIT_MS = 25
 """Longest time a command, verdict or stop waits for the thread when no media flows."""
+_TAIL_WAIT_MS = 5
 _TABLES_KEPT = 8
+_FINISH_NS = 3_000_000_000
 _SWEEP_NS = 1_000_000_000
 _UNCLAIMED_NS = 100_000_000
 
@@ -60,6 +62,7 @@ class SrtIngest:
         self.refusals: Counter[str] = Counter()
         """Refused connects by reason, since the start."""
         self._sink = sink
+        self._tail_ns = (latency_ms + 300) * 1_000_000
         self._stall_after_ns = int(stall_after_s * 1e9)
         self._tables: deque[tuple[int, dict[str, AdmissionEntry]]] = deque(maxlen=_TABLES_KEPT)
         self._versions = itertools.count(1)
@@ -71,6 +74,7 @@ class SrtIngest:
         # Of the thread alone:
         self._live: dict[int, Connection] = {}
         self._by_event: dict[str, Connection] = {}
+        self._leaving: dict[int, int] = {}
         self._passed: dict[int, Verdict] = {}
         self._snapshot: list[SrtStatistics] = []
         self._verdicts_lost = 0
@@ -125,11 +129,14 @@ class SrtIngest:
         next_sweep = 0
         try:
             while not self._stop.is_set():
-                for socket in self._listener.wait(_WAIT_MS):
+                wait_ms = _TAIL_WAIT_MS if self._leaving else _WAIT_MS
+                for socket in self._listener.wait(wait_ms):
                     if socket == self._listener.socket:
                         self._accept()
                     else:
                         self._read(socket)
+                if self._leaving:
+                    self._read_tails()
                 while self._commands:
                     self._commands.popleft()()
                 self._take_verdicts()
@@ -220,13 +227,32 @@ class SrtIngest:
             return
         data = self._listener.drain(socket)
         if data is None:
-            self._disconnect(connection, "connection-lost")
+            # The last `latency` of media is here but not due yet (TSBPD): read on, by polling,
+            # because a broken socket is always "ready".
+            self._listener.unwatch(socket)
+            self._leaving[socket] = time.monotonic_ns() + self._tail_ns
         elif data:
             connection.receive(data)
+
+    def _read_tails(self) -> None:
+        """Publishers that are gone: what they had sent in time is still media."""
+        now = time.monotonic_ns()
+        for socket, deadline in list(self._leaving.items()):
+            connection = self._live.get(socket)
+            if connection is None:
+                del self._leaving[socket]
+                continue
+            while data := self._listener.drain(socket):
+                connection.receive(data)
+            if self._listener.unread(socket) and now < deadline:
+                continue
+            if connection.finished() or now >= deadline + _FINISH_NS:
+                self._disconnect(connection, "connection-lost")
 
     def _disconnect(self, connection: Connection, reason: str) -> None:
         if self._live.pop(connection.socket, None) is None:
             return
+        self._leaving.pop(connection.socket, None)
         event = connection.publisher.event
         if self._by_event.get(event) is connection:
             del self._by_event[event]
@@ -255,6 +281,7 @@ class SrtIngest:
             if statistics is not None:
                 connection.check_health(statistics, now_ns)
             connection.check_stall()
+            connection.check_fallback()
         self._snapshot = [c.statistics() for c in self._live.values()]
         lost = self._listener.verdicts_lost - self._verdicts_lost
         if lost:
@@ -262,4 +289,4 @@ class SrtIngest:
             log.warning("%d SRT connect verdicts were lost: too many connects", lost)
         lines = self._listener.log_lines()
         if lines:
-            log.warning("libsrt: %s (%d lines in the last second)", lines[-1], len(lines))
+            log.debug("libsrt: %s (%d lines in the last second)", lines[-1], len(lines))
