@@ -18,6 +18,7 @@ from infra.supervisor.ports import PortPlan
 from infra.supervisor.roles import (
     BROKER,
     BUS,
+    CONTROL,
     S3,
     Addresses,
     Role,
@@ -89,7 +90,6 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
     s3_port = plan.internal(_RELAYED_S3) if public and options.s3_url is None else plan.s3
     webhook_url = f"{addresses.dispatcher_url}/events/seaweedfs"
     servers = _servers(options, plan, s3_port, advertise, folder.path)
-    s3_ready_url = weed_bucket_url(plan) if options.s3_url is None else None
     settings = {
         **_listen_settings(options, plan),
         "LIVEPATH_DATA_DIR": str(folder.path),
@@ -102,7 +102,6 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
         "LIVEPATH_BUS_URL": options.bus_url or f"redis://{LOOPBACK}:{plan.bus}/0",
         "LIVEPATH_BROKER_URL": options.broker_url or f"redis://{LOOPBACK}:{plan.broker}/0",
         "LIVEPATH_S3_URL": options.s3_url or _s3_url(secrets, s3_port, advertise, plan),
-        "LIVEPATH_READY_URLS": ready_urls(addresses, s3_ready_url),
         "LIVEPATH_BOOTSTRAP_API_KEY_FILE": str(folder.api_key),
         "LIVEPATH_WEBHOOK_TOKEN": secrets.webhook_token,
     }
@@ -110,8 +109,12 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
     roles = [*servers, *product_roles(python, addresses, settings, embedded)]
     if options.only is not None:
         roles = [role for role in roles if role.name in options.only]
+    for_control = {"LIVEPATH_READY_URLS": ready_urls(roles)}
+    extra = {CONTROL: {**for_control, **options.environment}}
     return Layout(
-        roles=tuple(_with_inherited(role, options.environment) for role in roles),
+        roles=tuple(
+            _with_inherited(role, extra.get(role.name, options.environment)) for role in roles
+        ),
         advertise=advertise,
         addresses=addresses,
         settings={**settings, **options.environment},

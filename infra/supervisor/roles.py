@@ -5,7 +5,7 @@ variables that each role gets, so a role never sees a secret that it has no fiel
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from infra.settings import (
@@ -138,14 +138,12 @@ def role_environment(model: type[RoleSettings], settings: Mapping[str, str]) -> 
     return {name: value for name, value in settings.items() if name in known}
 
 
-def ready_urls(addresses: Addresses, s3_ready_url: str | None) -> str:
-    """What control's own readiness asks for, as its setting wants it."""
-    urls = {
-        MEDIA: f"{addresses.media_url}/readyz",
-        UPLOADER: f"{addresses.uploader_url}/readyz",
-        DISPATCHER: f"{addresses.dispatcher_url}/readyz",
-        WORKER: f"{addresses.worker_url}/readyz",
-    }
-    if s3_ready_url is not None:
-        urls[S3] = s3_ready_url
-    return json.dumps(urls)
+def ready_urls(roles: Iterable[Role]) -> str:
+    """What control's own readiness asks for, as its setting wants it: all that speaks HTTP."""
+    return json.dumps(
+        {
+            role.name: role.ready.url
+            for role in roles
+            if isinstance(role.ready, HttpProbe) and role.name != CONTROL
+        }
+    )

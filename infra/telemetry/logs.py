@@ -20,6 +20,9 @@ _SECRETS = re.compile(
 )
 _MASK = "***"
 
+# A line per request at `info`: health polling alone would fill the logs.
+_CHATTY = ("httpx", "uvicorn.access")
+
 
 def _masked(match: re.Match[str]) -> str:
     if match["userinfo"]:
@@ -82,6 +85,7 @@ def configure_logging(role: str, fmt: Literal["console", "json"], level: str) ->
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _drop_colour_message,
                 *_renderers(fmt),
             ],
         )
@@ -89,7 +93,17 @@ def configure_logging(role: str, fmt: Literal["console", "json"], level: str) ->
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
+
+
+def _drop_colour_message(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """uvicorn carries its message a second time, with terminal colours."""
+    event.pop("color_message", None)
+    return event
 
 
 def _renderers(fmt: Literal["console", "json"]) -> list[structlog.typing.Processor]:

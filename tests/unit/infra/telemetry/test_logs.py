@@ -13,7 +13,9 @@ from infra.telemetry.logs import configure_logging
 configure_logging("media", sys.argv[1], "info")
 structlog.get_logger("hotpath").info("started", url="redis://u:pw@h/0", port=1)
 structlog.get_logger("hotpath").debug("hidden")
-logging.getLogger("uvicorn.error").warning("slow %s", "client")
+extra = {"color_message": "slow"}
+logging.getLogger("uvicorn.error").warning("slow %s", "client", extra=extra)
+logging.getLogger("httpx").info("one request")
 try:
     1 / 0
 except ZeroDivisionError:
@@ -36,6 +38,7 @@ def test_json_lines_carry_role_level_time_and_event() -> None:
     assert started["timestamp"].endswith("Z")
     assert started["url"] == "redis://***@h/0"
     assert (foreign["event"], foreign["logger"]) == ("slow client", "uvicorn.error")
+    assert "color_message" not in foreign
     assert "ZeroDivisionError" in broke["exception"]
 
 

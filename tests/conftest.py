@@ -1,0 +1,25 @@
+"""Fixtures that every test may use."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.stack import RunningStack, stack_on_thread
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """One whole stack for all tests that leave it as they found it.
+
+    A test that kills or starves a part starts its own with `tests.support.stack.running_stack`.
+    """
+    with stack_on_thread(tmp_path_factory.mktemp("stack") / "data") as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of whoever runs the tests must not reach the settings models."""
+    for name in [name for name in os.environ if name.startswith("LIVEPATH_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,60 @@
+"""The import contracts of pyproject.toml really catch what they are for."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("hotpath", "coldpath", "infra")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the packages and the contracts."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__", "static", "speech")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignore)
+    return tmp_path
+
+
+def lint_imports(tree: Path) -> tuple[int, str]:
+    command = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [command, "--no-cache"], cwd=tree, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_contracts_hold_in_the_tree(tree: Path) -> None:
+    status, output = lint_imports(tree)
+    assert status == 0, output
+
+
+@pytest.mark.parametrize(
+    ("module", "planted", "contract"),
+    [
+        ("hotpath/hls/segmenter.py", "import time", "Pure cores"),
+        ("hotpath/media/unit.py", "from random import Random", "Pure cores"),
+        ("hotpath/program/timeline.py", "import asyncio.events", "Pure cores"),
+        ("hotpath/hls/playlist.py", "from hotpath.ingest import streamid", "hotpath layers"),
+        ("hotpath/media/unit.py", "from hotpath.bus import ring", "hotpath layers"),
+        ("hotpath/bus/ring.py", "import coldpath.plan", "hotpath and coldpath are independent"),
+        ("infra/keys.py", "import hotpath", "infra imports neither"),
+        ("coldpath/plan.py", "import infra.control", "never import the control API"),
+    ],
+)
+def test_a_planted_import_breaks_its_contract(
+    tree: Path, module: str, planted: str, contract: str
+) -> None:
+    path = tree / module
+    path.write_text(path.read_text() + f"\n{planted}\n")
+    status, output = lint_imports(tree)
+    assert status != 0
+    broken = [line for line in output.splitlines() if line.endswith("BROKEN")]
+    assert any(contract in line for line in broken), output
