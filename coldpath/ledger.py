@@ -228,7 +228,7 @@ class Ledger:
         written = session.execute(
             update(Job)
             .where(Job.id == lease.job, Job.fence == lease.fence, Job.state.in_(allowed))
-            .values(**values, updated_ms=now)
+            .values({**values, "updated_ms": now})
             .returning(Job.id)
             .execution_options(synchronize_session=False)
         ).scalar_one_or_none()

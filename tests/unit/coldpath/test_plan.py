@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldpath.functions.registry import load
+from coldpath.plan import ObjectVersion, Registry, job_id, plan
+from infra.keys import ManifestKey, ProgramKey, SegmentKey
+
+PROGRAM = ProgramKey("acme", "ev_1")
+MANIFEST = str(ManifestKey(PROGRAM, "i1"))
+SEGMENT = str(SegmentKey(PROGRAM, "i1", "video", 3))
+
+
+def registry() -> Registry[object]:
+    found: Registry[object] = Registry()
+    found.function("archive", on=ManifestKey, queue="bulk", max_attempts=8)(print)
+    found.function("poster", on=ManifestKey, queue="fast")(print)
+    found.function("thumbnail", on=SegmentKey)(print)
+    return found
+
+
+def test_an_object_asks_for_every_function_bound_to_its_kind() -> None:
+    requests = plan([ObjectVersion(MANIFEST, "v1")], registry())
+    assert [(r.function, r.queue, r.max_attempts) for r in requests] == [
+        ("archive", "bulk", 8),
+        ("poster", "fast", 5),
+    ]
+    assert {(r.project, r.event, r.feed) for r in requests} == {("acme", "ev_1", "main")}
+
+
+@pytest.mark.parametrize("key", ["", "live/a/b", "other/thing.txt", "vod/acme/ev_1/main/c/x.mp4"])
+def test_objects_that_nobody_wants_give_no_jobs(key: str) -> None:
+    assert plan([ObjectVersion(key, "v1")], registry()) == []
+    assert not registry().wants(key)
+
+
+def test_the_same_object_twice_gives_one_job_and_another_version_another() -> None:
+    first, again, changed = (ObjectVersion(SEGMENT, v) for v in ("v1", "v1", "v2"))
+    ids = [r.id for r in plan([first, again, changed], registry())]
+    assert len(ids) == len(set(ids)) == 2
+
+
+def test_the_id_is_the_same_in_every_process_and_release() -> None:
+    assert job_id("archive", "live/p/e/main/i/manifest.json", "etag") == "job_ng7v277y2c3ngw6aehko"
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.text()), unique=True, max_size=20))
+def test_different_triples_have_different_ids(triples: list[tuple[str, str, str]]) -> None:
+    # ("ab", "c") and ("a", "bc") must not run together.
+    assert len({job_id(*triple) for triple in triples}) == len(triples)
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="'archive' is registered already"):
+        registry().function("archive", on=SegmentKey)(print)
+    with pytest.raises(ValueError, match="at least 1"):
+        registry().function("other", on=SegmentKey, max_attempts=0)
+
+
+def test_livepath_archives_manifests() -> None:
+    assert load().wants(MANIFEST)
+    assert not load().wants(SEGMENT)
