@@ -47,7 +47,7 @@ class Journal:
             detail=detail,
         )
         self._put(fact)
-        log.info(fact_type.value, project=project, event=event, feed=feed, **detail)
+        log.info(fact_type.value, program=f"{project}/{event}/{feed}", **detail)
 
     def program(self, key: ProgramKey, fact_type: FactType, **detail: Any) -> None:
         """A fact about one programme."""
