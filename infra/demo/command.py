@@ -104,7 +104,7 @@ async def _stay(console: Console, stack: Stack, api: Api) -> None:
             for label, value in (
                 ("Player", event["playback"]["player_url"]),
                 ("LL-HLS", event["playback"]["hls_url"]),
-                ("API", f"{stack.endpoints.control_url}/docs"),
+                ("API", f"{stack.endpoints.control_url}/openapi.json"),
                 ("API key", stack.endpoints.api_key_file),
             ):
                 console.print(f"{label:8} {value}", highlight=False, soft_wrap=True)

@@ -1,7 +1,8 @@
 """A small LL-HLS origin for tests of players: made with ffmpeg, served in real time by asyncio.
 
-It shares no code with the product, so that a player is not checked against its own mistakes. Video
-and audio are separate fMP4 renditions; a part is six frames, a segment five parts.
+It shares no code with the product's packager, so that a player is not checked against mistakes of
+the same author. Video and audio are separate fMP4 renditions; a part is eight pictures or 15 AAC
+frames (0.32 s), a segment five parts.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ import imageio_ffmpeg
 from infra.demo.encoder import SPEECH
 from infra.demo.programme import Programme
 
-FPS = 30
-PART_FRAMES, SEGMENT_PARTS = 6, 5
+FPS = 25
+PART_FRAMES, SEGMENT_PARTS = 8, 5
 PART_S = PART_FRAMES / FPS
 HOLD_BACK_S = 3 * PART_S
 
@@ -39,7 +40,9 @@ def make_media(folder: Path, seconds: int, size: tuple[int, int] = (640, 360)) -
     fragments = "empty_moov+default_base_moof+delay_moov"
     common = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
     raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-framerate", str(FPS)]
-    video = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", str(FPS)]
+    video = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency"]
+    video += ["-g", str(PART_FRAMES * SEGMENT_PARTS)]
+    audio = ["-c:a", "aac", "-ar", "48000"]
     cut = ["-movflags", fragments, "-frag_duration", str(int(PART_S * 1e6))]
     subprocess.run(
         [
@@ -58,7 +61,7 @@ def make_media(folder: Path, seconds: int, size: tuple[int, int] = (640, 360)) -
         check=True,
     )
     subprocess.run(
-        [*common, "-t", str(seconds), "-i", str(SPEECH), "-c:a", "aac", *cut, "audio.mp4"],
+        [*common, "-t", str(seconds), "-i", str(SPEECH), *audio, *cut, "audio.mp4"],
         cwd=folder,
         check=True,
     )
@@ -107,7 +110,9 @@ class Origin:
 
     @property
     def total(self) -> int:
-        return min(len(media.parts) for media in self.media.values())
+        """Parts that are served: whole segments only, since an ended playlist has no open one."""
+        parts = min(len(media.parts) for media in self.media.values())
+        return parts - parts % SEGMENT_PARTS
 
     @property
     def frames(self) -> int:
@@ -176,7 +181,7 @@ class Origin:
         lines = [
             "#EXTM3U",
             "#EXT-X-VERSION:9",
-            "#EXT-X-TARGETDURATION:1",
+            "#EXT-X-TARGETDURATION:2",
             f"#EXT-X-PART-INF:PART-TARGET={PART_S}",
             f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={HOLD_BACK_S:.3f}",
             "#EXT-X-MEDIA-SEQUENCE:0",

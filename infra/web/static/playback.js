@@ -2,6 +2,8 @@
 // It recovers by itself; what it cannot repair it reports as `trouble`.
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+// Beyond the target; a viewer further behind is moved to live.
+const MAX_BEHIND_S = 4;
 
 export class Playback extends EventTarget {
   /** null, "offline", "denied", "blocked" or "unsupported". */
@@ -130,16 +132,18 @@ export class Playback extends EventTarget {
       lowLatencyMode: true,
       workerPath: this.#urls.worker,
       backBufferLength: 30,
-      // Play a little faster to win back what a stall cost.
-      maxLiveSyncPlaybackRate: 1.06,
+      // Play a little faster to win back what a short stall cost.
+      maxLiveSyncPlaybackRate: 1.08,
       liveSyncOnStallIncrease: 0.25,
     });
-    // Jump when that would take too long. As an option of the constructor this needs a fixed
-    // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
-    hls.config.liveMaxLatencyDurationCount = 8;
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(data));
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
+    hls.on(Hls.Events.LEVEL_UPDATED, () => {
+      // Jump when catching up would take too long. As a constructor option this needs a fixed
+      // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
+      hls.config.liveMaxLatencyDuration = this.target + MAX_BEHIND_S;
+    });
     hls.attachMedia(this.#video);
     hls.loadSource(this.#url);
   }
