@@ -72,7 +72,7 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
         return Outcome.APPLIED
     event = session.get(Event, fact.event)
     if event is None or event.project != fact.project:
-        _log.warning("a fact names an event that is not known", fact=fact.id, event=fact.event)
+        _log.warning("a fact names an event that is not known", fact=fact.id, event_id=fact.event)
         return Outcome.NO_EFFECT
     if degraded is not None:
         event.recording_degraded = degraded
@@ -80,7 +80,7 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
     try:
         advance_event(session, event.id, _TRIGGERS[fact.type], at_ms)
     except IllegalTransition as error:
-        _log.warning("a fact does not fit the event", fact=fact.id, event=event.id, why=str(error))
+        _log.warning("a fact does not fit the event", fact=fact.id, event_id=event.id, why=str(error))
         return Outcome.NO_EFFECT
     return Outcome.APPLIED
 
