@@ -113,6 +113,8 @@ class _OpenSegment:
     pdt_ns: int
     emitted_until: int
     """Ticks: end of the last emitted part."""
+    next_part: int = 0
+    """The part that is open, or opens next."""
 
 
 @dataclass(slots=True)
@@ -208,18 +210,27 @@ class Segmenter:
         if track.resync and not self._resynchronise(track, item, events):
             return
         segment = track.segment
-        if segment is None or segment.msn != mark.msn:
-            if mark.msn <= track.last_msn or segment is not None:
-                return  # of a segment that is closed, or a cut is missing: never reopened
-            if 0 <= track.last_msn < mark.msn - 1:
-                self._account(track, mark.msn, item.unit.dts, self._anchor(track, item), events)
-            self._anchors.setdefault(mark.msn, self._anchor(track, item))
-            while len(self._anchors) > self.ANCHORS:
-                del self._anchors[next(iter(self._anchors))]
-            track.segment = _OpenSegment(
-                mark.msn, item.unit.dts, mark.discontinuity_seq, mark.pdt_ns, item.unit.dts
-            )
-        track.samples.append(item)
+        if segment is None:
+            segment = self._open_segment(track, item, events)
+        # Anything else would be of a segment that is closed or has lost a cut: left out.
+        if segment is not None and (segment.msn, segment.next_part) == (mark.msn, mark.part):
+            latest = track.samples[-1].unit.dts if track.samples else segment.start
+            if item.unit.dts >= latest:
+                track.samples.append(item)
+
+    def _open_segment(
+        self, track: _Track, item: Sample, events: list[Event]
+    ) -> _OpenSegment | None:
+        mark, dts = item.mark, item.unit.dts
+        if mark.msn <= track.last_msn or mark.part != 0:
+            return None
+        if 0 <= track.last_msn < mark.msn - 1:
+            self._account(track, mark.msn, dts, self._anchor(track, item), events)
+        self._anchors.setdefault(mark.msn, self._anchor(track, item))
+        while len(self._anchors) > self.ANCHORS:
+            del self._anchors[next(iter(self._anchors))]
+        track.segment = _OpenSegment(mark.msn, dts, mark.discontinuity_seq, mark.pdt_ns, dts)
+        return track.segment
 
     def _anchor(self, track: _Track, item: Sample) -> _Anchor:
         mark = item.mark
@@ -303,9 +314,11 @@ class Segmenter:
         track = self._tracks.get(item.track)
         if track is None or item.msn <= track.last_msn:
             return
-        if track.resync:
-            anchor = self._anchors.get(item.msn)
-            if not item.gap or anchor is None:
+        missed = track.segment is None and 0 <= track.last_msn < item.msn - 1
+        if track.resync or missed:
+            open_msn = track.segment.msn if track.segment is not None else track.last_msn
+            anchor = self._anchor_for(item.msn)
+            if not item.gap or anchor is None or item.msn <= open_msn:
                 return
             self._account(track, item.msn, item.start, anchor, events)
         segment = track.segment
@@ -319,10 +332,13 @@ class Segmenter:
             return
         track.segment, track.last_msn, track.last_end = None, item.msn, item.end
 
+    def _anchor_for(self, msn: int) -> _Anchor | None:
+        """What is known of the segment from another track, else of the newest one."""
+        newest = max(self._anchors, default=None)
+        return self._anchors.get(msn) or (None if newest is None else self._anchors[newest])
+
     def _emit_gap(self, track: _Track, item: SegmentCut, events: list[Event]) -> None:
-        anchor = self._anchors.get(item.msn)
-        if anchor is None and self._anchors:
-            anchor = self._anchors[max(self._anchors)]
+        anchor = self._anchor_for(item.msn)
         if anchor is None:
             return  # no track has shown any media yet: there is no wall clock to tell
         events.append(
@@ -361,4 +377,5 @@ class Segmenter:
             )
         )
         segment.emitted_until = max(end, times[-1])
+        segment.next_part += 1
         track.samples = []

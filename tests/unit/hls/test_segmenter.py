@@ -191,7 +191,7 @@ def check(events: Sequence[Event]) -> None:
             assert open_msn[track] in (None, event.msn)
             if open_msn[track] is None:
                 parts[track] = -1
-            assert event.part > parts[track]
+            assert event.part == parts[track] + 1
             assert len(event.units) == len(event.durations) > 0
             assert all(duration >= 0 for duration in event.durations)
             open_msn[track], parts[track] = event.msn, event.part

@@ -1,0 +1,384 @@
+import errno
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotpath.hls import spool_capacity, spool_writer
+from hotpath.hls.recorder import Recorder
+from hotpath.hls.spool import IncarnationReused, Spool, SpoolSession
+from hotpath.hls.spool_segment import OpenSegment
+from infra.errors import ConfigurationError
+from infra.keys import ProgramKey
+from tests.support.spool import (
+    FORMATS,
+    SECOND_NS,
+    STARTED_NS,
+    Feed,
+    folder,
+    holes,
+    manifest,
+    msns,
+    open_session,
+    rendition,
+    segment_bytes,
+)
+
+OTHER = ProgramKey("default", "ev_b", "main")
+
+
+class Node:
+    """Holds the spool and what it was told."""
+
+    def __init__(self, root: Path, **options: int) -> None:
+        self.told: list[str] = []
+        limits = {"max_bytes": 1 << 30, "reserve_bytes": 0} | options
+        self.spool = Spool(root, on_degraded=self._degraded, on_restored=self._restored, **limits)
+
+    def _degraded(self, key: ProgramKey, reason: str) -> None:
+        self.told.append(f"{key.event} {reason}")
+
+    def _restored(self, key: ProgramKey) -> None:
+        self.told.append(f"{key.event} restored")
+
+    def flush(self) -> None:
+        assert self.spool.flush(10)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = Node(tmp_path)
+    yield node
+    assert node.spool.close(10)
+
+
+def test_a_session_is_a_recorder(node: Node) -> None:
+    recorder: Recorder = open_session(node.spool)
+    assert isinstance(recorder, SpoolSession)
+
+
+def test_segments_are_the_concatenation_of_their_parts(node: Node, tmp_path: Path) -> None:
+    Feed(open_session(node.spool), ("video", "audio")).segments(range(3))
+    node.flush()
+    media = folder(tmp_path).path
+    assert (media / "video/init-0.mp4").read_bytes() == b"init of video"
+    for name in ("video", "audio"):
+        for msn in range(3):
+            assert (media / name / f"s{msn}.m4s").read_bytes() == segment_bytes(name, msn)
+
+
+def test_parts_are_on_disk_before_their_segment_ends(node: Node, tmp_path: Path) -> None:
+    feed = Feed(open_session(node.spool))
+    feed.part("video", 0, 0)
+    feed.part("video", 0, 1)
+    node.flush()
+    media = folder(tmp_path).path / "video"
+    assert (media / "s0.partial").read_bytes() == segment_bytes("video", 0, parts=2)
+    assert not (media / "s0.m4s").exists()
+
+
+def test_the_manifest_lists_everything_after_the_seal(node: Node, tmp_path: Path) -> None:
+    session = open_session(node.spool, previous=("k1", "k2"))
+    Feed(session, ("video", "audio")).segments(range(4, 7))
+    node.flush()
+    assert not folder(tmp_path).manifest.exists()
+    session.seal(final=True)
+    node.flush()
+    found = manifest(tmp_path)
+    assert (found.project, found.event, found.feed) == ("default", "ev_a", "main")
+    assert (found.incarnation, found.previous, found.final) == ("m1", ("k1", "k2"), True)
+    assert (found.started_ns, found.ended_ns) == (STARTED_NS, STARTED_NS + 7 * SECOND_NS)
+    video, audio = found.renditions
+    assert (video.name, video.kind, video.codecs, video.timescale, video.inits, video.width) == (
+        "video",
+        "video",
+        ("avc1.42c01f",),
+        90_000,
+        1,
+        1280,
+    )
+    assert (audio.kind, audio.sample_rate, audio.channels) == ("audio", 48_000, 2)
+    assert msns(found, "video") == msns(found, "audio") == [4, 5, 6]
+    first = video.segments[0]
+    assert (first.start, first.duration, first.bytes) == (360_000, 90_000, 4000)
+    assert (first.samples, first.independent, first.init) == (24, True, 0)
+    assert first.pdt_ns == STARTED_NS + 4 * SECOND_NS
+
+
+def test_a_seal_finishes_what_is_open(node: Node, tmp_path: Path) -> None:
+    session = open_session(node.spool)
+    feed = Feed(session)
+    feed.part("video", 0, 0)
+    session.seal(final=False)
+    node.flush()
+    assert msns(manifest(tmp_path)) == [0]
+    assert (folder(tmp_path).path / "video/s0.m4s").read_bytes() == segment_bytes("video", 0, 1)
+
+
+def test_nothing_follows_a_seal(node: Node, tmp_path: Path) -> None:
+    session = open_session(node.spool)
+    feed = Feed(session)
+    feed.segment(0)
+    session.seal(final=True)
+    feed.segment(1)
+    session.seal(final=False)
+    node.flush()
+    assert msns(manifest(tmp_path)) == [0]
+    assert manifest(tmp_path).final
+    assert not (folder(tmp_path).path / "video/s1.m4s").exists()
+
+
+def test_a_second_init_section_is_counted(node: Node, tmp_path: Path) -> None:
+    session = open_session(node.spool)
+    feed = Feed(session)
+    feed.segment(0)
+    session.init(FORMATS["video"], 1, b"second init")
+    session.seal(final=True)
+    node.flush()
+    assert rendition(manifest(tmp_path)).inits == 2
+    assert len(rendition(manifest(tmp_path)).codecs) == 2
+    assert (folder(tmp_path).path / "video/init-1.mp4").read_bytes() == b"second init"
+
+
+def test_a_gap_of_the_source_is_no_hole(node: Node, tmp_path: Path) -> None:
+    session = open_session(node.spool)
+    feed = Feed(session, ("video",))
+    feed.segment(0)
+    session.gap("video", 1, start=90_000, duration=90_000)
+    feed.segment(2)
+    session.seal(final=True)
+    node.flush()
+    assert msns(manifest(tmp_path)) == [0, 2]
+    assert holes(manifest(tmp_path)) == []
+    assert node.told == []
+
+
+def test_what_the_packager_missed_is_a_hole_and_its_parts_stay(node: Node, tmp_path: Path) -> None:
+    session = open_session(node.spool)
+    feed = Feed(session)
+    feed.segment(0)
+    feed.part("video", 1, 0)
+    session.segment("video", 1, duration=22_500)
+    session.hole("video", first_msn=1, last_msn=3, reason="reader-behind")
+    feed.segment(4)
+    session.seal(final=True)
+    node.flush()
+    assert msns(manifest(tmp_path)) == [0, 1, 4]
+    assert holes(manifest(tmp_path)) == [(1, 3, "reader-behind")]
+    assert node.told == ["ev_a reader-behind", "ev_a restored"]
+
+
+def test_a_segment_of_no_length_lasts_a_tick(node: Node, tmp_path: Path) -> None:
+    session = open_session(node.spool)
+    session.init(FORMATS["video"], 0, b"init")
+    session.part(
+        "video", 0, 0, b"part", init=0, start=5, duration=0, samples=1, independent=True,
+        discontinuity_seq=0, pdt_ns=STARTED_NS, ingest_ns=STARTED_NS,
+    )  # fmt: skip
+    session.segment("video", 0, duration=0)
+    session.segment("video", 1, duration=0)
+    session.seal(final=True)
+    node.flush()
+    assert [s.duration for s in rendition(manifest(tmp_path)).segments] == [1]
+
+
+def test_an_incarnation_is_used_once(node: Node) -> None:
+    open_session(node.spool)
+    with pytest.raises(IncarnationReused, match="m1"):
+        open_session(node.spool)
+
+
+def test_a_spool_has_one_owner(node: Node, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="own data folder"):
+        Node(tmp_path)
+    assert node.spool.flush(5)
+
+
+def test_the_session_folder_is_there_when_open_returns(node: Node, tmp_path: Path) -> None:
+    open_session(node.spool)
+    assert folder(tmp_path).journal.read_bytes().startswith(b'{"kind":"session"')
+
+
+class TestFullSpool:
+    """Recording stops, nothing is deleted, the hole is listed; it goes on at low water."""
+
+    @pytest.fixture
+    def node(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+        monkeypatch.setattr(spool_capacity, "RETRY_S", 0.0)
+        node = Node(tmp_path, max_bytes=22_000)
+        yield node
+        assert node.spool.close(10)
+
+    def test_recording_stops_and_what_was_recorded_stays(self, node: Node, tmp_path: Path) -> None:
+        session = open_session(node.spool)
+        Feed(session).segments(range(10))
+        session.seal(final=True)
+        node.flush()
+        kept = msns(manifest(tmp_path))
+        assert 2 <= len(kept) < 6
+        assert kept == list(range(len(kept)))
+        assert holes(manifest(tmp_path)) == [(len(kept), 9, "spool-full")]
+        for msn in kept:
+            path = folder(tmp_path).path / f"video/s{msn}.m4s"
+            assert path.read_bytes() == segment_bytes("video", msn)
+        assert list(folder(tmp_path).path.rglob("*.partial")) == []
+        assert node.told == ["ev_a spool-full"]
+
+    def test_recording_goes_on_with_a_whole_segment(self, node: Node, tmp_path: Path) -> None:
+        session = open_session(node.spool)
+        feed = Feed(session)
+        feed.segments(range(6))
+        feed.part("video", 6, 0)
+        node.flush()
+        for path in (folder(tmp_path).path / "video").glob("*.m4s"):
+            path.unlink()
+        feed.part("video", 6, 1)
+        session.segment("video", 6, duration=90_000)
+        feed.segment(7)
+        session.seal(final=True)
+        node.flush()
+        found = manifest(tmp_path)
+        (hole,) = holes(found)
+        assert hole[1:] == (6, "spool-full")
+        assert msns(found) == [*range(hole[0]), 7]
+        assert node.told == ["ev_a spool-full", "ev_a restored"]
+
+    def test_a_little_room_is_not_enough_to_go_on(self, node: Node, tmp_path: Path) -> None:
+        session = open_session(node.spool)
+        feed = Feed(session)
+        feed.segments(range(6))
+        node.flush()
+        used = spool_capacity.measure(tmp_path / "live")
+        assert used > 22_000 * spool_capacity.LOW_WATER - 4000
+        with (tmp_path / "live" / "ballast").open("wb") as file:
+            file.truncate(21_000 - used)
+        feed.segment(6)
+        node.flush()
+        assert not (folder(tmp_path).path / "video/s6.m4s").exists()
+        assert node.told == ["ev_a spool-full"]
+
+
+class TestRefusingDisk:
+    def test_one_bad_folder_costs_only_its_own_event(self, node: Node, tmp_path: Path) -> None:
+        broken, healthy = open_session(node.spool), open_session(node.spool, key=OTHER)
+        broken_feed, healthy_feed = Feed(broken), Feed(healthy)
+        node.flush()
+        video = folder(tmp_path).path / "video"
+        for path in video.iterdir():
+            path.unlink()
+        video.rmdir()
+        video.write_text("in the way")
+        for msn in range(3):
+            broken_feed.segment(msn)
+            healthy_feed.segment(msn)
+        broken.seal(final=True)
+        healthy.seal(final=True)
+        node.flush()
+        assert holes(manifest(tmp_path)) == [(0, 2, "disk-error")]
+        assert node.told == ["ev_a disk-error"]
+        kept = sorted(p.name for p in (folder(tmp_path, key=OTHER).path / "video").iterdir())
+        assert kept == ["init-0.mp4", "s0.m4s", "s1.m4s", "s2.m4s"]
+
+    def test_an_error_in_the_middle_of_a_segment_costs_that_segment(
+        self, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = open_session(node.spool)
+        feed = Feed(session)
+        feed.segment(0)
+        feed.part("video", 1, 0)
+        node.flush()
+        with monkeypatch.context() as patch:
+            patch.setattr(OpenSegment, "append", _refuse)
+            feed.part("video", 1, 1)
+            node.flush()
+        feed.part("video", 1, 2)
+        session.segment("video", 1, duration=90_000)
+        feed.segment(2)
+        session.seal(final=True)
+        node.flush()
+        assert msns(manifest(tmp_path)) == [0, 2]
+        assert holes(manifest(tmp_path)) == [(1, 1, "disk-error")]
+        assert node.told == ["ev_a disk-error", "ev_a restored"]
+
+    def test_what_must_not_be_lost_is_written_when_the_disk_is_back(
+        self, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(spool_writer, "RETRY_S", 0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr("hotpath.hls.spool_session.make_durable", _refuse)
+            session = open_session(node.spool)
+            feed = Feed(session)
+            feed.segments(range(2))
+            node.flush()
+            assert not folder(tmp_path).path.exists()
+        feed.segment(2)
+        session.seal(final=True)
+        node.flush()
+        assert msns(manifest(tmp_path)) == [2]
+        assert holes(manifest(tmp_path)) == [(0, 1, "disk-error")]
+        assert (folder(tmp_path).path / "video/init-0.mp4").read_bytes() == b"init of video"
+
+    def test_a_seal_that_is_refused_is_repeated(
+        self, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = open_session(node.spool)
+        Feed(session).segment(0)
+        node.flush()
+        with monkeypatch.context() as patch:
+            patch.setattr("hotpath.hls.spool_session.write_manifest", _refuse)
+            session.seal(final=True)
+            node.flush()
+        deadline = time.monotonic() + 10
+        while not folder(tmp_path).manifest.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert msns(manifest(tmp_path)) == [0]
+
+
+def _refuse(*_: object) -> int:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+class TestHangingDisk:
+    def test_calls_return_and_what_does_not_fit_is_a_hole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hangs, goes_on = threading.Event(), threading.Event()
+        append = OpenSegment.append
+
+        def hang(self: OpenSegment, *arguments: object) -> int:
+            hangs.set()
+            assert goes_on.wait(30)
+            return append(self, *arguments)  # type: ignore[arg-type]
+
+        node = Node(tmp_path, queue_bytes=10_500)
+        session = open_session(node.spool)
+        feed = Feed(session)
+        node.flush()
+        monkeypatch.setattr(OpenSegment, "append", hang)
+        feed.segment(0)
+        assert hangs.wait(10)
+        # The first part is out of the queue; ten more fit, the eleventh does not.
+        feed.segments(range(1, 6))
+        assert node.told == ["ev_a disk-error"]
+        goes_on.set()
+        node.flush()
+        feed.segment(6)
+        session.seal(final=True)
+        node.flush()
+        assert msns(manifest(tmp_path)) == [0, 1, 6]
+        assert holes(manifest(tmp_path)) == [(2, 5, "disk-error")]
+        assert node.told == ["ev_a disk-error", "ev_a restored"]
+        assert node.spool.close(10)
+
+
+def test_the_doorbell_rings_for_each_segment(node: Node, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.bind(str(tmp_path / "doorbell.sock"))
+        bell.settimeout(10)
+        Feed(open_session(node.spool)).segment(0)
+        assert bell.recv(10) == b"\n"  # the init section
+        assert bell.recv(10) == b"\n"  # the segment
