@@ -157,6 +157,8 @@ def recover_session(folder: SessionFolder) -> RecoveredSession | None:
     stored = {record["key"] for record in journal.read(folder.acks)}
     with journal.Journal(folder.journal) as lines:
         parts = 0
+        for name in _rendition_folders(folder):
+            session.renditions.setdefault(name, _Rendition())
         for name, rendition in session.renditions.items():
             _restore_inits(folder, name, rendition, stored)
             parts += _close_open_segments(folder, name, session, lines)
@@ -178,6 +180,11 @@ def _disown(folder: SessionFolder) -> None:
     elif folder.journal.exists():
         os.replace(folder.journal, folder.journal.with_suffix(".damaged"))
         log.error("the journal of a spool session is damaged", session=str(folder.path))
+
+
+def _rendition_folders(folder: SessionFolder) -> list[str]:
+    """Also those of which a damaged journal says nothing: their parts are whole all the same."""
+    return sorted(path.name for path in folder.path.iterdir() if path.is_dir())
 
 
 def _restore_inits(

@@ -246,19 +246,30 @@ class TestFullSpool:
         assert msns(found) == [*range(hole[0]), 7]
         assert node.told == ["ev_a spool-full", "ev_a restored"]
 
-    def test_a_little_room_is_not_enough_to_go_on(self, node: Node, tmp_path: Path) -> None:
+    def test_a_little_room_is_not_enough_to_go_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(spool_capacity, "RETRY_S", 0.0)
+        node = Node(tmp_path, max_bytes=60_000)
         session = open_session(node.spool)
         feed = Feed(session)
-        feed.segments(range(6))
+        feed.segments(range(20))
         node.flush()
-        used = spool_capacity.measure(tmp_path / "live")
-        assert used > 22_000 * spool_capacity.LOW_WATER - 4000
-        with (tmp_path / "live" / "ballast").open("wb") as file:
-            file.truncate(21_000 - used)
-        feed.segment(6)
+        media = folder(tmp_path).path / "video"
+        for msn in range(4):
+            (media / f"s{msn}.m4s").unlink()
+        # The next segment (4,000 bytes and its index) would fit below 60,000.
+        ballast = 54_100 - spool_capacity.measure(tmp_path / "live")
+        (media / "ballast").write_bytes(bytes(ballast))
+        feed.segment(20)
         node.flush()
-        assert not (folder(tmp_path).path / "video/s6.m4s").exists()
-        assert node.told == ["ev_a spool-full"]
+        assert not (media / "s20.m4s").exists()
+        (media / "ballast").write_bytes(b"")
+        feed.segment(21)
+        node.flush()
+        assert (media / "s21.m4s").exists()
+        assert node.told == ["ev_a spool-full", "ev_a restored"]
+        assert node.spool.close(10)
 
 
 class TestRefusingDisk:
