@@ -29,7 +29,8 @@ NEAR = 3 * CLOCK_HZ // 2
 SETTLED = 3 * CLOCK_HZ
 RESYNC_FRAMES = 1.5
 HELD_MAX = 1024
-_OPUS_FRAME_S = 50
+_AAC_FRAME = 1024
+_OPUS_FRAMES_PER_S = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,10 @@ class _Track:
 
 
 def programme_format(format: Format) -> Format:
-    """The format as the programme publishes it: frame duration in its own timescale."""
-    if format.track == VIDEO:
+    """The format as the programme publishes it: audio frames have a length to count by."""
+    if format.track == VIDEO or format.frame_duration > 0:
         return format
-    samples = round(format.frame_duration * format.timescale / CLOCK_HZ)
-    if samples <= 0:
-        opus = format.codec is Codec.OPUS
-        samples = format.timescale // _OPUS_FRAME_S if opus else 1024
+    samples = format.timescale // _OPUS_FRAMES_PER_S if format.codec is Codec.OPUS else _AAC_FRAME
     return replace(format, frame_duration=samples)
 
 
