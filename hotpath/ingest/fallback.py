@@ -124,7 +124,7 @@ class Fallback:
         self._audio = AacConverter(self._clock)
         self._announced: tuple[Format, ...] = ()
         self._video: VideoAssembler | None = None
-        self._streams = [s for s in (*container.streams.video[:1], *container.streams.audio[:1])]
+        self._streams = [*container.streams.video[:1], *container.streams.audio[:1]]
         for stream in self._streams:
             codec = _VIDEO.get(stream.codec_context.name)
             if stream.type == "video" and codec is not None:
@@ -180,7 +180,7 @@ def main() -> int:
         out.write(record)
         out.flush()
 
-    options = {"analyzeduration": "700000", "probesize": "500000", "fflags": "nobuffer"}
+    options = {"analyzeduration": "700000", "probesize": "500000"}
     try:
         with av.open(source, format="mpegts", options=options) as container:
             Fallback(container, source).run(container, write)

@@ -112,5 +112,7 @@ class AdtsSplitter:
                 frames.append(AacFrame(header.config, body, self._pts, self._offset))
             self._offset += header.blocks
             at = end
+        if pts is not None and carried <= at < size:
+            self._pts, self._offset = pts, 0  # a header starts here and ends in the next payload
         self._rest = data[at:]
         return frames

@@ -103,10 +103,10 @@ class VideoAssembler:
         ahead = (pes.pts - pes.dts) % WRAP
         pts = dts + (ahead if ahead < WRAP // 2 else ahead - WRAP)
         ready: list[Unit] = []
-        step = self.format.frame_duration if self.format else 0
-        for index, body in enumerate(self._pictures(pes.data)):
-            shift = index * step
+        shift = 0
+        for body in self._pictures(pes.data):
             ready += self._picture(body, pts + shift, dts + shift, pes, demuxed_ns)
+            shift += self.format.frame_duration if self.format else 0
         return ready
 
     def flush(self) -> list[Unit]:
