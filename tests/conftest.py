@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.stack import RunningStack, stack_on_thread
 
+pytest_plugins = ["tests.support.s3"]
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
