@@ -209,6 +209,8 @@ def doctor(
     for finding in findings:
         verdict = Text(finding.verdict.value, style=_STYLES[finding.verdict])
         table.add_row(finding.what, verdict, finding.detail, finding.fix)
-    Console().print(table)
+    console = Console()
+    # Cut to no width where nobody looks at a screen.
+    console.print(table, width=None if console.is_terminal else 200)
     if any(finding.verdict is Verdict.MISSING for finding in findings):
         raise typer.Exit(1)

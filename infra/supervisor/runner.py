@@ -163,9 +163,11 @@ class Runner:
 
     async def _wait_for_dependents(self) -> None:
         if self._child is not None:
-            self._enter(Phase.STOPPING, "")
             for other in self._stop_after:
-                await other.stopped.wait()
+                if not other.stopped.is_set():
+                    self._enter(Phase.STOPPING, f"after {other.role.name}")
+                    await other.stopped.wait()
+            self._enter(Phase.STOPPING, "")
 
     async def _stop(self) -> None:
         """End the process, if one runs: SIGTERM, a grace, SIGKILL."""
