@@ -282,4 +282,5 @@ class PlaybackOut(_Out):
     name: str
     state: EventState
     access: Access
+    starts_at: datetime | None = Field(description="When it is announced to start.")
     hls_url: str

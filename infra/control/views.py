@@ -91,6 +91,7 @@ def playback_out(event: Event, links: Links) -> PlaybackOut:
         name=event.name,
         state=EventState(event.state),
         access=cast("Access", event.access),
+        starts_at=at(event.starts_at_ms),
         hls_url=links.hls(event.project, event.id),
     )
 

@@ -80,7 +80,10 @@ async def _main(
 def _client(endpoints: Endpoints) -> httpx.AsyncClient:
     key = Path(endpoints.api_key_file).read_text(encoding="utf-8").strip()
     return httpx.AsyncClient(
-        base_url=endpoints.control_url, headers={"Authorization": f"Bearer {key}"}, timeout=15.0
+        base_url=endpoints.control_url,
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=15.0,
+        trust_env=False,  # everything is on this machine, whatever proxy the user has
     )
 
 

@@ -138,8 +138,10 @@ def _print_viewing(console: Console, viewing: Viewing) -> None:
     stalled = sum(stall.duration_ns for stall in viewing.stalls) / 1e6
     console.print(
         f"Player   {len(viewing.shown)} frames shown, {viewing.hold_back_ms} ms of hold-back kept, "
-        f"{len(viewing.stalls)} stalls ({stalled:.0f} ms), {viewing.skipped_parts} parts skipped",
+        f"stalled {stalled:.0f} ms in all ({len(viewing.stalls)}x), "
+        f"{viewing.skipped_parts} parts skipped",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -154,4 +156,5 @@ def _print_archive(console: Console, findings: Findings, archive: Archive) -> No
         f"Archive  {whole} of {sent} frames decoded, {archive.duration_ms / 1000:.1f} s, "
         f"audio {sound}{when}",
         highlight=False,
+        soft_wrap=True,
     )

@@ -255,6 +255,7 @@ async def test_playback_needs_no_key_and_shows_no_secret(
         "name": "Launch",
         "state": "scheduled",
         "access": "token",
+        "starts_at": None,
         "hls_url": event["playback"]["hls_url"],
     }
     await api.delete(f"/v1/events/{event['id']}")
