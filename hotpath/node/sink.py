@@ -5,7 +5,10 @@ Upstream: `hotpath.ingest.srt`, on the event loop, in order per publisher. Downs
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
 
 from hotpath.ingest.admission import Refusal
 from hotpath.ingest.statistics import Publisher
@@ -17,9 +20,15 @@ from infra.events.facts import FactType
 from infra.keys import ProgramKey
 from infra.telemetry.stages import observe_stage
 
+log = structlog.get_logger(__name__)
+
 
 class ProgramSink:
-    """Keeps which publisher feeds which programme."""
+    """Keeps which publisher feeds which programme.
+
+    Invariant: no call raises. A bug that one publisher's stream brings out costs that publisher
+    its connection, never the ingest loop that serves the others.
+    """
 
     def __init__(self, programs: Programs, journal: Journal) -> None:
         self._programs = programs
@@ -37,16 +46,17 @@ class ProgramSink:
         self._journal.program(
             key, FactType.PUBLISHER_CONNECTED, publisher=publisher.id, peer=publisher.peer
         )
-        entry.program.publisher_connected(publisher.id, time.monotonic_ns(), time.time_ns())
-        self._programs.touched(entry)
+        with self._isolated(publisher.id, entry):
+            entry.program.publisher_connected(publisher.id, time.monotonic_ns(), time.time_ns())
 
     def publisher_formats(self, publisher_id: int, formats: Sequence[Format]) -> None:
         entry = self._entries.get(publisher_id)
-        if entry is not None:
+        if entry is None:
+            return
+        with self._isolated(publisher_id, entry):
             entry.program.publisher_formats(
                 publisher_id, formats, time.monotonic_ns(), time.time_ns()
             )
-            self._programs.touched(entry)
 
     def publisher_units(self, publisher_id: int, units: Sequence[Unit]) -> None:
         entry = self._entries.get(publisher_id)
@@ -54,8 +64,8 @@ class ProgramSink:
             return
         for unit in units:
             observe_stage("demuxed", (unit.demuxed_ns - unit.ingest_ns) / 1e9)
-        entry.program.publisher_units(publisher_id, units, time.monotonic_ns(), time.time_ns())
-        self._programs.touched(entry)
+        with self._isolated(publisher_id, entry):
+            entry.program.publisher_units(publisher_id, units, time.monotonic_ns(), time.time_ns())
 
     def publisher_warning(self, publisher_id: int, code: str, message: str) -> None:
         entry = self._entries.get(publisher_id)
@@ -68,8 +78,8 @@ class ProgramSink:
             return
         if entry.publisher is not None and entry.publisher.id == publisher_id:
             entry.publisher = None
-        entry.program.publisher_lost(publisher_id, reason, time.monotonic_ns(), time.time_ns())
-        self._programs.touched(entry)
+        with self._isolated(publisher_id, entry):
+            entry.program.publisher_lost(publisher_id, reason, time.monotonic_ns(), time.time_ns())
 
     def publisher_refused(self, refusal: Refusal) -> None:
         self._journal.note(
@@ -80,3 +90,12 @@ class ProgramSink:
             reason=refusal.reason,
             peer=refusal.peer,
         )
+
+    @contextmanager
+    def _isolated(self, publisher_id: int, entry: OnAir) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            log.exception("a publisher's stream brought out a bug", program=str(entry.key))
+            self._programs.disconnect(publisher_id, "internal error")
+        self._programs.touched(entry)
