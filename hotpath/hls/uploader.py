@@ -21,7 +21,7 @@ from infra.errors import ConfigurationError, StorageError
 from infra.settings import UploaderSettings
 from infra.storage.objects import ObjectStore
 from infra.telemetry.logs import configure_logging
-from infra.telemetry.ops import OpsServer
+from infra.telemetry.ops import Impaired, OpsServer
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,8 @@ class StoreProbe:
     """Knows whether the object store works, for `/readyz`; makes the bucket where it is missing."""
 
     def __init__(self, store: ObjectStore) -> None:
-        self.error: str | None = "not reached yet"
+        self.problem: Impaired | None = Impaired("not reached yet")
+        """The spool is there for the time without a store, so that the role stays ready."""
         self._store = store
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="s3-probe", daemon=True)
@@ -48,11 +49,11 @@ class StoreProbe:
         while True:
             try:
                 self._store.ensure_bucket()
-                self.error = None
+                self.problem = None
             except StorageError as error:
-                self.error = str(error)
-            # Soon again while something is wrong: the stack waits for us to be ready.
-            if self._stop.wait(PROBE_S if self.error is None else PROBE_S / 10):
+                self.problem = Impaired(str(error))
+            # Soon again while something is wrong.
+            if self._stop.wait(PROBE_S if self.problem is None else PROBE_S / 10):
                 return
 
 
@@ -63,7 +64,7 @@ def serve(settings: UploaderSettings) -> None:
     store = ObjectStore.from_url(settings.s3_url)
     _wait_for_lock(root)
     uploader, probe = Uploader(root, store), StoreProbe(store)
-    checks = {"spool": lambda: uploader.spool_error, "s3": lambda: probe.error}
+    checks = {"spool": lambda: uploader.spool_error, "s3": lambda: probe.problem}
     ops = OpsServer(settings.uploader_host, settings.uploader_port, checks)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: uploader.stop())

@@ -74,7 +74,8 @@ class Uploader:
 
     def wake(self) -> None:
         """Make the loop look up; from any thread or a signal handler."""
-        with suppress(BlockingIOError):
+        # Full: it will look up anyway. Closed: it has ended, and a last upload or signal came in.
+        with suppress(OSError):
             self._wake_in.send(b"\n")
 
     def stop(self) -> None:
