@@ -124,6 +124,8 @@ playback.addEventListener("change", () => {
   render();
 });
 for (const name of ["playing", "waiting", "pause", "volumechange"]) video.addEventListener(name, render);
+// A picture that stops is often news of the event: the broadcaster dropped out, or it is over.
+video.addEventListener("waiting", () => feed.refresh());
 window.addEventListener("hashchange", () => location.reload());
 window.addEventListener("online", () => playback.trouble === "offline" && playback.again());
 setInterval(render, 1000);

@@ -1,0 +1,132 @@
+"""A browser, and events that are really on the air."""
+
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from infra.demo.encoder import Encoder
+from infra.demo.programme import Programme
+from infra.web import build
+from tests.support.stack import RunningStack
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+LIVE_WITHIN_S = 40.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/e2e/" in str(item.path):
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(240))
+
+
+@pytest.fixture(scope="session")
+def player_libraries() -> None:
+    """hls.js, as `make player` installs it."""
+    build.install()
+
+
+@pytest.fixture
+async def browser(player_libraries: None) -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert chromium, "the browser tests need Chromium: apt install chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+class Studio:
+    """Schedules events and puts a real encoder on them, through the public API only."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def call(self, method: str, path: str, **json: Any) -> dict[str, Any]:
+        response = self._client.request(method, path, json=json or None)
+        assert response.is_success, response.text
+        body: dict[str, Any] = response.json()
+        return body
+
+    def schedule(self, **fields: Any) -> dict[str, Any]:
+        return self.call("POST", "/v1/events", **({"name": "Launch day"} | fields))
+
+    def state(self, event: dict[str, Any]) -> str:
+        return str(self.call("GET", f"/v1/events/{event['id']}")["state"])
+
+    def wait_for_state(self, event: dict[str, Any], *states: str) -> None:
+        until(f"{event['id']} is {' or '.join(states)}", lambda: self.state(event) in states)
+
+    @contextmanager
+    def publishing(self, event: dict[str, Any]) -> Iterator[None]:
+        """A real ffmpeg publishes while the block runs, which starts when the event is live."""
+        stop = threading.Event()
+        failures: list[BaseException] = []
+
+        def feed(encoder: Encoder) -> None:
+            try:
+                encoder.publish(3600, stop.is_set)
+            except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
+                failures.append(error)
+
+        with Encoder(event["ingest"]["srt"]["url"], Programme(1280, 720, 30)) as encoder:
+            thread = threading.Thread(target=feed, args=(encoder,), name="encoder")
+            thread.start()
+            try:
+                self.wait_for_state(event, "live")
+                yield
+            finally:
+                stop.set()
+                thread.join()
+        if failures:
+            raise failures[0]
+
+
+def until(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIVE_WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {LIVE_WITHIN_S:g} s: {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def studio(stack: RunningStack) -> Iterator[Studio]:
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    url = stack.endpoints.control_url
+    with httpx.Client(base_url=url, headers=headers, timeout=20.0, trust_env=False) as client:
+        yield Studio(client)
+
+
+@pytest.fixture(scope="session")
+def on_air(studio: Studio) -> Iterator[dict[str, Any]]:
+    """One public event that is live as long as tests want to watch it."""
+    event = studio.schedule(name="Launch day: the long walk")
+    with studio.publishing(event):
+        yield event
+    studio.call("POST", f"/v1/events/{event['id']}/end")
+
+
+@pytest.fixture(scope="session")
+def ticketed(studio: Studio) -> Iterator[dict[str, Any]]:
+    """One event that needs a token and is live."""
+    event = studio.schedule(name="Members only", access="token")
+    with studio.publishing(event):
+        yield event
+    studio.call("POST", f"/v1/events/{event['id']}/end")

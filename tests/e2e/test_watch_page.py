@@ -1,0 +1,151 @@
+"""The watch page in real Chromium, on a real stack with a real encoder."""
+
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, ConsoleMessage, Error, Page
+
+from tests.e2e.conftest import Studio
+from tests.e2e.watching import (
+    TIMEOUT_MS,
+    badge_seconds,
+    facts,
+    overlay_title,
+    true_delay_s,
+    until_playing,
+)
+
+PHONE = {"width": 390, "height": 844}
+
+
+async def open_page(browser: Browser, url: str, **context: Any) -> Page:
+    page = await (await browser.new_context(**context)).new_page()
+    await page.goto(url)
+    return page
+
+
+async def test_live_event_plays_with_low_latency(
+    browser: Browser, on_air: dict[str, Any], tmp_path: Path
+) -> None:
+    page = await open_page(
+        browser, on_air["playback"]["player_url"], viewport={"width": 1280, "height": 860}
+    )
+    messages: list[ConsoleMessage] = []
+    errors: list[Error] = []
+    page.on("console", messages.append)
+    page.on("pageerror", errors.append)
+    await until_playing(page, 3.0)
+    before = await facts(page)
+    await until_playing(page, 3.0)
+    after = await facts(page)
+    assert after["low_latency"] is True
+    assert after["width"] == 1280
+    # Three seconds at 30 fps; a browser that draws in software may leave some out.
+    assert after["frames"] - before["frames"] > 30
+    assert after["trouble"] is None
+    # PART-HOLD-BACK of the playlist, not a default of the library.
+    assert after["target"] < 2
+    assert errors == []
+    assert [message.text for message in messages if message.type == "error"] == []
+    await page.screenshot(path=tmp_path / "player.png")
+
+
+async def test_badge_says_the_delay_that_the_picture_shows(
+    browser: Browser, on_air: dict[str, Any]
+) -> None:
+    page = await open_page(browser, on_air["playback"]["player_url"])
+    await until_playing(page, 4.0)
+    assert (await facts(page))["clock_measured"]
+    true = await true_delay_s(page)
+    shown = await badge_seconds(page)
+    # The badge starts to count at ingest; the encoder and SRT's latency come before that. The
+    # readings are a moment apart and a frame that is overdue in a slow browser counts as shown.
+    assert 0 < true - shown + 0.5 < 2.0
+    assert await page.locator("#badge-word").inner_text() in ("LIVE", "GO TO LIVE")
+
+
+async def test_fits_a_phone(browser: Browser, on_air: dict[str, Any], tmp_path: Path) -> None:
+    page = await open_page(
+        browser, on_air["playback"]["player_url"], viewport=PHONE, is_mobile=True, has_touch=True
+    )
+    await until_playing(page, 2.0)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for name in ("#play", "#mute", "#fullscreen"):
+        box = await page.locator(name).bounding_box()
+        assert box is not None
+        assert box["width"] >= 44, name  # a fingertip
+        assert box["height"] >= 44, name
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= PHONE["width"], name
+    assert await page.locator("#badge").is_visible()
+    await page.screenshot(path=tmp_path / "phone.png")
+
+
+async def test_keyboard_and_screen_reader(browser: Browser, on_air: dict[str, Any]) -> None:
+    page = await open_page(browser, on_air["playback"]["player_url"])
+    await until_playing(page, 1.0)
+    await page.keyboard.press("k")
+    assert await page.evaluate("livepath.video.paused")
+    assert await page.locator("#play").get_attribute("aria-label") == "Play"
+    await page.keyboard.press("k")
+    await page.keyboard.press("m")
+    assert await page.evaluate("livepath.video.muted")
+    assert await page.get_by_role("button", name="Sound on").count() == 1
+    unnamed = """[...document.querySelectorAll("button, input")]
+        .filter(x => !x.ariaLabel && !x.innerText.trim() && !x.hidden).map(x => x.id)"""
+    assert await page.evaluate(unnamed) == []
+    await until_playing(page, 1.0)
+    assert await page.locator("#announce").inner_text() == "Live"
+
+
+async def test_token_event_plays_with_a_token_only(
+    browser: Browser, studio: Studio, ticketed: dict[str, Any]
+) -> None:
+    without = await open_page(browser, ticketed["playback"]["player_url"])
+    await overlay_title(without, "This event needs a personal link")
+    ticket = studio.call("POST", f"/v1/events/{ticketed['id']}/tokens", subject="alice")
+    requested: list[str] = []
+    page = await (await browser.new_context()).new_page()
+    page.on("request", lambda request: requested.append(request.url))
+    await page.goto(ticket["player_url"])
+    await until_playing(page, 2.0)
+    # The token reaches the media server alone, as a path, and never the page's server.
+    pages = ticketed["playback"]["player_url"].partition("/watch/")[0]
+    assert not [url for url in requested if url.startswith(pages) and ticket["token"] in url]
+    assert [url for url in requested if f"/t/{ticket['token']}/live/" in url]
+
+
+async def test_wrong_token_says_so(browser: Browser, ticketed: dict[str, Any]) -> None:
+    page = await open_page(browser, ticketed["playback"]["player_url"] + "#not.a.token")
+    await overlay_title(page, "This link has expired")
+
+
+async def test_scheduled_event_counts_down(browser: Browser, studio: Studio) -> None:
+    event = studio.schedule(name="Later", starts_at="2099-01-01T00:00:00Z")
+    page = await open_page(browser, event["playback"]["player_url"])
+    await overlay_title(page, "Starts in")
+    assert "days" in await page.locator("#countdown").inner_text()
+
+
+async def test_unknown_event_says_so(browser: Browser, on_air: dict[str, Any]) -> None:
+    url = on_air["playback"]["player_url"].replace(on_air["id"], "ev_aaaaaaaaaaaaaaaaaaaa")
+    page = await open_page(browser, url)
+    await overlay_title(page, "There is no such event")
+
+
+async def test_page_waits_recovers_and_ends_with_the_event(
+    browser: Browser, studio: Studio
+) -> None:
+    event = studio.schedule(name="A bad connection")
+    page = await open_page(browser, event["playback"]["player_url"])
+    await overlay_title(page, "Starting soon")
+    with studio.publishing(event):
+        await until_playing(page, 2.0)
+    studio.wait_for_state(event, "reconnecting")
+    await page.locator("#state[data-state=reconnecting]").wait_for(timeout=TIMEOUT_MS)
+    with studio.publishing(event):
+        await page.locator("#state[data-state=live]").wait_for(timeout=TIMEOUT_MS)
+        await until_playing(page, 2.0)
+        studio.call("POST", f"/v1/events/{event['id']}/end")
+    await overlay_title(page, "This event has ended")
+    assert await page.locator("#badge").is_hidden()
