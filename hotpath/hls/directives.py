@@ -35,12 +35,6 @@ class Edge:
             return part < self.last_parts or self.open_parts > 0
         return msn < self.last_msn
 
-    def passed(self, msn: int, part: int) -> bool:
-        """Whether this very part is there, or can no longer come."""
-        if msn == self.last_msn + 1:
-            return part < self.open_parts
-        return msn <= self.last_msn
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

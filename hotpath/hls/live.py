@@ -98,6 +98,7 @@ class LivePlaylists:
             data,
             duration_us=microseconds(part.duration, part.format.timescale),
             independent=part.independent,
+            last=part.last,
             now_ms=self._clock(),
         )
 
@@ -219,14 +220,11 @@ class LivePlaylists:
         return self._text_reply(text, SKIP_UNTIL * target_ms if query else target_ms // 2)
 
     async def _respond_hinted(self, rendition: Rendition, name: str) -> Reply:
-        position = rendition.playlist.hinted
-        if position is None:
-            return refusal(404, "the playlist has ended")
-        outcome = await self._wait(rendition.part_gate, position)
+        outcome = await self._wait(rendition.part_gate, name)
         if (reply := self.file(name)) is not None:
             return reply
         if outcome is Outcome.READY:
-            # 6.2.6: the segment ended before this part.
+            # 6.2.6: it was lost, or the programme ended.
             return refusal(404, "the hinted part was not published")
         return self._unavailable(outcome, "the hinted part has not come")
 

@@ -1,7 +1,8 @@
 """HLS media playlists: the model of one, and its text.
 
 Invariant: media sequence and discontinuity sequence never fall, a listed segment never changes,
-and numbers are contiguous. Durations are integer microseconds; the text of a segment is made once.
+numbers are contiguous, and the next part that is listed has the name that was hinted, unless it
+was lost. Durations are integer microseconds; the text of a segment is made once.
 
 Upstream: `live`, which feeds it and serves what it renders. Spec: draft-pantos-hls-rfc8216bis,
 4.4 (tags) and 6.2 (server), version 9.
@@ -114,6 +115,8 @@ class MediaPlaylist:
         self._next_msn: int | None = None
         self._last_parts = 0
         self._newest: Place | None = None
+        self._hint: str | None = None
+        """Name that the next part will have, whichever segment it will be in."""
         self._head = self._header(target_duration_s, part_target_ms)
 
     @property
@@ -136,20 +139,25 @@ class MediaPlaylist:
         )
 
     @property
-    def hinted(self) -> tuple[int, int] | None:
-        """(msn, part) of the part that the playlist announces."""
-        if self.ended or self._next_msn is None:
-            return None
-        return self._next_msn, len(self._open.parts) if self._open is not None else 0
+    def hint(self) -> str | None:
+        """Name of the part that the playlist announces, without the prefix."""
+        return None if self.ended else self._hint
 
-    def add_part(self, place: Place, part: int, duration_us: int, *, independent: bool) -> None:
-        """List a finished part; `place` is read for the first part of a segment."""
-        segment = self._opened(place)
-        if part != len(segment.parts):
-            raise PlaylistError(f"part {place.msn}.{part} does not follow {len(segment.parts) - 1}")
-        uri = self.prefix + part_name(place.msn, part)
+    def add_part(
+        self, place: Place, part: int, duration_us: int, *, independent: bool, last: bool = False
+    ) -> str:
+        """List a finished part and return its name.
+
+        `place` is read for the first part of a segment. `last`: the segment ends with this part.
+        Whether another part would follow is often not known when the hint goes out; so the hint
+        stays until a part fulfils it, be it the first of the next segment.
+        """
+        segment = self._opened(place, part)
+        name = self._hint or part_name(place.msn, part)
+        self._hint = part_name(place.msn + 1, 0) if last else part_name(place.msn, part + 1)
         mark = ",INDEPENDENT=YES" if independent else ""
-        self._list_part(segment, f'URI="{uri}"{mark}', duration_us)
+        self._list_part(segment, f'URI="{self.prefix}{name}"{mark}', duration_us)
+        return name
 
     def close_segment(self, msn: int, duration_us: int) -> Trimmed:
         """The open segment is complete."""
@@ -161,6 +169,7 @@ class MediaPlaylist:
         """A segment that is not available, or not to its end: parts listed already stay."""
         segment = self._opened(place)
         if segment.parts:
+            self._hint = part_name(place.msn + 1, 0)  # what was hinted is lost
             missing = duration_us - segment.parts_us
             while missing > 0:
                 length = min(missing, self.part_target_us)
@@ -212,9 +221,8 @@ class MediaPlaylist:
 
     def _trailer(self, reports: Sequence[Report]) -> list[str]:
         lines: list[str] = []
-        if self.hinted is not None:
-            uri = self.prefix + part_name(*self.hinted)
-            lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{uri}"\n')
+        if self.hint is not None:
+            lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{self.prefix}{self.hint}"\n')
         for report in reports:
             part = "" if report.last_part is None else f",LAST-PART={report.last_part}"
             lines.append(
@@ -225,10 +233,13 @@ class MediaPlaylist:
     def _map(self, init: int) -> str:
         return f'#EXT-X-MAP:URI="{self.prefix}{init_name(init)}"\n'
 
-    def _opened(self, place: Place) -> _Segment:
-        """The open segment, opened at `place` if there is none."""
+    def _opened(self, place: Place, part: int | None = None) -> _Segment:
+        """The open segment, opened at `place` if there is none; `part` is to follow its last."""
         if self.ended:
             raise PlaylistError("the playlist has ended")
+        listed = len(self._open.parts) if self._open is not None else 0
+        if part is not None and part != listed:
+            raise PlaylistError(f"part {part} of segment {place.msn} does not follow {listed}")
         if self._open is not None:
             if self._open.place.msn != place.msn:
                 raise PlaylistError(f"{place.msn} while {self._open.place.msn} is open")

@@ -50,16 +50,18 @@ class Rendition:
         """The one file that may be asked for before it is there."""
         self.edge_gate: Gate[tuple[int, int | None]] = Gate(room)
         """Playlist requests, by (msn, part or None)."""
-        self.part_gate: Gate[tuple[int, int]] = Gate(room)
-        """Requests for the hinted part, by (msn, part)."""
+        self.part_gate: Gate[str] = Gate(room)
+        """Requests for the hinted part, by its name."""
         self.peak_bps = 0
         self._prefix = prefix
         self._shelf = shelf
         self._target_ms = target_duration_s * 1000
         self._content_type = MEDIA_TYPE if format.codec.kind == "video" else AUDIO_TYPE
         self._chunks: list[bytes] = []
-        self._durations: dict[int, tuple[int, int]] = {}
-        """msn -> (parts, duration in ms) of the segments listed."""
+        self._part_names: list[str] = []
+        """Files of the open segment's parts."""
+        self._listed: dict[int, tuple[list[str], int]] = {}
+        """msn -> (files of its parts, duration in ms) of the segments listed."""
         self._bits = 0
         self._served_us = 0
         self._texts: dict[bool, tuple[tuple[int, ...], Text]] = {}
@@ -91,15 +93,19 @@ class Rendition:
         *,
         duration_us: int,
         independent: bool,
+        last: bool,
         now_ms: int,
     ) -> None:
-        self.playlist.add_part(place, part, duration_us, independent=independent)
-        if part == 0:
-            self._chunks = []
+        listed = self.playlist.add_part(
+            place, part, duration_us, independent=independent, last=last
+        )
         self._chunks.append(data)
         expires = now_ms + 2 * PARTS_KEPT * self._target_ms
         file = StoredFile((data,), self._content_type, expires)
-        self._shelf.put(self._prefix + part_name(place.msn, part), file)
+        # Its own name too: who knows the numbers need not know what was hinted.
+        for name in {listed, part_name(place.msn, part)}:
+            self._shelf.put(self._prefix + name, file)
+            self._part_names.append(self._prefix + name)
         self.moved()
 
     def close_segment(self, msn: int, duration_us: int, now_ms: int) -> None:
@@ -114,19 +120,17 @@ class Rendition:
             self.peak_bps = max(self.peak_bps, int(bits * US / duration_us * PEAK_HEADROOM))
             self._bits += bits
             self._served_us += duration_us
-        self._closed(msn, len(self._chunks), duration_ms, trimmed, now_ms)
+        self._closed(msn, duration_ms, trimmed, now_ms)
 
     def add_gap(self, place: Place, duration_us: int, now_ms: int) -> None:
-        parts = len(self._chunks)
         trimmed = self.playlist.add_gap(place, duration_us)
-        self._closed(place.msn, parts, -(-duration_us // 1000), trimmed, now_ms)
+        self._closed(place.msn, -(-duration_us // 1000), trimmed, now_ms)
 
     def moved(self) -> None:
         """Let everyone go whose position has been reached."""
-        edge = self.playlist.edge
-        hinted = self.playlist.hinted
-        self.hint_name = None if hinted is None else self._prefix + part_name(*hinted)
-        self.part_gate.release(lambda key: edge.ended or edge.passed(*key))
+        edge, hint = self.playlist.edge, self.playlist.hint
+        self.hint_name = None if hint is None else self._prefix + hint
+        self.part_gate.release(lambda name: name != self.hint_name)
         self.edge_gate.release(lambda key: edge.ended or edge.reached(*key))
 
     def text(self, siblings: Sequence["Rendition"], *, delta: bool) -> Text:
@@ -140,19 +144,16 @@ class Rendition:
         self._texts[delta] = (key, text)
         return text
 
-    def _closed(
-        self, msn: int, parts: int, duration_ms: int, trimmed: Trimmed, now_ms: int
-    ) -> None:
-        self._chunks = []
-        self._durations[msn] = (parts, duration_ms)
+    def _closed(self, msn: int, duration_ms: int, trimmed: Trimmed, now_ms: int) -> None:
+        self._listed[msn] = (self._part_names, duration_ms)
+        self._chunks, self._part_names = [], []
         for old in trimmed.part_tags:
-            for part in range(self._durations[old][0]):
-                name = self._prefix + part_name(old, part)
+            for name in self._listed[old][0]:
                 self._shelf.remove_at(name, now_ms + PARTS_KEPT * self._target_ms)
         listed_ms = -(-self.playlist.duration_us // 1000)
         for old in trimmed.segments:
             # 6.2.2: its own duration and that of the longest playlist that listed it.
-            own_ms = self._durations.pop(old)[1]
+            own_ms = self._listed.pop(old)[1]
             deadline = now_ms + 2 * own_ms + listed_ms
             self._shelf.remove_at(self._prefix + segment_name(old), deadline)
         self.moved()

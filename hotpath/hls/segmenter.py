@@ -50,6 +50,8 @@ class PartReady:
     independent: bool
     discontinuity_seq: int
     pdt_ns: int
+    last: bool = False
+    """It was completed by the end of its segment."""
 
     @property
     def duration(self) -> int:
@@ -323,7 +325,7 @@ class Segmenter:
             self._account(track, item.msn, item.start, anchor, events)
         segment = track.segment
         if segment is not None and segment.msn == item.msn:
-            self._emit_part(track, segment, item.end, events)
+            self._emit_part(track, segment, item.end, events, last=True)
             duration = max(item.end - segment.start, 0)
             events.append(SegmentReady(track.format, item.msn, segment.start, duration))
         elif segment is None:
@@ -354,7 +356,13 @@ class Segmenter:
         )
 
     def _emit_part(
-        self, track: _Track, segment: _OpenSegment, end: int, events: list[Event]
+        self,
+        track: _Track,
+        segment: _OpenSegment,
+        end: int,
+        events: list[Event],
+        *,
+        last: bool = False,
     ) -> None:
         samples = track.samples
         if not samples:
@@ -374,6 +382,7 @@ class Segmenter:
                 independent=first.mark.independent,
                 discontinuity_seq=first.mark.discontinuity_seq,
                 pdt_ns=first.mark.pdt_ns,
+                last=last,
             )
         )
         segment.emitted_until = max(end, times[-1])

@@ -11,7 +11,7 @@ import pytest
 
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer, ServerError
-from hotpath.media.unit import AUDIO, VIDEO
+from hotpath.media.unit import AUDIO, VIDEO, SegmentCut
 from infra.auth.tokens import ViewerClaims, issue
 from tests.support import m3u8
 from tests.support.coded import coded, decoded, marked
@@ -215,16 +215,33 @@ async def test_a_name_that_is_neither_there_nor_hinted_is_404(name: str) -> None
         assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_hint_that_never_comes_is_404() -> None:
+async def test_a_hint_at_the_end_of_a_segment_is_kept_by_the_next_segment() -> None:
     async with on_air() as (programme, client):
         programme.load(marked(coded()))
-        await programme.publish_until(1, 0)
-        last = len((await playlist(client, "video.m3u8")).segments[0].parts) - 1
-        await programme.publish_until(1, last)
+        await programme.publish_until(1, 9)
         hint = (await playlist(client, "video.m3u8")).hint
-        assert hint == f"k1/video/s1.{last + 1}.m4s"
+        assert hint == "k1/video/s1.10.m4s"
         task = await blocked(programme.origin, client.get(LIVE + hint))
         await programme.publish_until(1)
+        assert (await playlist(client, "video.m3u8")).hint == hint
+        assert not task.done()
+        await programme.publish_until(2, 0)
+        assert (await task).content == programme.recorder.parts[VIDEO, 2, 0][0]
+        found = await playlist(client, "video.m3u8")
+        assert [part.uri for part in found.open.parts] == [hint]
+        by_number = await client.get(LIVE + "k1/video/s2.0.m4s")
+        assert by_number.content == (await task).content
+
+
+async def test_a_hint_that_the_end_overtakes_is_404() -> None:
+    async with on_air() as (programme, client):
+        items = marked(coded())
+        last = max(i for i, item in enumerate(items) if isinstance(item, SegmentCut))
+        await programme.publish(items[: last + 1])
+        hint = (await playlist(client, "video.m3u8")).hint
+        assert hint is not None
+        task = await blocked(programme.origin, client.get(LIVE + hint))
+        await programme.publish(items[last + 1 :])
         assert (await task).status_code == 404
 
 

@@ -56,7 +56,7 @@ def test_the_header_declares_what_the_server_does() -> None:
 def test_a_playlist_that_is_about_to_begin() -> None:
     model = playlist()
     assert m3u8.parse(model.render()).segments == []
-    assert model.hinted is None
+    assert model.hint is None
     model.add_part(place(64), 0, PART_US, independent=True)
     found = m3u8.parse(model.render())
     assert found.open.msn == 64
@@ -79,10 +79,26 @@ def test_parts_come_before_their_segment_and_say_whether_they_are_independent() 
     assert found.hint == "inc/video/s8.2.m4s"
 
 
-def test_the_hint_after_a_segment_is_the_first_part_of_the_next() -> None:
+def test_the_hint_after_a_segment_that_ended_with_its_part_is_of_the_next() -> None:
     model = playlist()
-    fill(model, 7)
+    fill(model, 7, parts=2, close=False)
+    model.add_part(place(7), 2, PART_US, independent=False, last=True)
     assert m3u8.parse(model.render()).hint == "inc/video/s8.0.m4s"
+    model.close_segment(7, 3 * PART_US)
+    assert m3u8.parse(model.render()).hint == "inc/video/s8.0.m4s"
+    assert model.add_part(place(8), 0, PART_US, independent=True) == "s8.0.m4s"
+
+
+def test_a_hint_that_went_out_is_kept_by_the_next_segment() -> None:
+    model = playlist()
+    fill(model, 7, parts=2)
+    assert m3u8.parse(model.render()).hint == "inc/video/s7.2.m4s"
+    model.add_gap(place(8), PART_US)
+    assert m3u8.parse(model.render()).hint == "inc/video/s7.2.m4s"
+    assert model.add_part(place(9), 0, PART_US, independent=True) == "s7.2.m4s"
+    found = m3u8.parse(model.render())
+    assert [part.uri for part in found.open.parts] == ["inc/video/s7.2.m4s"]
+    assert found.hint == "inc/video/s9.1.m4s"
 
 
 def test_program_date_time_is_utc_with_milliseconds() -> None:
@@ -257,6 +273,7 @@ def test_a_playlist_keeps_its_promises_over_time(
     seen: dict[int, m3u8.SegmentTag] = {}
     last_msn, last_discontinuity, discontinuity = -1, -1, 0
     version = model.version
+    hint: str | None = None
     for number, (kind, parts, change) in enumerate(steps):
         msn = first + number
         discontinuity += change
@@ -289,4 +306,8 @@ def test_a_playlist_keeps_its_promises_over_time(
         # never below three target durations, once there were that many
         listed = sum(segment.duration or 0 for segment in found.segments)
         assert listed >= 3 * target or found.segments[0].msn == first
-        assert found.hint == f"inc/video/s{msn + 1}.0.m4s"
+        uris = [part.uri for segment in found.segments for part in segment.parts]
+        assert len(uris) == len(set(uris))
+        assert hint is None or parts == 0 or hint in uris or not found.segments[-1].parts
+        assert found.hint not in uris
+        hint = found.hint
