@@ -69,6 +69,8 @@ class Uploader:
         self._acks: dict[SessionFolder, Journal] = {}
         self._owed_acks: list[tuple[SessionFolder, Record]] = []
         self._strangers: set[str] = set()
+        self._fresh = True
+        """What an earlier life noted was not looked at yet."""
         self.spool_error: str | None = None
         """Why the spool cannot be read."""
 
@@ -85,7 +87,6 @@ class Uploader:
 
     def run(self) -> None:
         """Returns after `stop`."""
-        self._forget_stored()
         while not self._stopping:
             self._step(time.monotonic())
         deadline = time.monotonic() + STOP_S
@@ -108,6 +109,8 @@ class Uploader:
 
     def _scan(self, now: float) -> None:
         try:
+            if self._fresh:
+                self._forget_stored()
             listing = list_spool(self._root)
         except OSError as error:
             if self.spool_error is None:
@@ -241,6 +244,7 @@ class Uploader:
             for file in (*session.files, *([session.manifest] if session.manifest else [])):
                 if file.key in stored:
                     (self._root / file.key).unlink(missing_ok=True)
+        self._fresh = False
 
     # -- waiting --------------------------------------------------------------------------------
 
