@@ -21,6 +21,7 @@ from typing import TypeAlias, cast
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.error import InvalidDataError
 from av.packet import Packet
 from av.stream import Stream
 
@@ -58,19 +59,29 @@ def remux(
 ) -> Remuxed:
     """Writes the piece to `path`; `renditions` are the candidates, `inits` their init sections."""
     used = [r for r in renditions if r.name in piece.inits]
+    try:
+        return _write(_Source(store, inits), piece, used, path, report)
+    except InvalidDataError as error:
+        raise DamagedMedia(f"{piece.name}: a segment or init section is broken: {error}") from error
+
+
+def _write(
+    source: "_Source", piece: Piece, used: Sequence[Rendition], path: Path, report: Report
+) -> Remuxed:
     splice = Splice({r.name: r.timescale for r in used})
     written: dict[str, int] = dict.fromkeys((r.kind for r in used), 0)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="segments"))
-        source = _Source(store, inits, pool)
         # Opened after the pool, so closed before it: the index is written on close.
         output = stack.enter_context(
             av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         )
-        streams = {r.name: _output_stream(output, inits[piece.inits[r.name]], stack) for r in used}
+        streams = {
+            r.name: _output_stream(output, source.inits[piece.inits[r.name]], stack) for r in used
+        }
         unreported = 0
         for run in piece.runs:
-            for rendition, packet in _run_packets(source, run, used, splice):
+            for rendition, packet in _run_packets(source, run, used, splice, pool):
                 packet.stream = streams[rendition.name]
                 output.mux(packet)
                 written[rendition.kind] += 1
@@ -86,7 +97,6 @@ def remux(
 class _Source:
     store: ObjectStore
     inits: Mapping[str, bytes]
-    pool: ThreadPoolExecutor
 
 
 def _output_stream(output: OutputContainer, init: bytes, stack: ExitStack) -> Stream:
@@ -100,12 +110,16 @@ def _output_stream(output: OutputContainer, init: bytes, stack: ExitStack) -> St
 
 
 def _run_packets(
-    source: _Source, run: Run, renditions: Sequence[Rendition], splice: Splice
+    source: _Source,
+    run: Run,
+    renditions: Sequence[Rendition],
+    splice: Splice,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[tuple[Rendition, AnyPacket]]:
     """The run's access units of all renditions in decode order, placed on the output timeline."""
     with ExitStack() as stack:
         heads: list[tuple[Fraction, int, AnyPacket]] = []
-        sources = [(r, _packets(source, run, r, stack)) for r in renditions if run.of(r.name)]
+        sources = [(r, _packets(source, run, r, stack, pool)) for r in renditions if run.of(r.name)]
         for index, (_, packets) in enumerate(sources):
             _push(heads, index, packets)
         splice.begin({sources[i][0].name: _ticks(packet.pts) for _, i, packet in heads})
@@ -129,11 +143,11 @@ def _push(
 
 
 def _packets(
-    source: _Source, run: Run, rendition: Rendition, stack: ExitStack
+    source: _Source, run: Run, rendition: Rendition, stack: ExitStack, pool: ThreadPoolExecutor
 ) -> Iterator[AnyPacket]:
     segments = run.of(rendition.name)
     stream = stack.enter_context(
-        SegmentStream(source.store, source.inits[segments[0].init_key], segments, source.pool)
+        SegmentStream(source.store, source.inits[segments[0].init_key], segments, pool)
     )
     container = stack.enter_context(av.open(stream, "r", format="mp4"))
     expected, found = sum(s.entry.samples for s in segments), 0

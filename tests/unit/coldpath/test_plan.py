@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldpath.functions.registry import load
@@ -44,6 +44,7 @@ def test_the_id_is_the_same_in_every_process_and_release() -> None:
     assert job_id("archive", "live/p/e/main/i/manifest.json", "etag") == "job_ng7v277y2c3ngw6aehko"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.text(), st.text()), unique=True, max_size=20))
 def test_different_triples_have_different_ids(triples: list[tuple[str, str, str]]) -> None:
     # ("ab", "c") and ("a", "bc") must not run together.

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldpath import s3events
@@ -144,6 +144,7 @@ _json = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(body=st.binary() | _json.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_give_events_or_a_format_error(body: bytes) -> None:
     for parse in (s3events.seaweedfs, s3events.s3):

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldpath import states
@@ -50,6 +50,7 @@ def test_sources_are_the_edges_of_the_table() -> None:
     assert states.sources(JobTrigger.REQUEUE) == {JobState.DEAD}
 
 
+@settings(deadline=None)
 @given(attempts=st.integers(0, 100), limit=st.integers(1, 100))
 def test_the_poison_cap_buries_exactly_when_attempts_are_used_up(attempts: int, limit: int) -> None:
     follows = states.after_failure(attempts, limit)
