@@ -60,6 +60,7 @@ class LivePlaylists:
         self._renditions: dict[str, Rendition] = {}
         self._by_playlist: dict[str, Rendition] = {}
         self._start_gate: Gate[str] = Gate(room)
+        """Requests for playlists, by name, that list no whole segment yet."""
         self._playable = False
         self._stopped = False
         self._multivariant: tuple[str, Text] | None = None
@@ -140,12 +141,16 @@ class LivePlaylists:
 
     def _after_segment(self, now_ms: int) -> None:
         self._shelf.expire(now_ms)
-        if not self._playable and self._has_segments():
-            self._playable = True
-            self._start_gate.release(lambda _key: True)
+        if not self._playable:
+            self._playable = all(r.playlist.has_segments for r in self._renditions.values())
+        self._start_gate.release(self._can_start)
 
-    def _has_segments(self) -> bool:
-        return all(r.playlist.has_segments for r in self._renditions.values())
+    def _can_start(self, name: str) -> bool:
+        """Whether a player that asks for this playlist first can begin to play."""
+        if name == MULTIVARIANT:
+            return self._playable
+        rendition = self._by_playlist.get(name)
+        return rendition is not None and rendition.playlist.has_segments
 
     # ---- read by viewers
 
@@ -174,17 +179,17 @@ class LivePlaylists:
     def _text_reply(self, text: Text, age_ms: int) -> Reply:
         return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text.plain, text.gzipped)
 
-    async def _wait_playable(self) -> Reply | None:
-        """None once players can start; a player that comes early waits instead of polling."""
-        if self._playable:
+    async def _wait_start(self, name: str) -> Reply | None:
+        """None once a player can start; one that comes early waits instead of polling."""
+        if self._can_start(name):
             return None
-        outcome = await self._wait(self._start_gate, "start")
-        if outcome is Outcome.READY and self._playable:
+        outcome = await self._wait(self._start_gate, name)
+        if self._can_start(name):
             return None
         return self._unavailable(outcome, "the programme has no whole segment yet")
 
     async def _respond_multivariant(self) -> Reply:
-        if (refused := await self._wait_playable()) is not None:
+        if (refused := await self._wait_start(MULTIVARIANT)) is not None:
             return refused
         streams = {
             name: Stream(r.format, r.playlist_name, r.peak_bps, r.average_bps)
@@ -196,13 +201,11 @@ class LivePlaylists:
         return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
 
     async def _respond_playlist(self, name: str, query: str) -> Reply:
-        if self._renditions and name not in self._by_playlist:
+        if self._playable and name not in self._by_playlist:
             return refusal(404, NOT_HERE)
-        if (refused := await self._wait_playable()) is not None:
+        if (refused := await self._wait_start(name)) is not None:
             return refused
-        rendition = self._by_playlist.get(name)
-        if rendition is None:
-            return refusal(404, NOT_HERE)
+        rendition = self._by_playlist[name]
         decision = decide(query, rendition.playlist.edge)
         if isinstance(decision, Reject):
             return refusal(decision.status, decision.reason)
