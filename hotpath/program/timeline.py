@@ -49,7 +49,7 @@ class _Track:
     stretch: int = -1
     """The stretch whose clock the track has followed."""
     last: int | None = None
-    """Publisher's clock of the newest unit."""
+    """Publisher's clock, as far as it has come."""
     next_tick: int | None = None
     """Audio: where the next frame belongs by counting."""
 
@@ -59,6 +59,10 @@ class _Track:
     def continues(self, raw: int) -> bool:
         step = self.step(raw)
         return step is not None and -BACK <= step <= JUMP
+
+    def follow(self, raw: int) -> None:
+        """Many small steps back must not add up, so the clock only advances until it is reset."""
+        self.last = max(raw, self.last or raw) if self.continues(raw) else raw
 
 
 def programme_format(format: Format) -> Format:
@@ -132,7 +136,7 @@ class Timeline:
         if track.last is not None and not continues and not self._only_a_hole(track, unit.dts):
             self.counts["clock-jumps"] += self._anchored
             self._anchored, self._offset = False, None
-        track.last = unit.dts
+        track.follow(unit.dts)
         if self._anchored:
             return self._map(track, unit)
         if not unit.keyframe or unit.damaged:
@@ -189,7 +193,7 @@ class Timeline:
         settled = (lead.last or 0) + (self._offset or 0) - self._start > SETTLED
         if near and (settled or not track.continues(raw)):
             return self._map(track, unit)
-        track.last = raw
+        track.follow(raw)
         self.counts["other-clock"] += 1
         return []
 
@@ -203,7 +207,8 @@ class Timeline:
 
     def _map(self, track: _Track, unit: Unit) -> list[Unit | Stretch]:
         offset = self._offset or 0
-        track.last, track.stretch = unit.dts, self._stretch
+        track.follow(unit.dts)
+        track.stretch = self._stretch
         pts, dts = unit.pts + offset, unit.dts + offset
         if unit.track == VIDEO:
             self.end = max(self.end, dts + track.format.frame_duration)

@@ -213,6 +213,13 @@ class MediaProcess:
             time.sleep(0.02)
         return SessionManifest.model_validate_json(path.read_text())
 
+    def until_closed(self, key: ProgramKey) -> None:
+        """Return once the programme is durably over."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.checkpoint(key)["open"]:
+            assert time.monotonic() < deadline, f"{key} was not closed"
+            time.sleep(0.02)
+
     def checkpoint(self, key: ProgramKey) -> dict[str, Any]:
         name = f"{key.project}.{key.event}.{key.feed}.json"
         found = json.loads((self.data / "media" / "programs" / name).read_text())

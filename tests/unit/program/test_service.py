@@ -1,0 +1,363 @@
+"""One programme under publishers that come, go, stall and change their mind."""
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from hotpath.media.unit import (
+    AUDIO,
+    VIDEO,
+    Codec,
+    Format,
+    FormatChange,
+    Item,
+    ProgramEnd,
+    Sample,
+    SegmentCut,
+    Unit,
+)
+from hotpath.program.service import SECOND, Numbers, Program, ProgramOptions
+from hotpath.program.states import (
+    DropPublisher,
+    Ended,
+    IngestWarning,
+    NumbersUsed,
+    OpenWanted,
+    ProgramEvent,
+    ProgramState,
+    PublisherLost,
+    Trigger,
+    WentLive,
+    advance,
+)
+from infra.errors import IllegalTransition
+
+HZ = 90_000
+EPOCH = 1_790_000_000 * SECOND
+H264 = Format(VIDEO, Codec.H264, HZ, b"sps", "avc1.42c01f", 640, 360, frame_duration=3000)
+LARGER = Format(VIDEO, Codec.H264, HZ, b"sps2", "avc1.42c01f", 1280, 720, frame_duration=3000)
+AAC = Format(AUDIO, Codec.AAC, 48_000, b"asc", "mp4a.40.2", sample_rate=48_000, frame_duration=1024)
+
+
+def media(seconds: float, start: float = 0, *, gop: int = 30, audio: bool = True) -> list[Unit]:
+    """30 fps and AAC from `start` on, a publisher's clock that equals the wall clock."""
+    units = []
+    for n in range(round(start * 30), round((start + seconds) * 30)):
+        at = EPOCH + n * SECOND // 30
+        units.append(Unit(VIDEO, n * 3000, n * 3000, n % gop == 0, b"v", at, at))
+    if audio:
+        for n in range(round(start * 46.875), round((start + seconds) * 46.875)):
+            dts = n * 1920
+            at = EPOCH + dts * SECOND // HZ
+            units.append(Unit(AUDIO, dts, dts, True, b"a", at, at))
+    return sorted(units, key=lambda unit: unit.dts)
+
+
+class Harness:
+    """A programme whose storage opens when the test says so, on a clock that the test moves."""
+
+    def __init__(self, *, open_at_once: bool = True, **options: int) -> None:
+        self.events: list[ProgramEvent] = []
+        self.items: list[Item] = []
+        self.now = 0
+        self._open_at_once = open_at_once
+        self.program = Program(ProgramOptions(**options), self._heard)
+
+    def _heard(self, event: ProgramEvent) -> None:
+        self.events.append(event)
+        if isinstance(event, OpenWanted) and self._open_at_once:
+            self.open(event.epoch_ns)
+
+    def open(self, epoch_ns: int = EPOCH) -> None:
+        self.program.opened(self._publish, Numbers(0, 0, epoch_ns), self.now, EPOCH + self.now)
+
+    def _publish(self, items: Iterable[Item]) -> None:
+        self.items += items
+
+    def connect(self, publisher: int = 1, formats: Sequence[Format] = (H264, AAC)) -> None:
+        self.program.publisher_connected(publisher, self.now, EPOCH + self.now)
+        self.program.publisher_formats(publisher, formats, self.now, EPOCH + self.now)
+
+    def send(self, units: Iterable[Unit], publisher: int = 1) -> None:
+        for unit in units:
+            self.now = max(self.now, unit.ingest_ns - EPOCH)
+            self.poll()
+            self.program.publisher_units(publisher, [unit], self.now, EPOCH + self.now)
+
+    def lose(self, publisher: int = 1) -> None:
+        self.program.publisher_lost(publisher, "gone", self.now, EPOCH + self.now)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, polling whenever the programme asked for it."""
+        until = self.now + round(seconds * SECOND)
+        while (due := self.program.next_deadline()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.poll()
+        self.now = until
+
+    def poll(self) -> None:
+        due = self.program.next_deadline()
+        if due is not None and due <= self.now:
+            self.program.poll(self.now, EPOCH + self.now)
+
+    def heard(self, kind: type) -> list[ProgramEvent]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def samples(self, track: str = VIDEO) -> list[Sample]:
+        return [i for i in self.items if isinstance(i, Sample) and i.unit.track == track]
+
+
+def test_a_programme_goes_live_with_the_first_keyframe() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(0.4, start=0.5))
+    assert harness.program.state is ProgramState.WAITING
+    harness.send(media(1, start=0.9))
+    assert harness.program.state is ProgramState.LIVE
+    assert harness.heard(WentLive) == [WentLive(1)]
+    assert harness.samples()[0].unit.keyframe
+    assert harness.samples()[0].unit.dts == 0
+
+
+def test_nothing_is_published_before_storage_is_open_and_nothing_is_lost() -> None:
+    harness = Harness(open_at_once=False)
+    harness.connect()
+    harness.send(media(1))
+    assert harness.heard(OpenWanted) == [OpenWanted(EPOCH)]
+    assert harness.items == []
+    harness.open()
+    harness.send(media(1, start=1))
+    assert len(harness.samples()) == 60
+
+
+def test_storage_that_does_not_open_bounds_what_is_kept() -> None:
+    harness = Harness(open_at_once=False)
+    harness.connect()
+    harness.send(media(120))
+    assert harness.program.totals()["backlog-dropped"] > 0
+    harness.open()
+    assert harness.samples()[0].unit.keyframe
+    assert 0 < len(harness.samples()) < 30 * 60
+
+
+def test_declared_audio_is_waited_for_but_not_for_long() -> None:
+    harness = Harness()
+    harness.connect(formats=[H264])
+    harness.send(media(0.9, audio=False))
+    assert harness.items == []
+    harness.send(media(0.3, start=0.9, audio=False))
+    assert harness.samples()
+    assert harness.items[0] == FormatChange(H264, 0)
+
+
+def test_audio_described_in_time_is_in_from_the_start() -> None:
+    harness = Harness()
+    harness.connect(formats=[H264])
+    harness.send(media(0.3))
+    harness.program.publisher_formats(1, [H264, AAC], harness.now, EPOCH)
+    harness.send(media(1, start=0.3))
+    assert harness.items[:2] == [FormatChange(H264, 0), FormatChange(AAC, 0)]
+    assert harness.samples(AUDIO)[0].unit.dts == 0
+
+
+def test_audio_that_is_described_late_joins_without_discontinuity() -> None:
+    harness = Harness()
+    harness.connect(formats=[H264])
+    harness.send(media(3, audio=False))
+    harness.program.publisher_formats(1, [H264, AAC], harness.now, EPOCH)
+    harness.send(media(3, start=3))
+    assert FormatChange(AAC, 0) in harness.items
+    assert harness.samples(AUDIO)
+    assert {sample.mark.discontinuity_seq for sample in harness.samples()} == {0}
+
+
+def test_audio_alone_makes_a_programme_after_a_wait() -> None:
+    harness = Harness()
+    harness.connect(formats=[AAC])
+    harness.send(unit for unit in media(4) if unit.track == AUDIO)
+    assert harness.program.state is ProgramState.LIVE
+    assert harness.samples(AUDIO)[0].unit.dts == 0
+
+
+def test_a_reconnect_within_the_window_continues_with_a_discontinuity() -> None:
+    harness = Harness(reconnect_window_s=30)
+    harness.connect()
+    harness.send(media(3))
+    harness.lose()
+    assert harness.program.state is ProgramState.RECONNECTING
+    assert harness.heard(PublisherLost) == [PublisherLost(1, "gone")]
+    assert isinstance(harness.items[-1], SegmentCut)
+    harness.wait(10)
+    harness.connect(2)
+    harness.send(media(3, start=13), publisher=2)
+    assert harness.program.state is ProgramState.LIVE
+    again = [s for s in harness.samples() if s.mark.discontinuity_seq == 1]
+    assert again[0].unit.dts == 13 * HZ
+    assert len(again) == 90
+
+
+def test_the_window_ends_the_programme() -> None:
+    harness = Harness(reconnect_window_s=30)
+    harness.connect()
+    harness.send(media(3))
+    harness.lose()
+    harness.wait(29)
+    assert harness.program.state is ProgramState.RECONNECTING
+    harness.wait(2)
+    assert harness.program.state is ProgramState.ENDED
+    assert harness.items[-1] == ProgramEnd(final=True)
+    assert harness.heard(Ended) == [Ended("the reconnect window passed")]
+    assert harness.program.next_deadline() is None
+
+
+def test_a_publisher_that_is_back_in_time_may_send_its_keyframe_later() -> None:
+    harness = Harness(reconnect_window_s=5)
+    harness.connect()
+    harness.send(media(3))
+    harness.lose()
+    harness.wait(4.5)
+    harness.connect(2)
+    harness.send(media(3, start=8.1, gop=30), publisher=2)
+    assert harness.program.state is ProgramState.LIVE
+
+
+def test_a_publisher_before_any_media_leaves_no_trace() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.lose()
+    assert harness.program.state is ProgramState.WAITING
+    assert harness.heard(PublisherLost) == []
+    assert harness.program.next_deadline() is None
+
+
+def test_a_second_publisher_takes_over() -> None:
+    harness = Harness()
+    harness.connect(1)
+    harness.send(media(3))
+    harness.connect(2)
+    assert harness.heard(DropPublisher) == [DropPublisher(1, "another publisher took over")]
+    harness.send(media(1, start=3), publisher=1)
+    assert len(harness.samples()) == 90
+    harness.send(media(1, start=4), publisher=2)
+    assert len(harness.samples()) == 120
+    harness.lose(1)
+    assert harness.program.state is ProgramState.LIVE
+
+
+def test_a_stalled_publisher_is_closed_then_dropped() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(3.1))
+    harness.wait(3)
+    cuts = [item for item in harness.items if isinstance(item, SegmentCut)]
+    assert max(cut.end for cut in cuts if cut.track == VIDEO) == 93 * 3000
+    assert harness.program.state is ProgramState.LIVE
+    harness.wait(10)
+    assert harness.program.state is ProgramState.RECONNECTING
+    assert harness.heard(DropPublisher)
+    assert harness.heard(PublisherLost) == [PublisherLost(1, "stalled")]
+
+
+def test_a_network_stall_goes_on_where_it_was() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(3.1))
+    harness.wait(3)
+    late = media(5, start=3.1)
+    harness.program.publisher_units(1, late, harness.now, EPOCH + harness.now)
+    assert {sample.mark.discontinuity_seq for sample in harness.samples()} == {0}
+    assert len(harness.samples()) == 243
+
+
+def test_a_resolution_change_starts_at_its_keyframe() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(3))
+    harness.program.publisher_formats(1, [LARGER, AAC], harness.now, EPOCH)
+    harness.send(media(3, start=3))
+    assert FormatChange(LARGER, 1) in harness.items
+    changed = [s for s in harness.samples() if s.mark.discontinuity_seq == 1]
+    assert changed[0].unit.keyframe
+    assert changed[0].unit.dts == 3 * HZ
+    assert len(changed) == 90
+
+
+def test_a_change_of_audio_waits_for_the_next_keyframe_and_costs_no_picture() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(3.5))
+    stereo = Format(AUDIO, Codec.AAC, 48_000, b"asc2", "mp4a.40.2", frame_duration=1024)
+    harness.program.publisher_formats(1, [H264, stereo], harness.now, EPOCH)
+    harness.send(media(3, start=3.5))
+    assert FormatChange(stereo, 1) in harness.items
+    assert len(harness.samples()) == round(6.5 * 30)
+
+
+def test_a_measured_frame_duration_is_no_change_of_format() -> None:
+    harness = Harness()
+    unknown = Format(VIDEO, Codec.H264, HZ, b"sps", "avc1.42c01f", 640, 360)
+    harness.connect(formats=[unknown, AAC])
+    harness.send(media(1))
+    harness.program.publisher_formats(1, [H264, AAC], harness.now, EPOCH)
+    harness.send(media(1, start=1))
+    assert {sample.mark.discontinuity_seq for sample in harness.samples()} == {0}
+    assert len([item for item in harness.items if isinstance(item, FormatChange)]) == 2
+
+
+def test_closing_ends_everything_and_drops_the_publisher() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(3))
+    harness.program.close("ended by request", harness.now, EPOCH)
+    assert harness.items[-1] == ProgramEnd(final=True)
+    assert harness.heard(DropPublisher) == [DropPublisher(1, "ended by request")]
+    count = len(harness.items)
+    harness.send(media(1, start=3))
+    harness.connect(2)
+    assert len(harness.items) == count
+    assert harness.heard(DropPublisher)[-1] == DropPublisher(2, "the event is over")
+
+
+def test_stopping_is_not_final() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(3))
+    harness.program.stop(harness.now, EPOCH)
+    assert harness.items[-1] == ProgramEnd(final=False)
+    assert harness.program.state is ProgramState.STOPPED
+    assert harness.heard(Ended) == []
+
+
+def test_a_resumed_programme_waits_for_its_publisher_and_counts_on() -> None:
+    harness = Harness(reconnect_window_s=30)
+    harness.now = 60 * SECOND
+    harness.program.resume(harness._publish, Numbers(96, 4, EPOCH), harness.now)
+    assert harness.program.state is ProgramState.RECONNECTING
+    harness.wait(5)
+    harness.connect()
+    harness.send(media(3, start=65))
+    first = harness.samples()[0]
+    assert (first.mark.msn, first.mark.discontinuity_seq) == (96, 4)
+    assert first.unit.dts == 65 * HZ
+    assert first.mark.pdt_ns == EPOCH + 65 * SECOND
+
+
+def test_numbers_are_told_as_they_are_used() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(7))
+    assert harness.heard(NumbersUsed) == [NumbersUsed(n, 0) for n in range(4)]
+
+
+def test_a_long_gop_is_told_to_the_creator_once() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(30, gop=300))
+    warnings = [event for event in harness.events if isinstance(event, IngestWarning)]
+    assert [warning.code for warning in warnings] == ["segment-without-keyframe"]
+    assert "keyframe interval" in warnings[0].message
+
+
+def test_an_illegal_trigger_raises() -> None:
+    with pytest.raises(IllegalTransition, match="ended"):
+        advance(ProgramState.ENDED, Trigger.PUBLISHED)
