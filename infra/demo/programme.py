@@ -79,7 +79,8 @@ class Programme:
     def _draw_text(self, luma: Plane, unix_ms: int, index: int) -> None:
         moment = datetime.datetime.fromtimestamp(unix_ms // 1000, datetime.UTC)
         clock = f"{moment:%H:%M:%S}.{unix_ms % 1000:03d}"
-        top = barcode.strip_height(self.height) + self.height // 16
+        # Below the corner where players show their badges.
+        top = barcode.strip_height(self.height) + self.height // 6
         self._centre(luma, [self._title], top)
         self._centre(luma, [self._clock[c] for c in clock], top + self.height // 14)
         counter = [self._label, *(self._counter[c] for c in str(index))]
