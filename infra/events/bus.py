@@ -1,11 +1,13 @@
 """How every part connects to the bus Valkey: bounded waits, no hidden retries, one error.
 
 Retrying is the caller's to decide, so the client never retries by itself. Driver errors are mapped
-to `BusUnavailable` here.
+to `BusUnavailable` here, and the time limit on replies is set here: the driver's own goes through
+`asyncio.wait_for`, which before Python 3.12 can swallow a cancellation, and tasks then never end.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -29,18 +31,21 @@ def connect(url: str) -> Redis:
             decode_responses=True,
             protocol=2,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=REPLY_TIMEOUT_S,
+            socket_timeout=None,
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
         raise ConfigurationError("the bus URL cannot be read; write redis://host:port/0") from error
 
 
-@contextmanager
-def bus_errors() -> Iterator[None]:
-    """Map the driver's errors to `BusUnavailable`."""
+@asynccontextmanager
+async def bus_errors() -> AsyncIterator[None]:
+    """Bound the commands inside and map the driver's errors to `BusUnavailable`."""
     try:
-        yield
+        async with asyncio.timeout(REPLY_TIMEOUT_S):
+            yield
+    except TimeoutError as error:
+        raise BusUnavailable(f"the bus gave no answer within {REPLY_TIMEOUT_S:g} s") from error
     except (RedisError, OSError) as error:
         raise BusUnavailable(f"the bus does not answer: {error}") from error
 

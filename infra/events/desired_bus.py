@@ -68,18 +68,18 @@ class DesiredBus:
 
     async def epoch(self) -> str | None:
         """The epoch, or None when this bus was never filled or has lost its data."""
-        with bus_errors():
+        async with bus_errors():
             return cast("str | None", await self._client.get(EPOCH))
 
     async def server_run(self) -> str:
         """An id that changes when the server restarts (and may have lost its last second)."""
-        with bus_errors():
+        async with bus_errors():
             info = await self._client.info("server")
         return str(info["run_id"])
 
     async def held(self) -> dict[str, str]:
         """Every field as it is on the bus."""
-        with bus_errors():
+        async with bus_errors():
             return cast("dict[str, str]", await self._client.hgetall(HASH))
 
     async def put(self, records: Iterable[DesiredRecord]) -> int:
@@ -89,32 +89,30 @@ class DesiredBus:
             arguments += [record.field, str(record.revision), record.json]
         if not arguments:
             return 0
-        with bus_errors():
+        async with bus_errors():
             return int(await self._client.eval(_PUT, 2, HASH, LOG, *arguments))
 
     async def remove(self, fields: Sequence[str]) -> None:
         """Forget fields that no node needs any more."""
         if not fields:
             return
-        with bus_errors():
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.hdel(HASH, *fields)
-                for field in fields:
-                    _log(pipe, field)
-                await pipe.execute()
+        async with bus_errors(), self._client.pipeline(transaction=True) as pipe:
+            pipe.hdel(HASH, *fields)
+            for field in fields:
+                _log(pipe, field)
+            await pipe.execute()
 
     async def replace_all(self, records: Sequence[DesiredRecord], epoch: str) -> None:
         """Make the hash hold exactly these records, under a new epoch, in one transaction."""
         mapping: dict[Any, Any] = {record.field: record.json for record in records}
-        with bus_errors():
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.delete(HASH)
-                if mapping:
-                    pipe.hset(HASH, mapping=mapping)
-                pipe.set(EPOCH, epoch)
-                # One entry wakes every reader; the new epoch makes it load everything.
-                _log(pipe, "epoch")
-                await pipe.execute()
+        async with bus_errors(), self._client.pipeline(transaction=True) as pipe:
+            pipe.delete(HASH)
+            if mapping:
+                pipe.hset(HASH, mapping=mapping)
+            pipe.set(EPOCH, epoch)
+            # One entry wakes every reader; the new epoch makes it load everything.
+            _log(pipe, "epoch")
+            await pipe.execute()
 
 
 def _log(pipe: Any, field: str) -> None:

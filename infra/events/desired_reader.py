@@ -63,12 +63,11 @@ class DesiredReader:
 
     async def _resync(self, client: Redis) -> bool:
         """Load everything; False while control has not filled this bus."""
-        with bus_errors():
-            async with client.pipeline(transaction=True) as pipe:
-                pipe.get(EPOCH)
-                pipe.xrevrange(LOG, count=1)
-                pipe.hgetall(HASH)
-                epoch, newest, fields = await pipe.execute()
+        async with bus_errors(), client.pipeline(transaction=True) as pipe:
+            pipe.get(EPOCH)
+            pipe.xrevrange(LOG, count=1)
+            pipe.hgetall(HASH)
+            epoch, newest, fields = await pipe.execute()
         if epoch is None:
             self._troubled("control has not published desired state to this bus")
             await asyncio.sleep(_UNPUBLISHED_PAUSE_S)
@@ -87,7 +86,7 @@ class DesiredReader:
         if left <= 0:
             return False
         block = max(1, min(MAX_BLOCK_MS, int(left * 1000)))
-        with bus_errors():
+        async with bus_errors():
             reply: Any = await client.xread({LOG: self._cursor}, count=_BATCH, block=block)
             entries = reply[0][1] if reply else []
             fields = list(dict.fromkeys(str(values.get("field", "")) for _, values in entries))

@@ -42,12 +42,11 @@ class FactWriter:
         """Append the facts in order. Repeating a batch after an error is harmless."""
         if not facts:
             return
-        with bus_errors():
-            async with self._client.pipeline(transaction=True) as pipe:
-                for fact in facts:
-                    body: dict[Any, Any] = {"fact": fact.model_dump_json()}
-                    pipe.xadd(STREAM, body, maxlen=STREAM_MAXLEN, approximate=True)
-                await pipe.execute()
+        async with bus_errors(), self._client.pipeline(transaction=True) as pipe:
+            for fact in facts:
+                body: dict[Any, Any] = {"fact": fact.model_dump_json()}
+                pipe.xadd(STREAM, body, maxlen=STREAM_MAXLEN, approximate=True)
+            await pipe.execute()
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -86,7 +85,7 @@ class FactReader:
 
     async def hold(self) -> bool:
         """Take or renew the right to read; False while another process has it."""
-        with bus_errors():
+        async with bus_errors():
             held = await self._client.eval(_HOLD, 1, LEASE, self._owner, str(self._lease_ms))
         if not held:
             self.rewind()
@@ -94,7 +93,7 @@ class FactReader:
 
     async def release(self) -> None:
         """Let another process read at once."""
-        with bus_errors():
+        async with bus_errors():
             await self._client.eval(_RELEASE, 1, LEASE, self._owner)
 
     def rewind(self) -> None:
@@ -103,7 +102,7 @@ class FactReader:
 
     async def read(self, *, limit: int = 100, block_ms: int = 1_000) -> list[Delivery]:
         """The next entries in order; empty when nothing came for `block_ms`."""
-        with bus_errors():
+        async with bus_errors():
             try:
                 if self._pending is not None:
                     entries = await self._read(self._pending, limit, None)
@@ -123,7 +122,7 @@ class FactReader:
         """Forget entries whose facts are applied."""
         if not entries:
             return
-        with bus_errors():
+        async with bus_errors():
             await self._client.xack(STREAM, GROUP, *entries)
 
     async def _read(self, start: str, limit: int, block: int | None) -> list[Delivery]:

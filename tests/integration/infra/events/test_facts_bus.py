@@ -1,4 +1,4 @@
-"""Facts over a real Valkey: in order, one reader at a time, none lost before its acknowledgement."""
+"""Facts over a real Valkey: in order, one reader at a time, none lost before its ack."""
 
 import asyncio
 from collections.abc import AsyncIterator
