@@ -62,7 +62,8 @@ class _Track:
 
     def follow(self, raw: int) -> None:
         """Many small steps back must not add up, so the clock only advances until it is reset."""
-        self.last = max(raw, self.last or raw) if self.continues(raw) else raw
+        if self.last is None or raw > self.last or not self.continues(raw):
+            self.last = raw
 
 
 def programme_format(format: Format) -> Format:
