@@ -94,6 +94,7 @@ class HlsServer:
             threads = _native_threads() - threads
             self._ready.set()
             await asyncio.shield(serving)
+            raise ServerError(f"the HTTP server on {self.host}:{self.port} stopped by itself")
         finally:
             self._ready.clear()
             if self._before_stop is not None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import av
 import httpx
 import pytest
+from granian.server.embed import Server
 
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer, ServerError
@@ -520,6 +521,23 @@ async def test_stopping_answers_whoever_waits_and_frees_the_port() -> None:
     again = HlsServer(origin, "127.0.0.1", server.port)
     async with running(again):
         assert again.port == server.port
+
+
+async def test_a_server_that_stops_by_itself_is_an_error() -> None:
+    class Watched(HlsServer):
+        inner: Server
+
+        def _server(self) -> Server:
+            self.inner = super()._server()
+            return self.inner
+
+    server = Watched(HlsOrigin(), "127.0.0.1", 0)
+    server.start()
+    task = asyncio.create_task(server.run())
+    await server.ready()
+    server.inner.stop()
+    with pytest.raises(ServerError, match="by itself"):
+        await task
 
 
 async def test_closing_a_programme_keeps_it_for_a_while() -> None:

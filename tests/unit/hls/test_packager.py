@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from prometheus_client import generate_latest
+
 from hotpath.bus.stream import ProgramStream
 from hotpath.hls.fmp4 import read_fragments
 from hotpath.hls.origin import HlsOrigin
 from hotpath.media.unit import AUDIO, VIDEO, FormatChange, Item, ProgramEnd, Sample
+from hotpath.program.marks import MarkWriter
 from infra.telemetry.stages import stage_quantiles
 from tests.support import m3u8
-from tests.support.coded import EPOCH_NS, coded, decoded, marked
+from tests.support.coded import EPOCH_NS, coded, decoded, marked, shifted
 from tests.support.on_air import KEY, OnAir
 
 
@@ -127,8 +130,67 @@ async def test_a_rendition_that_cannot_be_packaged_leaves_the_other_alone() -> N
     assert index.endswith("\naudio.m3u8\n")
 
 
-async def test_packaging_is_a_measured_stage() -> None:
-    from prometheus_client import generate_latest
+async def test_a_rendition_that_turns_up_late_is_waited_for() -> None:
+    source = coded()
+    pictures = replace(source, formats=(source.format(VIDEO),), units=tuple(source.track(VIDEO)))
+    writer = MarkWriter(epoch_ns=EPOCH_NS)
+    items = writer.begin(pictures.formats, EPOCH_NS)
+    for unit in source.track(VIDEO)[:75]:
+        items += writer.write(unit, EPOCH_NS)
+    on_air = programme()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(on_air.packager.run())
+        await on_air.publish(items)
+        assert (await on_air.live.respond("index.m3u8", "")).status == 200
+        assert (await on_air.live.respond("audio.m3u8", "")).status == 404
+        await on_air.publish(writer.add(source.format(AUDIO)))
+        late = tasks.create_task(text(on_air, "audio.m3u8"))
+        units = [*source.track(VIDEO)[75:], *(u for u in source.track(AUDIO) if u.dts >= 120_000)]
+        units.sort(key=lambda unit: unit.dts / source.format(unit.track).timescale)
+        for unit in units:
+            await on_air.publish(writer.write(unit, EPOCH_NS))
+        found = await late
+        assert found.segments
+        assert found.segments[0].msn > 0
+        await on_air.publish(writer.end(EPOCH_NS, final=True))
+    video, audio = await text(on_air, "video.m3u8"), await text(on_air, "audio.m3u8")
+    dates = {segment.msn: segment.date for segment in video.segments}
+    for segment in audio.segments[1:]:
+        assert segment.date is not None
+        start = dates[segment.msn]
+        assert start is not None
+        assert abs((segment.date - start).total_seconds()) < 0.03
 
+
+async def test_another_publisher_is_a_discontinuity_in_every_rendition() -> None:
+    first, second = coded("h264", "aac", seconds=5), coded("h264-b", "aac", seconds=5)
+    later = shifted(second.units, {VIDEO: 6 * 90_000, AUDIO: 6 * 48_000})
+    writer = MarkWriter(epoch_ns=EPOCH_NS, msn=64, discontinuity_seq=3)
+    items = writer.begin(first.formats, EPOCH_NS)
+    for unit in first.units:
+        items += writer.write(unit, EPOCH_NS)
+    items += writer.begin(second.formats, EPOCH_NS)
+    for unit in later:
+        items += writer.write(unit, EPOCH_NS)
+    on_air = await package([*items, *writer.end(EPOCH_NS, final=True)])
+    changes = {}
+    for track in (VIDEO, AUDIO):
+        found = await text(on_air, f"{track}.m3u8")
+        assert found.segments[0].discontinuity == 3
+        after = [s for s in found.segments if s.discontinuity == 4]
+        assert [s.msn for s in found.segments][-len(after) :] == [s.msn for s in after]
+        changes[track] = after[0].msn
+        reply = on_air.live.file(after[0].map or "")
+        assert reply is not None
+        media = b"".join(on_air.recorder.media(track, s.msn) for s in after)
+        container = "h264" if track == VIDEO else "aac"
+        assert decoded(reply.body + media, "mp4") == decoded(second.elementary[track], container)
+        assert after[0].date is not None
+        apart = after[0].date.timestamp() - (found.segments[0].date or after[0].date).timestamp()
+        assert abs(apart - 6) < 0.1
+    assert changes[VIDEO] == changes[AUDIO]
+
+
+async def test_packaging_is_a_measured_stage() -> None:
     await package(marked(coded()))
     assert "packaged" in stage_quantiles(generate_latest().decode())
