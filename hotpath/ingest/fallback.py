@@ -9,6 +9,7 @@ when stdin does, so it cannot outlive its parent.
 import os
 import sys
 import time
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 import av
@@ -106,11 +107,12 @@ class AacConverter:
 
     def _encode(self, frame: AudioFrame | None, received_ns: int) -> list[Unit]:
         if frame is not None:
-            frame.pts = self._samples
+            frame.pts, frame.time_base = self._samples, Fraction(1, frame.sample_rate)
             self._samples += frame.samples
         units = []
         for packet in self._encoder.encode(frame):
-            pts = self._base + rescale(packet.pts or 0, CLOCK, self._encoder.sample_rate)
+            # The first packet is the encoder's priming and lies before the first sample.
+            pts = self._base + int(packet.pts * packet.time_base * CLOCK)
             units.append(Unit(AUDIO, pts, pts, True, bytes(packet), received_ns, received_ns))
         return units
 

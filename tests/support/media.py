@@ -9,6 +9,9 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from hotpath.ingest.session import TsIngest, UnitsReady
+from hotpath.media.unit import Unit
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -55,6 +58,14 @@ def make_ts(path: Path, recipe: Recipe = AVC_AAC) -> Path:
     command += [*recipe.video, "-pix_fmt", "yuv420p", "-g", str(recipe.gop), "-b:v", recipe.bitrate]
     subprocess.run([*command, "-f", "mpegts", str(path)], check=True, timeout=60)
     return path
+
+
+def units_of(source: Path) -> list[Unit]:
+    """The units of a transport stream file."""
+    session = TsIngest()
+    session.receive(source.read_bytes(), 1)
+    session.flush()
+    return [u for e in session.poll(1) if isinstance(e, UnitsReady) for u in e.units]
 
 
 @contextmanager
