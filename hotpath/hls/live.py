@@ -218,9 +218,10 @@ class LivePlaylists:
         siblings = [other for other in self._renditions.values() if other is not rendition]
         delta = decision.delta and not rendition.playlist.ended
         text = rendition.text(siblings, delta=delta)
-        # A query names a position, so its answer stays right; a plain one ages at once.
+        # An answer for a position stays right for it; what is asked for as it is now ages at once.
         target_ms = self.target_duration_s * 1000
-        return self._text_reply(text, SKIP_UNTIL * target_ms if query else target_ms // 2)
+        positioned = "_HLS_msn=" in query
+        return self._text_reply(text, SKIP_UNTIL * target_ms if positioned else target_ms // 2)
 
     async def _respond_hinted(self, rendition: Rendition, name: str) -> Reply:
         outcome = await self._wait(rendition.part_gate, name)

@@ -2,16 +2,23 @@
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import av
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from granian.server.embed import Server
 
 from hotpath.hls.origin import HlsOrigin
-from hotpath.hls.server import HlsServer, ServerError
+from hotpath.hls.server import HlsServer, ServerError, Tls
 from hotpath.media.unit import AUDIO, VIDEO, SegmentCut
 from infra.auth.tokens import ViewerClaims, issue
 from tests.support import m3u8
@@ -462,8 +469,9 @@ async def test_caching_follows_what_a_url_means() -> None:
     async with on_air() as (programme, client):
         programme.load(marked(coded()))
         await programme.publish_until(1)
-        plain = await client.get(LIVE + "video.m3u8")
-        assert plain.headers["cache-control"] == "public, max-age=1"
+        for query in ("", "?session=1", "?_HLS_skip=YES"):
+            plain = await client.get(LIVE + "video.m3u8" + query)
+            assert plain.headers["cache-control"] == "public, max-age=1"
         blocking = await client.get(LIVE + "video.m3u8?_HLS_msn=1&_HLS_part=0")
         assert blocking.headers["cache-control"] == "public, max-age=12"
         refused = await client.get(LIVE + "video.m3u8?_HLS_msn=99")
@@ -538,6 +546,39 @@ async def test_a_server_that_stops_by_itself_is_an_error() -> None:
     server.inner.stop()
     with pytest.raises(ServerError, match="by itself"):
         await task
+
+
+def self_signed(folder: Path) -> Tls:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    day = timedelta(days=1)
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    form, secret = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, form, secret))
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    return Tls(folder / "certificate.pem", folder / "key.pem")
+
+
+async def test_tls_is_1_2_or_newer_and_offers_http_2(tmp_path: Path) -> None:
+    tls = self_signed(tmp_path)
+    context = ssl.create_default_context(cafile=str(tls.certificate))
+    context.check_hostname = False
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    server = HlsServer(HlsOrigin(), "127.0.0.1", 0, tls=tls)
+    async with running(server):
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+        secured = writer.get_extra_info("ssl_object")
+        assert (secured.version(), secured.selected_alpn_protocol()) == ("TLSv1.2", "h2")
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_closing_a_programme_keeps_it_for_a_while() -> None:
