@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +46,7 @@ def demo_command(
     code = 1
     try:
         code = asyncio.run(_main(console, folder, seconds, json_file, keep=keep))
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         console.print("Stopped.")
         code = INTERRUPTED
     except LivepathError as error:
@@ -62,6 +63,7 @@ async def _main(
     console: Console, folder: Path, seconds: float, json_file: Path | None, *, keep: bool
 ) -> int:
     stack = Stack(StackOptions(data_dir=folder, port_base=0))
+    _stop_on_signals(stack)
     try:
         with step(console, "Starting Valkey, S3, control, media, uploader, dispatcher and worker"):
             await stack.start()
@@ -75,6 +77,23 @@ async def _main(
     finally:
         await stack.stop()
     return 1 if findings.problems() else 0
+
+
+def _stop_on_signals(stack: Stack) -> None:
+    """The first Ctrl-C, SIGTERM or hang-up stops in order, the second at once."""
+    task = asyncio.current_task()
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if stopping:
+            stack.kill()
+        elif task is not None:
+            task.cancel()
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
 def _client(endpoints: Endpoints) -> httpx.AsyncClient:

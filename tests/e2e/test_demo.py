@@ -1,10 +1,12 @@
 """`livepath demo` as a user runs it."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -12,6 +14,12 @@ from infra.telemetry.stages import STAGES
 
 SECONDS = 8
 LIVEPATH = [sys.executable, "-c", "from infra.cli import main; main()"]
+
+
+def left_running(folder: Path) -> list[str]:
+    """Command lines of processes that name the folder."""
+    lines = (" ".join(p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
+    return [line for line in lines if str(folder) in line]
 
 
 @pytest.mark.slow
@@ -41,14 +49,37 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     assert [(job["function"], job["state"]) for job in body["jobs"]] == [("archive", "succeeded")]
     assert "Everything arrived" in done.stdout
     assert not list(tmp_path.glob("livepath-demo-*")), "the temporary folder was left behind"
-    assert not [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if any(str(tmp_path) in part for part in process.info["cmdline"] or [])
-    ]
+    assert left_running(tmp_path) == []
 
 
 def test_demo_explains_its_options() -> None:
     done = subprocess.run([*LIVEPATH, "demo", "--help"], capture_output=True, text=True, check=True)
     for option in ("--seconds", "--json", "--keep"):
         assert option in done.stdout
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    """While it broadcasts for people to look at, which is when they press it."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [*LIVEPATH, "demo", "--seconds", "4", "--keep"],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        said = []
+        for line in running.stdout:
+            said.append(line)
+            if line.startswith("API key"):
+                break
+        player = next(line.split()[-1] for line in said if line.startswith("Player   http"))
+        assert httpx.get(player, trust_env=False).status_code == 200
+        running.send_signal(signal.SIGINT)
+        said.append(running.stdout.read())
+    assert running.returncode == 130
+    assert "Stopped." in said[-1]
+    assert not list(tmp_path.glob("livepath-demo-*"))
+    assert left_running(tmp_path) == []
