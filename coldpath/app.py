@@ -15,8 +15,11 @@ Why each setting is as it is:
 """
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
+
+from infra.errors import ConfigurationError
 
 JOB_TASK = "livepath.job"
 SOFT_SHUTDOWN_S = 4.0
@@ -48,6 +51,15 @@ def create_app(broker_url: str, *, visibility_timeout_s: float = 60) -> Celery:
         timezone="UTC",
     )
     return app
+
+
+def check_broker_url(url: str) -> None:
+    """Raises `ConfigurationError` unless the URL names a Valkey or Redis server."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ConfigurationError(
+            "LIVEPATH_BROKER_URL cannot be used; write redis://[user:password@]host:port/database"
+        )
 
 
 def transport_options(visibility_timeout_s: float) -> dict[str, Any]:

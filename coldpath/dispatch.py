@@ -21,7 +21,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from coldpath.app import create_app
+from coldpath.app import check_broker_url, create_app
 from coldpath.broker import Broker
 from coldpath.deliveries import Deliveries
 from coldpath.errors import BrokerError
@@ -54,6 +54,7 @@ class Dispatcher:
     """Runs until SIGTERM or SIGINT. `listener` is the bound socket of the webhook."""
 
     def __init__(self, settings: DispatcherSettings, listener: socket.socket) -> None:
+        check_broker_url(settings.broker_url)
         self._listener = listener
         self._reconcile_s = settings.reconcile_interval_s
         self._stop = asyncio.Event()

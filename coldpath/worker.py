@@ -21,20 +21,23 @@ from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from prometheus_client import Gauge
 
-from coldpath.app import JOB_TASK, create_app
+from coldpath.app import JOB_TASK, check_broker_url, create_app
 from coldpath.functions.registry import load
 from coldpath.heartbeat import VisibilityHeartbeat
 from coldpath.ledger import Ledger
 from coldpath.runner import Runner
 from infra.db.engine import sync_engine
+from infra.errors import ConfigurationError
 from infra.settings import WorkerSettings
 from infra.storage.objects import ObjectStore
+from infra.storage.url import parse_s3_url
 from infra.telemetry.ops import Check, OpsServer
 
 log = logging.getLogger(__name__)
 
 NICENESS = 10
 """Below everything that is live, on a machine that runs both."""
+MIN_VISIBILITY_S = 3
 _ACTIVE = Gauge("livepath_worker_active_jobs", "Jobs that this worker holds.")
 
 
@@ -52,6 +55,7 @@ class Worker:
     """Runs until SIGTERM."""
 
     def __init__(self, settings: WorkerSettings) -> None:
+        _check(settings)
         self._settings = settings
         # Names this life of the worker: a restart on the same host is another holder.
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -68,7 +72,7 @@ class Worker:
         """Works until it is told to stop; then every job it held is finished or handed back."""
         self._register()
         _ACTIVE.set_function(self._active)
-        self._ops.start()
+        self._listen()
         # It warns of root because of pickled messages; only JSON is accepted here.
         warnings.simplefilter("ignore", SecurityWarning)
         try:
@@ -78,6 +82,15 @@ class Worker:
             # The pool is gone by now, and the fence rises with the hand-back anyway.
             self._hand_back()
             self._ops.stop()
+
+    def _listen(self) -> None:
+        try:
+            self._ops.start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {self._ops.host}:{self._ops.port}: {error.strerror or error}; "
+                "set LIVEPATH_WORKER_HOST and LIVEPATH_WORKER_PORT to a free address"
+            ) from error
 
     def _register(self) -> None:
         @self._app.task(name=JOB_TASK, shared=False)
@@ -139,10 +152,30 @@ def _celery_worker(app: Celery, settings: WorkerSettings, name: str) -> Any:
         hostname=name,
         pool="prefork",
         concurrency=settings.worker_concurrency,
-        queues=[queue.strip() for queue in settings.worker_queues.split(",") if queue.strip()],
+        queues=_queues(settings),
         loglevel=settings.log_level.upper(),
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
     )
+
+
+def _queues(settings: WorkerSettings) -> list[str]:
+    return [queue.strip() for queue in settings.worker_queues.split(",") if queue.strip()]
+
+
+def _check(settings: WorkerSettings) -> None:
+    """Everything that would fail later, in a pool process, where nobody reads it."""
+    check_broker_url(settings.broker_url)
+    parse_s3_url(settings.s3_url)
+    sync_engine(settings.database_url).dispose()
+    if not _queues(settings):
+        raise ConfigurationError("LIVEPATH_WORKER_QUEUES names no queue; write fast,bulk")
+    if settings.worker_concurrency < 1:
+        raise ConfigurationError("LIVEPATH_WORKER_CONCURRENCY must be at least 1")
+    if settings.visibility_timeout_s < MIN_VISIBILITY_S:
+        raise ConfigurationError(
+            f"LIVEPATH_VISIBILITY_TIMEOUT_S is {settings.visibility_timeout_s}; it must be at "
+            f"least {MIN_VISIBILITY_S}, or a busy machine is taken for a dead one"
+        )

@@ -28,7 +28,9 @@ from tests.support.s3 import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "event-token"
-WAIT_S = 30.0
+WAIT_S = 40.0
+VISIBILITY_S = 6
+"""Visibility timeout of the workers; their leases last half as long."""
 
 
 class Role:
@@ -46,6 +48,10 @@ class Role:
                 start_new_session=True,
             )
 
+    @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
     def children(self) -> list[psutil.Process]:
         try:
             return psutil.Process(self.process.pid).children(recursive=True)
@@ -61,30 +67,43 @@ class Role:
         self.process.wait()
         psutil.wait_procs(processes, timeout=10)
 
+    def freeze(self) -> None:
+        """SIGSTOP: the role lives, holds what it holds, and does nothing."""
+        for process in (psutil.Process(self.process.pid), *self.children()):
+            process.suspend()
+
+    def resume(self) -> None:
+        for process in (psutil.Process(self.process.pid), *self.children()):
+            process.resume()
+
     def terminate(self, timeout_s: float = 20) -> int:
         """SIGTERM to the role alone; returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_s)
 
     def end(self) -> None:
-        if self.process.poll() is None:
+        if self.runs:
             self.kill()
 
 
 class ColdStack:
     """Where everything is, and one method per thing a test does to it."""
 
-    def __init__(self, folder: Path, *, database_url: str, broker_url: str, s3_url: str) -> None:
+    def __init__(
+        self, folder: Path, *, database_url: str, broker_url: str, s3_url: str, port: int
+    ) -> None:
         self.folder = folder
         self.database_url = database_url
         self.s3_url = s3_url
         self.broker_url = broker_url
-        self.dispatcher_port, self.worker_port = free_ports(2)
+        self.dispatcher_port = port
         self._stack = ExitStack()
+        self._roles: list[Role] = []
         migrate(database_url)
         self.engine: Engine = sync_engine(database_url)
         self._stack.callback(self.engine.dispose)
         self.store = self._stack.enter_context(ObjectStore.from_url(s3_url))
+        self.store.ensure_bucket()
 
     def environment(self, **extra: str) -> dict[str, str]:
         return {
@@ -94,8 +113,7 @@ class ColdStack:
             "LIVEPATH_S3_URL": self.s3_url,
             "LIVEPATH_WEBHOOK_TOKEN": TOKEN,
             "LIVEPATH_DISPATCHER_PORT": str(self.dispatcher_port),
-            "LIVEPATH_WORKER_PORT": str(self.worker_port),
-            "LIVEPATH_VISIBILITY_TIMEOUT_S": "4",
+            "LIVEPATH_VISIBILITY_TIMEOUT_S": str(VISIBILITY_S),
             "LIVEPATH_RECONCILE_INTERVAL_S": "1",
             **extra,
         }
@@ -106,8 +124,8 @@ class ColdStack:
         return role
 
     def worker(self, **extra: str) -> Role:
-        role = self._role(["worker"], "worker", extra)
-        port = int(extra.get("LIVEPATH_WORKER_PORT", self.worker_port))
+        port = free_ports(1)[0]
+        role = self._role(["worker"], "worker", {"LIVEPATH_WORKER_PORT": str(port), **extra})
         self.until("the worker is ready", lambda: self._ready(port, role))
         return role
 
@@ -134,14 +152,18 @@ class ColdStack:
         with Session(self.engine) as session:
             return session.scalars(select(Event.state).where(Event.id == event)).one()
 
-    def jobs(self) -> list[Job]:
-        return self._all(select(Job).order_by(Job.created_ms, Job.id))
+    def jobs(self, event: str) -> list[Job]:
+        return self._all(select(Job).where(Job.event == event).order_by(Job.created_ms, Job.id))
 
-    def attempts(self) -> list[JobAttempt]:
-        return self._all(select(JobAttempt).order_by(JobAttempt.number))
+    def attempts(self, event: str) -> list[JobAttempt]:
+        return self._all(
+            select(JobAttempt)
+            .where(JobAttempt.job.in_(select(Job.id).where(Job.event == event)))
+            .order_by(JobAttempt.number)
+        )
 
-    def assets(self) -> list[Asset]:
-        return self._all(select(Asset).order_by(Asset.key))
+    def assets(self, event: str) -> list[Asset]:
+        return self._all(select(Asset).where(Asset.event == event).order_by(Asset.key))
 
     def until(self, what: str, condition: Callable[[], Any], timeout_s: float = WAIT_S) -> None:
         deadline = time.monotonic() + timeout_s
@@ -150,12 +172,14 @@ class ColdStack:
                 raise AssertionError(f"not within {timeout_s:g} s: {what}\n{self.logs()}")
             time.sleep(0.02)
 
-    def until_state(self, state: str, timeout_s: float = WAIT_S) -> Job:
-        """Waits until there is one job and it is in this state."""
+    def until_state(self, event: str, state: str, timeout_s: float = WAIT_S) -> Job:
+        """Waits until the event has one job and it is in this state."""
         self.until(
-            f"a job is {state}", lambda: [job.state for job in self.jobs()] == [state], timeout_s
+            f"the job of {event} is {state}, not {[(j.state, j.error) for j in self.jobs(event)]}",
+            lambda: [job.state for job in self.jobs(event)] == [state],
+            timeout_s,
         )
-        return self.jobs()[0]
+        return self.jobs(event)[0]
 
     def logs(self) -> str:
         return "\n".join(
@@ -164,12 +188,19 @@ class ColdStack:
         )
 
     def close(self) -> None:
+        self.end_roles()
         self._stack.close()
 
     def _role(self, arguments: list[str], name: str, extra: dict[str, str]) -> Role:
-        role = Role(arguments, self.environment(**extra), self.folder / f"{name}.log")
-        self._stack.callback(role.end)
+        log = self.folder / f"{name}-{len(self._roles)}.log"
+        role = Role(arguments, self.environment(**extra), log)
+        self._roles.append(role)
         return role
+
+    def end_roles(self) -> None:
+        """Kills every role that still runs."""
+        while self._roles:
+            self._roles.pop().end()
 
     def _ready(self, port: int, role: Role) -> bool:
         if role.process.poll() is not None:

@@ -1,0 +1,295 @@
+"""The cold path as it runs: SeaweedFS with its webhook, Valkey, dispatcher and workers.
+
+Everything is a process and is shared as long as no test killed it; each test has an event of its
+own. A paused worker (SIGSTOP) lets a test prepare what it will find; a frozen S3 holds a job in the
+middle of its work for as long as a test needs.
+"""
+
+import json
+import os
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import av
+import pytest
+
+from infra.keys import ProgramKey, SegmentKey
+from tests.support.coldpath import TOKEN, VISIBILITY_S, ColdStack, Role
+from tests.support.s3 import SeaweedServer, free_ports
+from tests.support.session import Session, encode, session
+from tests.support.valkey import ValkeyServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+POISON = """
+import os, signal
+from coldpath.functions.registry import registry
+from infra.keys import SegmentKey
+
+@registry.function("poison", on=SegmentKey, queue="fast", max_attempts=3)
+def poison(context):
+    if "poison" in context.lease.input_key:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class World:
+    """The servers and the roles that run."""
+
+    def __init__(self, s3: SeaweedServer, broker: ValkeyServer, stack: ColdStack) -> None:
+        self.s3 = s3
+        self.broker = broker
+        self.stack = stack
+        self._dispatcher: Role | None = None
+        self._worker: Role | None = None
+
+    def dispatcher(self) -> Role:
+        """The dispatcher; a new one when a test ended it."""
+        if self._dispatcher is None or not self._dispatcher.runs:
+            self._dispatcher = self.stack.dispatcher()
+        return self._dispatcher
+
+    def worker(self) -> Role:
+        """The worker; a new one when a test ended it."""
+        if self._worker is None or not self._worker.runs:
+            self._worker = self.stack.worker()
+        return self._worker
+
+    def upload(self, event: str) -> Session:
+        """An ended event whose session lies in the bucket, filed and sent."""
+        made = recorded(event)
+        self.stack.event("p", event)
+        made.upload(self.stack.store)
+        self.stack.until(f"{event} was sent", lambda: self._sent(event))
+        return made
+
+    def stuck_in_archive(self, event: str) -> Role:
+        """The worker, in the middle of the event's archive, waiting for a frozen S3."""
+        worker = self.worker()
+        worker.freeze()
+        self.upload(event)
+        self.s3.freeze()
+        worker.resume()
+        self.stack.until_state(event, "running")
+        return worker
+
+    def archived_once(self, event: str) -> None:
+        assert self.stack.event_state(event) == "archived"
+        assert [asset.kind for asset in self.stack.assets(event)] == ["mp4", "vod"]
+        names = [posixpath.basename(o.key) for o in self.stack.store.list(f"vod/p/{event}/")]
+        assert sorted(names) == ["archive.mp4", "audio.m3u8", "index.m3u8", "video.m3u8"]
+
+    def outcomes(self, event: str) -> list[str | None]:
+        return [attempt.outcome for attempt in self.stack.attempts(event)]
+
+    def _sent(self, event: str) -> bool:
+        return any(job.delivery_sent_ms or job.started_ms for job in self.stack.jobs(event))
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("cold")
+    (port,) = free_ports(1)
+    s3 = SeaweedServer(folder / "s3")
+    (folder / "s3" / "notification.toml").write_text(
+        "[notification.webhook]\nenabled = true\nmax_retries = 0\ntimeout_seconds = 5\n"
+        f'endpoint = "http://127.0.0.1:{port}/events/seaweedfs"\nbearer_token = "{TOKEN}"\n'
+    )
+    (folder / "broker").mkdir()
+    try:
+        s3.start()
+        with ValkeyServer(folder / "broker", persist=True) as broker:
+            stack = ColdStack(
+                folder,
+                database_url=f"sqlite:///{folder}/livepath.db",
+                broker_url=broker.url,
+                s3_url=s3.url("cold"),
+                port=port,
+            )
+            yield World(s3, broker, stack)
+            stack.close()
+    finally:
+        s3.stop()
+
+
+@pytest.fixture
+def world(servers: World) -> Iterator[World]:
+    servers.dispatcher()
+    yield servers
+    servers.s3.thaw()
+
+
+def recorded(event: str) -> Session:
+    return session(ProgramKey("p", event), "i1", *encode())
+
+
+def test_a_manifest_becomes_an_archive(world: World, tmp_path: Path) -> None:
+    world.worker()
+    made = world.upload("happy")
+    job = world.stack.until_state("happy", "succeeded")
+    assert (job.attempt_count, job.progress, job.error) == (1, 1000, None)
+    world.archived_once("happy")
+
+    mp4, vod = world.stack.assets("happy")
+    with urlopen(world.stack.store.presign(mp4.key, 60)) as answer:
+        data = answer.read()
+    assert len(data) == mp4.bytes
+    assert data.index(b"moov") < data.index(b"mdat")
+    (tmp_path / "a.mp4").write_bytes(data)
+    for kind in ("video", "audio"):
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            assert sum(1 for _ in container.decode(**{kind: 0})) == made.samples(kind)
+
+    folder = posixpath.dirname(vod.key)
+    text = world.stack.store.get(f"{folder}/video.m3u8").decode()
+    named = [line for line in text.splitlines() if line and not line.startswith("#")]
+    for uri in named:
+        assert world.stack.store.head(posixpath.normpath(f"{folder}/{uri}")) is not None
+    assert len(named) == len(made.manifest.renditions[0].segments)
+
+
+def test_an_event_told_many_times_is_one_job(world: World) -> None:
+    made = recorded("twice")
+    world.stack.event("p", "twice")
+    made.upload(world.stack.store)
+    seaweed = {
+        "event_type": "create",
+        "key": f"/buckets/cold/{made.manifest_key}",
+        "message": {"new_entry": {"name": "manifest.json"}},
+    }
+    record = {"bucket": {"name": "cold"}, "object": {"key": made.manifest_key}}
+    minio = {"Records": [{"eventName": "s3:ObjectCreated:Put", "s3": record}] * 2}
+    for path, body in [("seaweedfs", seaweed), ("minio", minio)] * 3:
+        request = Request(
+            f"http://127.0.0.1:{world.stack.dispatcher_port}/events/{path}",
+            json.dumps(body).encode(),
+            {"Authorization": f"Bearer {TOKEN}"},
+        )
+        with urlopen(request) as answer:
+            assert answer.status == 204
+    world.worker()
+    job = world.stack.until_state("twice", "succeeded")
+    assert job.attempt_count == 1
+    assert len(world.stack.attempts("twice")) == 1
+
+
+def test_an_object_whose_event_was_lost_is_found(world: World) -> None:
+    world.worker()
+    world.dispatcher().kill()  # nobody listens when SeaweedFS tells, and it tells once
+    made = recorded("unheard")
+    world.stack.event("p", "unheard")
+    made.upload(world.stack.store)
+    world.dispatcher()
+    world.stack.until_state("unheard", "succeeded")
+    world.archived_once("unheard")
+
+
+def test_a_delivery_that_the_broker_lost_is_sent_again(world: World) -> None:
+    world.worker().kill()
+    world.upload("undelivered")
+    with world.broker.client() as client:
+        client.flushall()
+    world.worker()
+    job = world.stack.until_state("undelivered", "succeeded")
+    assert job.attempt_count == 1
+    assert f"{job.id}: the broker lost its delivery" in world.dispatcher().log.read_text()
+
+
+def test_kill_9_of_the_worker_in_an_archive(world: World) -> None:
+    world.stuck_in_archive("killed").kill()
+    world.s3.thaw()
+    world.worker()
+    job = world.stack.until_state("killed", "succeeded")
+    assert job.attempt_count == 2
+    assert world.outcomes("killed") == ["lost", "succeeded"]
+    world.archived_once("killed")
+
+
+def test_a_worker_that_wakes_up_too_late_writes_nothing(world: World) -> None:
+    zombie = world.stuck_in_archive("zombie")
+    zombie.freeze()
+    world.s3.thaw()
+    heir = world.stack.worker()
+    done = vars(world.stack.until_state("zombie", "succeeded"))
+    zombie.resume()
+    world.stack.until(
+        "the zombie gave up",
+        lambda: f"{done['id']}: attempt 1 lost its lease" in zombie.log.read_text(),
+    )
+    assert world.stack.jobs("zombie")[0].updated_ms == done["updated_ms"]
+    assert world.outcomes("zombie") == ["lost", "succeeded"]
+    world.archived_once("zombie")
+    heir.kill()
+
+
+def test_a_job_may_last_longer_than_the_visibility_timeout(world: World) -> None:
+    world.stuck_in_archive("long")
+    other = world.stack.worker()  # would take the delivery if it came back
+
+    def kept_at() -> float:
+        """When the delivery was refreshed last."""
+        with world.broker.client() as client:
+            entries = client.zrange("unacked_index", 0, -1, withscores=True)
+        return min((float(score) for _, score in entries), default=0.0)
+
+    first = kept_at()
+    world.stack.until(
+        "the delivery was kept for longer than its timeout",
+        lambda: kept_at() > first + VISIBILITY_S + 1,
+    )
+    world.s3.thaw()
+    job = world.stack.until_state("long", "succeeded")
+    assert job.attempt_count == 1
+    assert world.outcomes("long") == ["succeeded"]
+    other.kill()
+
+
+def test_a_broker_restart_in_the_middle_of_a_job(world: World) -> None:
+    world.stuck_in_archive("restart")
+    world.broker.stop()
+    world.broker.start()
+    world.s3.thaw()
+    job = world.stack.until_state("restart", "succeeded")
+    assert job.attempt_count == 1
+    # The same worker and dispatcher go on afterwards.
+    world.upload("after-restart")
+    assert world.stack.until_state("after-restart", "succeeded").attempt_count == 1
+
+
+def test_sigterm_hands_the_job_back(world: World) -> None:
+    worker = world.stuck_in_archive("handed")
+    assert worker.terminate(timeout_s=15) == 0
+    assert world.outcomes("handed") == ["handed-back"]
+    assert world.stack.until_state("handed", "queued").attempt_count == 0
+    world.s3.thaw()
+    world.worker()
+    job = world.stack.until_state("handed", "succeeded")
+    assert job.attempt_count == 1
+    assert world.outcomes("handed") == ["handed-back", "succeeded"]
+    world.archived_once("handed")
+
+
+def test_a_job_that_kills_its_worker_ends_in_the_dead_letter_state(
+    world: World, tmp_path: Path
+) -> None:
+    # Also how a third party adds a function: an installed package with an entry point.
+    package = tmp_path / "poison-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: poison\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[livepath.functions]\npoison = poison\n")
+    (tmp_path / "poison.py").write_text(POISON)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    world.stack.end_roles()
+    try:
+        world.stack.dispatcher(PYTHONPATH=path)
+        world.stack.worker(PYTHONPATH=path)
+        key = str(SegmentKey(ProgramKey("p", "poison"), "i1", "video", 0))
+        world.stack.store.put(key, b"poison", "video/mp4")
+        job = world.stack.until_state("poison", "dead")
+    finally:
+        world.stack.end_roles()
+    assert job.attempt_count == 3
+    assert "all 3 attempts are used up" in (job.error or "")
+    assert world.outcomes("poison") == ["lost"] * 3

@@ -1,0 +1,143 @@
+"""The archive function over a store in memory, with real media."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldpath.context import JobContext
+from coldpath.errors import PermanentFailure, RetryLater
+from coldpath.functions.archive import archive
+from coldpath.functions.registry import load
+from coldpath.ledger import Ledger
+from coldpath.plan import ObjectVersion, plan
+from coldpath.records import JobResult
+from infra.db.engine import migrate, sync_engine
+from infra.keys import ProgramKey
+from infra.lifecycle import Trigger
+from infra.storage.memory import MemoryObjectStore
+from tests.support.session import Session, encode, session
+
+KEY = ProgramKey("p", "e")
+
+
+class Counting(MemoryObjectStore):
+    """Counts what is read and written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gets: list[str] = []
+        self.puts: list[str] = []
+
+    def get(self, key: str) -> bytes:
+        self.gets.append(key)
+        return super().get(key)
+
+    def put(self, key: str, *rest: Any, **named: Any) -> str:
+        self.puts.append(key)
+        return super().put(key, *rest, **named)
+
+
+@pytest.fixture
+def store() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    url = f"sqlite:///{tmp_path}/livepath.db"
+    migrate(url)
+    engine = sync_engine(url)
+    yield Ledger(engine)
+    engine.dispose()
+
+
+def run(ledger: Ledger, store: MemoryObjectStore, of: str, folder: Path) -> JobResult:
+    (request,) = plan([ObjectVersion(of, "v1")], load())
+    ledger.file([request])
+    lease = ledger.lease(request.id, "w/1") or ledger.lease(request.id, "w/2", dead_owner="w/1")
+    assert lease is not None
+    return archive(JobContext(lease, ledger, store, folder, threading.Event()))
+
+
+def recorded(incarnation: str = "i1", **changes: Any) -> Session:
+    return session(KEY, incarnation, *encode(), **changes)
+
+
+def test_a_final_manifest_gives_mp4_and_playlists(
+    ledger: Ledger, store: Counting, tmp_path: Path
+) -> None:
+    whole = recorded()
+    whole.upload(store)
+    result = run(ledger, store, whole.manifest_key, tmp_path)
+    assert result.trigger is Trigger.ARCHIVE_READY
+    mp4, vod = result.assets
+    assert (mp4.kind, mp4.content_type, vod.kind) == ("mp4", "video/mp4", "vod")
+    assert mp4.detail["units"] == {"video": 100, "audio": whole.samples("audio")}
+    info = store.head(mp4.key)
+    assert info is not None
+    assert info.bytes == mp4.bytes > 50_000
+    assert 3_900 <= (mp4.duration_ms or 0) <= 4_300
+    assert vod.key.endswith("/index.m3u8")
+    assert result.outputs["keys"] == [mp4.key, vod.key]
+
+
+def test_a_rerun_finds_the_outputs_and_remuxes_nothing(
+    ledger: Ledger, store: Counting, tmp_path: Path
+) -> None:
+    whole = recorded()
+    whole.upload(store)
+    first = run(ledger, store, whole.manifest_key, tmp_path)
+    store.gets.clear()
+    again = run(ledger, store, whole.manifest_key, tmp_path)
+    assert again == first
+    assert not [key for key in store.gets if key.endswith(".m4s")]
+
+
+def test_a_manifest_that_is_not_final_gives_nothing(
+    ledger: Ledger, store: Counting, tmp_path: Path
+) -> None:
+    part = recorded(final=False)
+    part.upload(store)
+    result = run(ledger, store, part.manifest_key, tmp_path)
+    assert (result.assets, result.trigger) == ((), None)
+    assert not [key for key in store.puts if key.startswith("vod/")]
+
+
+def test_all_incarnations_are_in_the_archive(
+    ledger: Ledger, store: Counting, tmp_path: Path
+) -> None:
+    first = recorded(final=False)
+    second = recorded("i2", start_s=60, first_msn=64, discontinuity_seq=1, previous=["i1"])
+    second.upload(store)
+    with pytest.raises(RetryLater, match=r"live/p/e/main/i1/manifest\.json"):
+        run(ledger, store, second.manifest_key, tmp_path)
+    first.upload(store)
+    result = run(ledger, store, second.manifest_key, tmp_path)
+    assert result.assets[0].detail["units"]["video"] == 200
+    folder = result.assets[1].key.rpartition("/")[0]
+    text = store.get(f"{folder}/video.m3u8").decode()
+    assert text.count("#EXTINF") == 4
+    assert text.count("#EXT-X-DISCONTINUITY") == 1
+
+
+def test_a_programme_of_which_nothing_was_recorded(
+    ledger: Ledger, store: Counting, tmp_path: Path
+) -> None:
+    empty = session(KEY, "i1")
+    empty.upload(store)
+    result = run(ledger, store, empty.manifest_key, tmp_path)
+    assert (result.assets, result.trigger) == ((), None)
+    assert result.outputs == {"skipped": "nothing was recorded"}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"version": 2}', b"[" * 9999])
+def test_what_is_no_manifest_is_not_tried_again(
+    ledger: Ledger, store: Counting, tmp_path: Path, body: bytes
+) -> None:
+    key = recorded().manifest_key
+    store.put(key, body, "application/json")
+    with pytest.raises(PermanentFailure, match="is no session manifest"):
+        run(ledger, store, key, tmp_path)

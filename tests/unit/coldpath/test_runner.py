@@ -1,0 +1,192 @@
+"""One job in this process, over a database file and a store in memory."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
+
+from coldpath.context import JobContext, JobFunction
+from coldpath.errors import LeaseLost, PermanentFailure, RetryLater
+from coldpath.ledger import Ledger
+from coldpath.plan import ObjectVersion, Registry, plan
+from coldpath.records import JobResult
+from coldpath.runner import Outcome, Runner
+from infra.db.engine import migrate, sync_engine
+from infra.db.jobs import Job, JobAttempt
+from infra.keys import ManifestKey
+from infra.storage.memory import MemoryObjectStore
+
+OBJECT = ObjectVersion("live/p/e/main/i1/manifest.json", "v1")
+
+
+class Bench:
+    """A ledger with one job of one function."""
+
+    def __init__(self, folder: Path, lease_ms: int = 60_000) -> None:
+        url = f"sqlite:///{folder}/livepath.db"
+        migrate(url)
+        self.engine: Engine = sync_engine(url)
+        self.ledger = Ledger(self.engine, lease_ms=lease_ms)
+        self.store = MemoryObjectStore()
+        self.registry: Registry[JobFunction] = Registry()
+        self.scratch = folder / "scratch"
+        self.job = ""
+
+    def given(self, function: JobFunction) -> Runner:
+        self.registry.function("test", on=ManifestKey, max_attempts=3)(function)
+        (request,) = self.ledger.file(plan([OBJECT], self.registry))
+        self.job = request.id
+        return self.runner()
+
+    def runner(self, worker: str = "w1") -> Runner:
+        return Runner(self.ledger, self.store, self.registry, scratch=self.scratch, worker=worker)
+
+    def row(self) -> Job:
+        with Session(self.engine, expire_on_commit=False) as session:
+            return session.get_one(Job, self.job)
+
+    def outcomes(self) -> list[str | None]:
+        with Session(self.engine) as session:
+            return list(session.scalars(select(JobAttempt.outcome).order_by(JobAttempt.number)))
+
+    def set(self, **values: object) -> None:
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(Job).where(Job.id == self.job).values(**values))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.engine.dispose()
+
+
+def test_a_function_works_in_a_folder_of_its_own_that_is_gone_afterwards(bench: Bench) -> None:
+    seen: list[Path] = []
+
+    def function(context: JobContext) -> JobResult:
+        assert list(context.scratch.iterdir()) == []
+        (context.scratch / "big").write_bytes(b"x")
+        seen.append(context.scratch)
+        context.progress(1, 2)
+        assert bench.row().progress == 500
+        info = context.put("vod/p/e/main/c/x.txt", b"made", "text/plain")
+        return JobResult({"keys": [info.key]})
+
+    assert bench.given(function).run(bench.job) is Outcome.SUCCEEDED
+    assert not seen[0].exists()
+    assert bench.row().state == "succeeded"
+    assert set(bench.row().cost) == {"wall_ms", "cpu_ms"}
+    assert bench.runner().run(bench.job) is Outcome.NOT_MINE
+
+
+def test_an_output_that_exists_is_found_and_left_as_it_is(bench: Bench) -> None:
+    bench.store.put("vod/p/e/main/c/x.txt", b"made", "text/plain")
+
+    def function(context: JobContext) -> JobResult:
+        return JobResult(
+            {"bytes": context.put("vod/p/e/main/c/x.txt", b"made", "text/plain").bytes}
+        )
+
+    assert bench.given(function).run(bench.job) is Outcome.SUCCEEDED
+    assert bench.row().outputs == {"bytes": 4}
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (RetryLater("not there yet"), "retrying"),
+        (PermanentFailure("no manifest"), "dead"),
+        (ZeroDivisionError("a bug"), "retrying"),
+    ],
+)
+def test_a_failure_is_written_down(bench: Bench, error: Exception, state: str) -> None:
+    def function(_: JobContext) -> JobResult:
+        raise error
+
+    assert bench.given(function).run(bench.job) is Outcome.FAILED
+    assert bench.row().state == state
+    assert bench.row().error == f"{type(error).__name__}: {error}"
+
+
+def test_a_function_that_this_worker_lacks_waits_for_one_that_has_it(bench: Bench) -> None:
+    bench.given(lambda _: JobResult())
+    bench.registry = Registry()
+    assert bench.runner().run(bench.job) is Outcome.FAILED
+    assert bench.row().state == "retrying"
+    assert "no function 'test'" in (bench.row().error or "")
+
+
+def test_an_attempt_that_lost_its_lease_writes_no_object(bench: Bench) -> None:
+    def function(context: JobContext) -> JobResult:
+        bench.set(lease_until_ms=0)
+        assert bench.ledger.lease(bench.job, "w2/1") is not None
+        with pytest.raises(LeaseLost):
+            context.put("vod/p/e/main/c/x.txt", b"zombie", "text/plain")
+        with pytest.raises(LeaseLost):
+            context.progress(1, 1)
+        return JobResult({"by": "zombie"})
+
+    assert bench.given(function).run(bench.job) is Outcome.LOST
+    assert bench.store.head("vod/p/e/main/c/x.txt") is None
+    assert (bench.row().state, bench.row().outputs) == ("leased", {})
+    assert bench.outcomes() == ["lost", None]
+
+
+def test_the_lease_is_kept_while_the_function_runs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, lease_ms=300)
+    before: list[int] = []
+
+    def function(context: JobContext) -> JobResult:
+        first = bench.row().lease_until_ms or 0
+        while (bench.row().lease_until_ms or 0) < first + 300:
+            context.check()
+        before.append(first)
+        return JobResult()
+
+    assert bench.given(function).run(bench.job) is Outcome.SUCCEEDED
+    assert before
+    bench.engine.dispose()
+
+
+def test_a_cancelled_job_stops_its_function(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, lease_ms=300)
+
+    def function(context: JobContext) -> JobResult:
+        bench.ledger.cancel(bench.job)
+        while True:
+            context.check()
+
+    assert bench.given(function).run(bench.job) is Outcome.LOST
+    assert (bench.row().state, bench.outcomes()) == ("cancelled", ["cancelled"])
+    bench.engine.dispose()
+
+
+class TestDeadProcesses:
+    """A pool process died; Celery hands its delivery out again at once."""
+
+    def dead_pid(self) -> int:
+        process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+        process.wait()
+        return process.pid
+
+    def test_a_process_of_this_worker_that_is_gone_needs_no_waiting(self, bench: Bench) -> None:
+        runner = bench.given(lambda _: JobResult())
+        assert bench.ledger.lease(bench.job, f"w1/{self.dead_pid()}") is not None
+        assert runner.run(bench.job) is Outcome.SUCCEEDED
+        assert bench.outcomes() == ["lost", "succeeded"]
+
+    def test_a_live_process_keeps_its_job(self, bench: Bench) -> None:
+        runner = bench.given(lambda _: JobResult())
+        assert bench.ledger.lease(bench.job, f"w1/{os.getppid()}") is not None
+        assert runner.run(bench.job) is Outcome.NOT_MINE
+
+    def test_of_another_worker_nothing_is_known(self, bench: Bench) -> None:
+        runner = bench.given(lambda _: JobResult())
+        assert bench.ledger.lease(bench.job, f"w2/{self.dead_pid()}") is not None
+        assert runner.run(bench.job) is Outcome.NOT_MINE
