@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 from pydantic import ValidationError
@@ -95,12 +96,16 @@ def main() -> None:
         settings = UploaderSettings()
         configure_logging("uploader", settings.log_format, settings.log_level)
         serve(settings)
-    except (ConfigurationError, ValidationError) as error:
-        sys.stderr.write(f"uploader: {error}\n")
-        sys.exit(2)
-    except OSError as error:
-        sys.stderr.write(f"uploader: cannot start: {error}\n")
-        sys.exit(2)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        _complain("; ".join(wrong))
+    except (ConfigurationError, OSError) as error:
+        _complain(str(error))
+
+
+def _complain(problem: str) -> NoReturn:
+    sys.stderr.write(f"uploader cannot run: {problem}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":
