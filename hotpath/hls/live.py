@@ -10,11 +10,11 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from hotpath.hls.directives import Block, Reject, decide
+from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.multivariant import Stream, multivariant
 from hotpath.hls.playlist import SKIP_UNTIL, Place
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, max_age, refusal
-from hotpath.hls.segmenter import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.shelf import Shelf, StoredFile
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import AUDIO, VIDEO, Format

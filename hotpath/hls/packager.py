@@ -14,20 +14,20 @@ from concurrent.futures import Executor
 import structlog
 
 from hotpath.bus.stream import ProgramStream
-from hotpath.hls.fmp4 import FragmentSample, fragment, length_prefixed, sequence_number
-from hotpath.hls.init import InitSectionError, init_section
-from hotpath.hls.live import LivePlaylists
-from hotpath.hls.recorder import Recorder
-from hotpath.hls.segmenter import (
+from hotpath.hls.events import (
     Ended,
     Event,
     GapSegment,
     Incomplete,
     InitNeeded,
     PartReady,
-    Segmenter,
     SegmentReady,
 )
+from hotpath.hls.fmp4 import FragmentSample, fragment, length_prefixed, sequence_number
+from hotpath.hls.init import InitSectionError, init_section
+from hotpath.hls.live import LivePlaylists
+from hotpath.hls.recorder import Recorder
+from hotpath.hls.segmenter import Segmenter
 from hotpath.media.unit import Codec
 from infra.telemetry.stages import observe_stage
 

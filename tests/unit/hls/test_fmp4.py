@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotpath.hls.events import PartReady
 from hotpath.hls.fmp4 import (
     FragmentError,
     FragmentSample,
@@ -17,7 +18,7 @@ from hotpath.hls.fmp4 import (
 )
 from hotpath.hls.init import init_section
 from hotpath.hls.packager import mux_part
-from hotpath.hls.segmenter import PartReady, Segmenter
+from hotpath.hls.segmenter import Segmenter
 from hotpath.media.unit import AUDIO, VIDEO, Codec
 from tests.support.coded import coded, decoded, marked
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hotpath.hls.segmenter import (
+from hotpath.hls.events import (
     Ended,
     Event,
     GapSegment,
     Incomplete,
     InitNeeded,
     PartReady,
-    Segmenter,
     SegmentReady,
 )
+from hotpath.hls.segmenter import Segmenter
 from hotpath.media.unit import (
     AUDIO,
     VIDEO,
