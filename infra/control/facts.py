@@ -80,7 +80,9 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
     try:
         advance_event(session, event.id, _TRIGGERS[fact.type], at_ms)
     except IllegalTransition as error:
-        _log.warning("a fact does not fit the event", fact=fact.id, event_id=event.id, why=str(error))
+        _log.warning(
+            "a fact does not fit the event", fact=fact.id, event_id=event.id, why=str(error)
+        )
         return Outcome.NO_EFFECT
     return Outcome.APPLIED
 
@@ -172,6 +174,8 @@ class FactConsumer:
         return outcome
 
     async def _acknowledge(self, done: Sequence[str]) -> None:
+        if not done:
+            return
         try:
             await self._reader.ack(done)
         except BusUnavailable:

@@ -14,7 +14,7 @@ from infra.control.bootstrap import add_api_key, bootstrap, create_project
 from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
 from infra.control.presign import Presigner
-from infra.db.engine import async_engine, migrate, sync_engine
+from infra.db.engine import READ_ONLY, async_engine, migrate, sync_engine
 from tests.support.s3 import s3_server, s3_url
 
 __all__ = ["s3_server", "s3_url"]
@@ -42,8 +42,12 @@ class Deployment:
         self.rings += 1
 
     def session(self) -> Session:
-        """For looking at rows, and for adding what other roles would add."""
+        """For adding what other roles would add."""
         return Session(self.engine, expire_on_commit=False)
+
+    def reading(self) -> Session:
+        """For looking at rows; never waits for a transaction that this thread's loop holds open."""
+        return Session(self.engine.execution_options(**READ_ONLY), expire_on_commit=False)
 
     def client(self, key: str | None = None) -> httpx.AsyncClient:
         return httpx.AsyncClient(

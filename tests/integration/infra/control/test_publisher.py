@@ -1,0 +1,247 @@
+"""What the database says reaches the bus, whatever breaks in between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from infra.control.publisher import KEEP_CLOSED_MS, DesiredPublisher
+from infra.db.control import Event, Project
+from infra.db.events_state import advance_event
+from infra.errors import BusUnavailable
+from infra.events.bus import connect
+from infra.events.desired import EPOCH, HASH, DesiredEvent
+from infra.events.desired_bus import DesiredBus
+from infra.events.desired_reader import DesiredReader
+from infra.events.desired_state import DesiredSnapshot
+from infra.lifecycle import Trigger
+from tests.integration.infra.control.conftest import Deployment
+from tests.support.valkey import ValkeyServer
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """One that keeps its data over a restart."""
+    folder = tmp_path / "valkey"
+    folder.mkdir()
+    with ValkeyServer(folder, persist=True) as server:
+        yield server
+
+
+@pytest.fixture
+async def bus(valkey: ValkeyServer) -> AsyncIterator[DesiredBus]:
+    client = connect(valkey.url)
+    yield DesiredBus(client)
+    await client.aclose()
+
+
+@pytest.fixture
+def publisher(bus: DesiredBus, deployment: Deployment) -> DesiredPublisher:
+    return DesiredPublisher(bus, deployment.databases, deployment.clock, compare_s=3600)
+
+
+def owed(deployment: Deployment) -> list[str]:
+    with deployment.reading() as session:
+        rows = [*session.scalars(select(Project)), *session.scalars(select(Event))]
+        return [row.id for row in rows if row.published_revision != row.revision]
+
+
+async def on_bus(bus: DesiredBus) -> dict[str, DesiredEvent]:
+    held = await bus.held()
+    return {
+        field.removeprefix("event:"): DesiredEvent.model_validate_json(raw)
+        for field, raw in held.items()
+        if field.startswith("event:")
+    }
+
+
+async def create(api: httpx.AsyncClient, **fields: object) -> str:
+    response = await api.post("/v1/events", json={"name": "x", **fields})
+    return str(response.json()["id"])
+
+
+async def test_a_new_bus_gets_everything_with_an_epoch(
+    api: httpx.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, deployment: Deployment
+) -> None:
+    event = await create(api, access="token", takeover=True, reconnect_window_s=7)
+    await publisher.publish()
+    assert owed(deployment) == []
+    assert await bus.epoch()
+    assert {field for field in await bus.held() if field.startswith("project:")} == {
+        "project:default",
+        "project:other",
+    }
+    assert (await on_bus(bus))[event] == DesiredEvent(
+        id=event,
+        project="default",
+        revision=1,
+        open=True,
+        access="token",
+        kid="k1",
+        generation=1,
+        takeover=True,
+        reconnect_window_s=7,
+        target_duration_s=2,
+    )
+
+
+async def test_changes_follow_and_cost_no_more_than_themselves(
+    api: httpx.AsyncClient,
+    bus: DesiredBus,
+    publisher: DesiredPublisher,
+    deployment: Deployment,
+    valkey: ValkeyServer,
+) -> None:
+    first, second = await create(api), await create(api)
+    await publisher.publish()
+    with valkey.client() as client:
+        client.hset(HASH, f"event:{second}", "untouched until compared")
+        await api.post(f"/v1/events/{first}/rotate-key")
+        await publisher.publish()
+        assert client.hget(HASH, f"event:{second}") == "untouched until compared"
+        client.hdel(HASH, f"event:{second}")
+    assert (await on_bus(bus))[first].generation == 2
+    assert owed(deployment) == []
+
+
+async def test_an_ended_event_is_closed_for_a_day_and_then_forgotten(
+    api: httpx.AsyncClient, bus: DesiredBus, deployment: Deployment
+) -> None:
+    publisher = DesiredPublisher(bus, deployment.databases, deployment.clock, compare_s=0)
+    event, running = await create(api), await create(api)
+    with deployment.session() as session, session.begin():
+        advance_event(session, event, Trigger.PROGRAM_LIVE, deployment.now_ms)
+    await publisher.publish()
+    await api.post(f"/v1/events/{event}/end")
+    await publisher.publish()
+    assert not (await on_bus(bus))[event].open
+    deployment.now_ms += KEEP_CLOSED_MS + 1
+    await publisher.publish()
+    assert set(await on_bus(bus)) == {running}
+
+
+async def test_a_crash_between_bus_and_mark_only_repeats(
+    api: httpx.AsyncClient,
+    bus: DesiredBus,
+    publisher: DesiredPublisher,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await publisher.publish()
+    event = await create(api)
+
+    async def crash(_self: object, _wanted: object) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(DesiredPublisher, "_mark", crash)
+    with pytest.raises(RuntimeError, match="killed"):
+        await publisher.publish()
+    assert owed(deployment) == [event]
+    monkeypatch.undo()
+    restarted = DesiredPublisher(bus, deployment.databases, deployment.clock)
+    await restarted.publish()
+    assert owed(deployment) == []
+    assert (await on_bus(bus))[event].revision == 1
+
+
+async def test_a_change_while_publishing_stays_owed(
+    api: httpx.AsyncClient,
+    bus: DesiredBus,
+    publisher: DesiredPublisher,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await publisher.publish()
+    event = await create(api)
+    put = DesiredBus.put
+
+    async def put_and_change(self: DesiredBus, records: object) -> int:
+        written = await put(self, records)  # type: ignore[arg-type]
+        await api.post(f"/v1/events/{event}/rotate-key")
+        return written
+
+    monkeypatch.setattr(DesiredBus, "put", put_and_change)
+    await publisher.publish()
+    monkeypatch.undo()
+    assert owed(deployment) == [event]
+    await publisher.publish()
+    assert (await on_bus(bus))[event].generation == 2
+
+
+async def test_a_bus_that_lost_its_last_second_is_repaired_after_its_restart(
+    api: httpx.AsyncClient,
+    bus: DesiredBus,
+    publisher: DesiredPublisher,
+    valkey: ValkeyServer,
+) -> None:
+    event = await create(api)
+    await publisher.publish()
+    lost = (await bus.held())[f"event:{event}"]
+    await api.post(f"/v1/events/{event}/rotate-key")
+    await publisher.publish()
+    with valkey.client() as client:
+        client.hset(HASH, f"event:{event}", lost)
+        client.hset(HASH, "event:ev_ghost", lost)
+    valkey.stop()
+    with pytest.raises(BusUnavailable):
+        await publisher.publish()
+    valkey.start()
+    await publisher.publish()
+    assert {name: one.generation for name, one in (await on_bus(bus)).items()} == {event: 2}
+
+
+async def test_a_lost_epoch_rewrites_everything(
+    api: httpx.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, valkey: ValkeyServer
+) -> None:
+    event = await create(api)
+    await publisher.publish()
+    before = await bus.epoch()
+    with valkey.client() as client:
+        client.flushall()
+        client.hset(HASH, "event:ev_ghost", "{}")
+        assert client.get(EPOCH) is None
+    await publisher.publish()
+    assert set(await on_bus(bus)) == {event}
+    assert await bus.epoch() not in {None, before}
+
+
+async def test_a_running_publisher_tells_media_through_an_outage(
+    api: httpx.AsyncClient, bus: DesiredBus, deployment: Deployment, valkey: ValkeyServer
+) -> None:
+    publisher = DesiredPublisher(bus, deployment.databases, deployment.clock, interval_s=3600)
+    deployment_ring, seen = publisher.ring, asyncio.Queue[DesiredSnapshot](100)
+
+    async def follow() -> None:
+        async with aclosing(DesiredReader(valkey.url).snapshots()) as snapshots:
+            async for snapshot in snapshots:
+                await seen.put(snapshot)
+
+    async def generation(event: str, wanted: int) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                held = (await seen.get()).events.get(event)
+                if held is not None and held.generation == wanted:
+                    return
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(publisher.run()), group.create_task(follow())]
+        event = await create(api)
+        deployment_ring()
+        await generation(event, 1)
+        assert publisher.problem is None
+        valkey.stop()
+        await api.post(f"/v1/events/{event}/rotate-key")
+        deployment_ring()
+        async with asyncio.timeout(30):
+            while publisher.problem is None:
+                await asyncio.sleep(0.02)
+        valkey.start()
+        await generation(event, 2)
+        for task in tasks:
+            task.cancel()
