@@ -18,6 +18,7 @@ PARTS_PER_SEGMENT = 1024
 
 _UINT32 = 0xFFFFFFFF
 _SYNC = 0x02000000  # sample_depends_on = 2: an I picture
+_IS_NON_SYNC = 0x00010000
 _NON_SYNC = 0x01010000  # sample_depends_on = 1, sample_is_non_sync_sample
 
 # trun flags (14496-12, 8.8.8.1)
@@ -106,45 +107,46 @@ def fragment(sequence: int, base: int, samples: Sequence[FragmentSample]) -> byt
     """One `moof`+`mdat`. `base` is the decode time of the first sample, ticks from the epoch."""
     if not samples:
         raise FragmentError("a fragment needs at least one sample")
-    durations = [sample.duration & _UINT32 for sample in samples]
-    one_duration = len(set(durations)) == 1
-    offsets = any(sample.composition_offset for sample in samples)
     default_flags, first_flags, own_flags = _sample_flags(samples)
+    one_duration = len({sample.duration for sample in samples}) == 1
 
-    columns: list[list[int]] = []
-    trun_flags = _DATA_OFFSET | _SIZES
-    if not one_duration:
-        trun_flags |= _DURATIONS
-        columns.append(durations)
-    columns.append([len(sample.data) for sample in samples])
-    if own_flags:
-        trun_flags |= _FLAGS
-        columns.append([_SYNC if sample.keyframe else _NON_SYNC for sample in samples])
-    if offsets:
-        # trun version 1: signed, so the pattern below packs the bits of a negative offset.
-        trun_flags |= _OFFSETS
-        columns.append([sample.composition_offset & _UINT32 for sample in samples])
-    if first_flags is not None:
-        trun_flags |= _FIRST_FLAGS
-    table = [value for row in zip(*columns, strict=True) for value in row]
-    entries = struct.pack(f">{len(table)}I", *table)
-
+    tfhd = struct.pack(">I", TRACK_ID)
     tfhd_flags = _BASE_IS_MOOF | _DEFAULT_FLAGS
-    tfhd_body = struct.pack(">I", TRACK_ID)
     if one_duration:
         tfhd_flags |= _DEFAULT_DURATION
-        tfhd_body += struct.pack(">I", durations[0])
-    tfhd = _box(b"tfhd", struct.pack(">I", tfhd_flags), tfhd_body, struct.pack(">I", default_flags))
-    tfdt = _box(b"tfdt", struct.pack(">IQ", 0x01000000, base))
-    mfhd = _box(b"mfhd", struct.pack(">II", 0, sequence))
-    first = b"" if first_flags is None else struct.pack(">I", first_flags)
+        tfhd += struct.pack(">I", samples[0].duration & _UINT32)
+    tfhd += struct.pack(">I", default_flags)
 
+    trun_flags, table = _table(samples, durations=not one_duration, flags=own_flags)
+    if first_flags is not None:
+        trun_flags |= _FIRST_FLAGS
+        table = struct.pack(">I", first_flags) + table
+
+    mfhd = _box(b"mfhd", struct.pack(">II", 0, sequence))
+    traf = _box(b"tfhd", struct.pack(">I", tfhd_flags), tfhd)
+    traf += _box(b"tfdt", struct.pack(">IQ", 0x01000000, base))
     # Every size is known before the data offset is, so it is computed, not patched.
-    trun_size = 8 + 12 + len(first) + len(entries)
-    moof_size = 8 + len(mfhd) + 8 + len(tfhd) + len(tfdt) + trun_size
+    moof_size = 8 + len(mfhd) + 8 + len(traf) + 8 + 12 + len(table)
     head = struct.pack(">III", 0x01000000 | trun_flags, len(samples), moof_size + 8)
-    moof = _box(b"moof", mfhd, _box(b"traf", tfhd, tfdt, _box(b"trun", head, first, entries)))
+    moof = _box(b"moof", mfhd, _box(b"traf", traf, _box(b"trun", head, table)))
     return b"".join([moof, _mdat_header(samples), *(sample.data for sample in samples)])
+
+
+def _table(samples: Sequence[FragmentSample], *, durations: bool, flags: bool) -> tuple[int, bytes]:
+    """The flags of a `trun` and its rows, with the columns that are needed."""
+    trun_flags, columns = _DATA_OFFSET | _SIZES, [[len(sample.data) for sample in samples]]
+    if durations:
+        trun_flags |= _DURATIONS
+        columns.insert(0, [sample.duration & _UINT32 for sample in samples])
+    if flags:
+        trun_flags |= _FLAGS
+        columns.append([_SYNC if sample.keyframe else _NON_SYNC for sample in samples])
+    if any(sample.composition_offset for sample in samples):
+        # trun version 1 is signed: these are the bits of a negative offset.
+        trun_flags |= _OFFSETS
+        columns.append([sample.composition_offset & _UINT32 for sample in samples])
+    values = [value for row in zip(*columns, strict=True) for value in row]
+    return trun_flags, struct.pack(f">{len(values)}I", *values)
 
 
 def _mdat_header(samples: Sequence[FragmentSample]) -> bytes:
@@ -208,43 +210,47 @@ def _child(data: bytes, parent: Box, kind: bytes) -> Box:
 
 def _read_fragment(data: bytes, moof: Box, mdat: Box) -> Fragment:
     mfhd, traf = _child(data, moof, b"mfhd"), _child(data, moof, b"traf")
-    tfhd, tfdt = _child(data, traf, b"tfhd"), _child(data, traf, b"tfdt")
+    (sequence,) = struct.unpack_from(">I", data, mfhd.body + 4)
+    (base,) = struct.unpack_from(">Q", data, _child(data, traf, b"tfdt").body + 4)
+    defaults = _read_defaults(data, _child(data, traf, b"tfhd"))
     trun = _child(data, traf, b"trun")
-    (tfhd_flags,) = struct.unpack_from(">I", data, tfhd.body)
-    at = tfhd.body + 8
-    default_duration = 0
-    if tfhd_flags & _DEFAULT_DURATION:
-        (default_duration,) = struct.unpack_from(">I", data, at)
+    samples: list[FragmentSample] = []
+    (offset,) = struct.unpack_from(">i", data, trun.body + 8)
+    position = moof.start + offset
+    for size, duration, flags, cts in _read_rows(data, trun, *defaults):
+        if not mdat.body <= position <= position + size <= mdat.end:
+            raise FragmentError("a sample lies outside its mdat")
+        payload = data[position : position + size]
+        samples.append(FragmentSample(payload, duration, cts, not flags & _IS_NON_SYNC))
+        position += size
+    return Fragment(sequence, base, tuple(samples), moof.start, mdat.end)
+
+
+def _read_defaults(data: bytes, tfhd: Box) -> tuple[int, int]:
+    """Duration and flags that samples have unless they say otherwise."""
+    (flags,) = struct.unpack_from(">I", data, tfhd.body)
+    at, duration = tfhd.body + 8, 0
+    if flags & _DEFAULT_DURATION:
+        (duration,) = struct.unpack_from(">I", data, at)
         at += 4
-    (default_flags,) = struct.unpack_from(">I", data, at)
-    flags, count, offset = struct.unpack_from(">III", data, trun.body)
-    at = trun.body + 12
-    first_flags = default_flags
+    (sample_flags,) = struct.unpack_from(">I", data, at)
+    return duration, sample_flags
+
+
+def _read_rows(
+    data: bytes, trun: Box, default_duration: int, default_flags: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """(size, duration, flags, composition offset) of every sample."""
+    flags, count = struct.unpack_from(">II", data, trun.body)
+    at, first_flags = trun.body + 12, default_flags
     if flags & _FIRST_FLAGS:
         (first_flags,) = struct.unpack_from(">I", data, at)
         at += 4
-    samples: list[FragmentSample] = []
-    position = moof.start + offset
+    columns = [bit for bit in (_DURATIONS, _SIZES, _FLAGS, _OFFSETS) if flags & bit]
+    row = struct.Struct(">" + "".join("i" if bit == _OFFSETS else "I" for bit in columns))
+    if at + count * row.size > trun.end or _SIZES not in columns:
+        raise FragmentError("a trun is shorter than its table, or has no sizes")
     for index in range(count):
-        duration, sample_flags, cts = default_duration, default_flags, 0
-        if flags & _DURATIONS:
-            (duration,) = struct.unpack_from(">I", data, at)
-            at += 4
-        (size,) = struct.unpack_from(">I", data, at)
-        at += 4
-        if flags & _FLAGS:
-            (sample_flags,) = struct.unpack_from(">I", data, at)
-            at += 4
-        elif index == 0:
-            sample_flags = first_flags
-        if flags & _OFFSETS:
-            (cts,) = struct.unpack_from(">i", data, at)
-            at += 4
-        if position + size > mdat.end:
-            raise FragmentError("a sample reaches past its mdat")
-        key = not sample_flags & 0x00010000
-        samples.append(FragmentSample(data[position : position + size], duration, cts, key))
-        position += size
-    (sequence,) = struct.unpack_from(">I", data, mfhd.body + 4)
-    (base,) = struct.unpack_from(">Q", data, tfdt.body + 4)
-    return Fragment(sequence, base, tuple(samples), moof.start, mdat.end)
+        found = dict(zip(columns, row.unpack_from(data, at + index * row.size), strict=True))
+        own = found.get(_FLAGS, first_flags if index == 0 else default_flags)
+        yield found[_SIZES], found.get(_DURATIONS, default_duration), own, found.get(_OFFSETS, 0)

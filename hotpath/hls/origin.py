@@ -73,7 +73,6 @@ class HlsOrigin:
         self._earlier: dict[str, LivePlaylists] = {}
         """The incarnation before the one that is live: its media stay available for a while."""
         self._removals: set[asyncio.TimerHandle] = set()
-        self._stopping = False
         _WAITING.set_function(lambda: self._room.count)
 
     @property
@@ -124,7 +123,6 @@ class HlsOrigin:
 
     def stop(self) -> None:
         """Send every waiting request home; what comes now waits no more."""
-        self._stopping = True
         for playlists in [*self._live.values(), *self._earlier.values()]:
             playlists.release_all()
         for timer in self._removals:
