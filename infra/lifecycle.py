@@ -62,5 +62,6 @@ def advance(state: EventState, trigger: Trigger) -> EventState:
     except KeyError:
         allowed = sorted({t.value for s, t in TRANSITIONS if s is state})
         raise IllegalTransition(
-            f"an event that is {state} does not take {trigger}; it takes {', '.join(allowed) or 'nothing'}"
+            f"an event that is {state} does not take {trigger}; "
+            f"it takes {', '.join(allowed) or 'nothing'}"
         ) from None

@@ -19,7 +19,9 @@ class SegmentEntry(_Frozen):
 
     msn: int = Field(ge=0)
     init: int = Field(ge=0, description="Number of the init section it plays with.")
-    start: int = Field(description="First decode time, ticks from the epoch; equals the first tfdt.")
+    start: int = Field(
+        description="First decode time, ticks from the epoch; equals the first tfdt."
+    )
     duration: int = Field(gt=0, description="Ticks.")
     bytes: int = Field(gt=0)
     samples: int = Field(gt=0, description="Access units in the segment.")

@@ -31,7 +31,8 @@ class ControlSettings(RoleSettings):
     control_host: str = Field("127.0.0.1", description="Address the control API listens on.")
     control_port: int = Field(8080, description="Port of the control API and pages.")
     public_url: str = Field(
-        "http://127.0.0.1:8080", description="Base URL of control API and pages, as clients reach it."
+        "http://127.0.0.1:8080",
+        description="Base URL of control API and pages, as clients reach it.",
     )
     media_public_url: str = Field(
         "http://127.0.0.1:8081", description="Base URL of LL-HLS playback, as viewers reach it."
@@ -75,7 +76,8 @@ class MediaSettings(RoleSettings):
     bus_url: str = Field("redis://127.0.0.1:8087/0", description="Valkey used as bus and cache.")
     part_target_ms: int = Field(215, description="LL-HLS part target, ms; legal for 23.976-60 fps.")
     spool_max_bytes: int = Field(
-        8 * 1024**3, description="Bytes of unacknowledged media kept on disk before recording stops."
+        8 * 1024**3,
+        description="Bytes of unacknowledged media kept on disk before recording stops.",
     )
 
 
@@ -95,14 +97,14 @@ class DispatcherSettings(RoleSettings):
 
     dispatcher_host: str = Field("127.0.0.1", description="Address the event webhook listens on.")
     dispatcher_port: int = Field(8084, description="TCP port of webhook, health and metrics.")
-    webhook_token: str = Field("", description="Bearer token that object-event webhooks must carry.")
+    webhook_token: str = Field(
+        "", description="Bearer token that object-event webhooks must carry."
+    )
     sqs_queue_url: str = Field("", description="SQS queue with S3 notifications; empty: none.")
     reconcile_interval_s: float = Field(
         30.0, description="Seconds between two comparisons of bucket, ledger and broker."
     )
-    database_url: str = Field(
-        "sqlite:///livepath-data/livepath.db", description="As for control."
-    )
+    database_url: str = Field("sqlite:///livepath-data/livepath.db", description="As for control.")
     broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
     s3_url: str = Field(
         "s3://livepath?endpoint=http://127.0.0.1:8088", description="As for control."
@@ -119,9 +121,7 @@ class WorkerSettings(RoleSettings):
     visibility_timeout_s: int = Field(
         60, description="Seconds after which a dead worker's delivery is handed out again."
     )
-    database_url: str = Field(
-        "sqlite:///livepath-data/livepath.db", description="As for control."
-    )
+    database_url: str = Field("sqlite:///livepath-data/livepath.db", description="As for control.")
     broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
     s3_url: str = Field(
         "s3://livepath?endpoint=http://127.0.0.1:8088", description="As for control."

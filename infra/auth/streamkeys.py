@@ -4,7 +4,8 @@ Invariant: both are pure functions of (project secret, event, kid, generation). 
 clear in the SRT streamid and is therefore no secret by itself; the passphrase never travels.
 Rotation raises the event's generation; nothing else needs to be stored.
 
-    key        = kid "." generation "." base32(HMAC-SHA256(secret, "livepath-key|event|kid|generation"))[:26]
+    key        = kid "." generation "." base32(mac)[:26]
+    mac        = HMAC-SHA256(secret, "livepath-key|event|kid|generation")
     passphrase = base32(HKDF-SHA256(secret, info="livepath-srt|event|kid|generation"))[:32]
 """
 
