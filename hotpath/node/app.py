@@ -18,15 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from prometheus_client.registry import REGISTRY
 
+from hotpath.bus.registry import Registry
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer
 from hotpath.hls.spool import Spool
 from hotpath.hls.spool_recovery import RecoveredSession, recover
+from hotpath.ingest.metrics import IngestCollector
 from hotpath.ingest.srt import SrtIngest
 from hotpath.node import snapshot as snapshots
 from hotpath.node.incarnations import Incarnations
 from hotpath.node.journal import Journal
+from hotpath.node.launcher import Launcher
 from hotpath.node.metrics import NodeCollector
 from hotpath.node.outbox import FactsFile, Outbox
 from hotpath.node.programs import Programs
@@ -134,6 +138,8 @@ class MediaNode:
         self._folders = Folders(settings.data_dir)
         self._boot = next_incarnation(started_ms)
         self._running: set[str] = set()
+        self._degraded: dict[ProgramKey, str] = {}
+        """Programmes whose recording loses media now, and why."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then stop in order."""
@@ -157,13 +163,18 @@ class MediaNode:
             stack.push_async_callback(asyncio.to_thread, spool.close, SPOOL_STOP_S)
             reader = DesiredReader(settings.bus_url, held=left.snapshot)
             incarnations = Incarnations(folders.programs, spool, disk)
-            origin = HlsOrigin(checks=self._checks(reader, outbox, incarnations))
+            registry = Registry()
+            origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations))
             programs = Programs(
-                incarnations=incarnations,
+                launcher=Launcher(
+                    registry,
+                    incarnations,
+                    origin,
+                    muxing,
+                    part_target_ms=settings.part_target_ms,
+                ),
                 origin=origin,
                 journal=journal,
-                executor=muxing,
-                part_target_ms=settings.part_target_ms,
                 snapshot=left.snapshot,
                 checkpoints=left.checkpoints,
             )
@@ -182,9 +193,12 @@ class MediaNode:
                 ProgramSink(programs, journal),
             )
             programs.attach(ingest)
-            collector = NodeCollector(programs, lambda: len(outbox))
-            collector.register()
-            stack.callback(collector.unregister)
+            for collector in (
+                NodeCollector(programs, lambda: len(outbox)),
+                IngestCollector(ingest),
+            ):
+                REGISTRY.register(collector)
+                stack.callback(REGISTRY.unregister, collector)
             await self._serve(stop, _Parts(outbox, reader, programs, http, ingest, disk))
 
     async def _serve(self, stop: asyncio.Event, parts: _Parts) -> None:
@@ -232,18 +246,30 @@ class MediaNode:
                 log.error("the desired state cannot be kept on disk", why=str(error))
 
     def _spool(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> Spool:
+        def note_degraded(key: ProgramKey, reason: str) -> None:
+            self._degraded[key] = reason
+            journal.program(key, FactType.RECORDING_DEGRADED, reason=reason)
+
+        def note_restored(key: ProgramKey) -> None:
+            self._degraded.pop(key, None)
+            journal.program(key, FactType.RECORDING_RESTORED)
+
+        # The spool calls on its own thread.
         def degraded(key: ProgramKey, reason: str) -> None:
-            loop.call_soon_threadsafe(
-                lambda: journal.program(key, FactType.RECORDING_DEGRADED, reason=reason)
-            )
+            loop.call_soon_threadsafe(note_degraded, key, reason)
 
         def restored(key: ProgramKey) -> None:
-            loop.call_soon_threadsafe(lambda: journal.program(key, FactType.RECORDING_RESTORED))
+            loop.call_soon_threadsafe(note_restored, key)
 
-        return Spool(self._folders.spool, self._settings.spool_max_bytes, degraded, restored)
+        folder, max_bytes = self._folders.spool, self._settings.spool_max_bytes
+        return Spool(folder, max_bytes, degraded, restored)
 
     def _checks(
-        self, reader: DesiredReader, outbox: Outbox, incarnations: Incarnations
+        self,
+        registry: Registry,
+        reader: DesiredReader,
+        outbox: Outbox,
+        incarnations: Incarnations,
     ) -> dict[str, Check]:
         def running(name: str) -> str | None:
             return None if name in self._running else "not serving"
@@ -253,9 +279,18 @@ class MediaNode:
             problem = reader.problem or outbox.problem
             return Impaired(problem) if problem else None
 
+        def spool() -> str | None:
+            if incarnations.problem:
+                return incarnations.problem
+            losing = {key: why for key, why in self._degraded.items() if registry.get(key)}
+            if losing:
+                reasons = ", ".join(sorted(set(losing.values())))
+                return Impaired(f"{len(losing)} recordings lose media: {reasons}")
+            return None
+
         return {
             "srt": lambda: running("srt"),
             "http": lambda: running("http"),
-            "spool": lambda: incarnations.problem,
+            "spool": spool,
             "bus": bus,
         }

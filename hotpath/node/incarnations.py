@@ -93,9 +93,11 @@ class Incarnations:
         )
         try:
             await self._save(key, reserved)
-        except OSError:
+        except OSError as error:
             recorder.seal(final=False)
+            self.problem = f"checkpoints cannot be written: {error}"
             raise
+        self.problem = None
         return Incarnation(key, reserved, numbers, recorder)
 
     def extension(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import REGISTRY, Collector
+from prometheus_client.registry import Collector
 
 
 class Observed(Protocol):
@@ -29,12 +29,6 @@ class NodeCollector(Collector):
     def __init__(self, node: Observed, facts_waiting: Callable[[], int]) -> None:
         self._node = node
         self._facts_waiting = facts_waiting
-
-    def register(self) -> None:
-        REGISTRY.register(self)
-
-    def unregister(self) -> None:
-        REGISTRY.unregister(self)
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

@@ -1,6 +1,6 @@
 """What the node keeps for one programme, and the formats of what it says about it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hotpath.bus.stream import ProgramStream
@@ -44,6 +44,3 @@ def observed(stream: ProgramStream) -> Publish:
                 observe_stage("published", (item.published_ns - item.unit.ingest_ns) / 1e9)
 
     return publish
-
-
-Clock = Callable[[], int]

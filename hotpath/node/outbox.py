@@ -55,7 +55,11 @@ class FactsFile:
                 facts.append(MediaFact.model_validate_json(line))
             except ValidationError:
                 log.warning("a line of the facts outbox cannot be read", path=str(self._path))
-        self.rewrite(facts)
+        if len(facts) < len(lines):
+            try:
+                self.rewrite(facts)  # else the next fact would be appended to the broken line
+            except OSError as error:
+                log.warning("the facts outbox cannot be repaired", problem=str(error))
         return facts
 
     def append(self, facts: Sequence[MediaFact]) -> None:

@@ -9,23 +9,21 @@ disk work is handed to threads.
 """
 
 import asyncio
-import base64
 import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
 
-from hotpath.bus.registry import Registry
-from hotpath.bus.stream import ProgramStream
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.packager import Packager
-from hotpath.ingest.admission import AdmissionEntry, admission_table
-from hotpath.node.incarnations import Incarnation, Incarnations
+from hotpath.ingest.admission import AdmissionEntry
+from hotpath.node import admission
+from hotpath.node.incarnations import Incarnation
 from hotpath.node.journal import Journal
+from hotpath.node.launcher import Launcher
 from hotpath.node.onair import OnAir, observed, options_of
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.service import Program
@@ -40,25 +38,12 @@ from hotpath.program.states import (
     PublisherLost,
     WentLive,
 )
-from infra.events.desired import DesiredEvent, DesiredProject
+from infra.events.desired import DesiredEvent
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType
 from infra.keys import ProgramKey
 
 log = structlog.get_logger(__name__)
-
-OPEN_RETRY_S = 1.0
-
-
-def secrets_of(project: DesiredProject) -> dict[str, bytes]:
-    """The project's secrets by kid; one that is no base64 opens nothing."""
-    found: dict[str, bytes] = {}
-    for kid, encoded in project.secrets.items():
-        try:
-            found[kid] = base64.b64decode(encoded, validate=True)
-        except ValueError:
-            log.error("a project secret is not base64", project=project.id, kid=kid)
-    return found
 
 
 class Ingest(Protocol):
@@ -75,22 +60,17 @@ class Programs:
     def __init__(
         self,
         *,
-        incarnations: Incarnations,
+        launcher: Launcher,
         origin: HlsOrigin,
         journal: Journal,
-        executor: Executor,
-        part_target_ms: int,
         snapshot: DesiredSnapshot,
         checkpoints: Mapping[ProgramKey, Checkpoint],
     ) -> None:
-        self.registry = Registry()
         self.ready = asyncio.Event()
         """What an earlier life left on the air is resumed; publishers may come."""
-        self._incarnations = incarnations
+        self._launcher = launcher
         self._origin = origin
         self._journal = journal
-        self._executor = executor
-        self._part_target_ms = part_target_ms
         self._snapshot = snapshot
         self._left_open = {key: cp for key, cp in checkpoints.items() if cp.open}
         self._over = {key for key, cp in checkpoints.items() if not cp.open}
@@ -177,22 +157,18 @@ class Programs:
             event = self._event(key)
             if snapshot.epoch and (event is None or not event.open):
                 self._over.discard(key)
-                self._spawn(self._incarnations.forget(key), key)
+                self._spawn(self._launcher.incarnations.forget(key), key)
         self._refresh()
 
     def _refresh(self) -> None:
         """Tell ingest who may publish, and the origin who may watch."""
         snapshot = self._snapshot
-        secrets = {project.id: secrets_of(project) for project in snapshot.projects.values()}
+        secrets = {p.id: admission.secrets_of(p) for p in snapshot.projects.values()}
         self._origin.set_access(secrets, {e.id: e.access for e in snapshot.events.values()})
         if self._ingest is not None:
-            table = admission_table(snapshot.projects, snapshot.events)
-            self._ingest.set_table(
-                [replace(row, open=row.open and not self._is_over(row)) for row in table]
-            )
+            self._ingest.set_table(admission.publishers(snapshot, self._is_over))
 
-    def _is_over(self, row: AdmissionEntry) -> bool:
-        key = ProgramKey(row.project, row.event, row.feed)
+    def _is_over(self, key: ProgramKey) -> bool:
         entry = self._on_air.get(key)
         return key in self._over or (entry is not None and entry.program.over)
 
@@ -216,7 +192,7 @@ class Programs:
             self._ingest.disconnect(publisher_id, reason)
 
     def _add(self, key: ProgramKey, event: DesiredEvent, target_duration_s: int) -> OnAir:
-        options = options_of(event, self._part_target_ms, target_duration_s)
+        options = options_of(event, self._launcher.part_target_ms, target_duration_s)
         program = Program(options, lambda happened: self._heard(key, happened))
         entry = self._on_air[key] = OnAir(key, event, program)
         return entry
@@ -236,84 +212,30 @@ class Programs:
         )
         entry = self._add(key, event, earlier.target_duration_s)
         entry.opening = True
-        incarnation = await self._open_durably(entry, earlier.epoch_ns, earlier)
+        incarnation = await self._launcher.open(entry, earlier.epoch_ns, earlier)
         entry.opening = False
         if incarnation is None:
             self._remove(entry)
             return
-        stream = self._go_on_air(entry, incarnation)
+        stream, packager = self._launcher.go_on_air(entry, incarnation)
+        self._spawn(self._package(entry, incarnation, packager), key)
         entry.program.resume(observed(stream), incarnation.numbers, time.monotonic_ns())
         self._journal.program(key, FactType.PUBLISHER_LOST, reason="media-restarted")
         self.touched(entry)
 
     async def _open(self, entry: OnAir, epoch_ns: int) -> None:
         """Media is waiting for its first incarnation."""
-        incarnation = await self._open_durably(entry, epoch_ns, None)
+        incarnation = await self._launcher.open(entry, epoch_ns)
         entry.opening = False
-        if incarnation is None or entry.program.over:
-            if incarnation is not None:
-                await self._abandon(entry, incarnation)
+        if incarnation is None:
             self._remove(entry)
             return
-        stream = self._go_on_air(entry, incarnation)
+        stream, packager = self._launcher.go_on_air(entry, incarnation)
+        self._spawn(self._package(entry, incarnation, packager), entry.key)
         entry.program.opened(
             observed(stream), incarnation.numbers, time.monotonic_ns(), time.time_ns()
         )
         self.touched(entry)
-
-    async def _open_durably(
-        self, entry: OnAir, epoch_ns: int, earlier: Checkpoint | None
-    ) -> Incarnation | None:
-        """Try until the disk takes it; None: the programme was over first."""
-        told = False
-        while not entry.program.over:
-            try:
-                return await self._incarnations.open(
-                    entry.key,
-                    epoch_ns=epoch_ns,
-                    target_duration_s=entry.program.options.target_duration_s,
-                    earlier=earlier,
-                    traceparent=entry.event.traceparent,
-                )
-            except OSError as error:
-                if not told:
-                    log.error(
-                        "a programme waits for the disk", program=str(entry.key), why=str(error)
-                    )
-                told = True
-                await asyncio.sleep(OPEN_RETRY_S)
-        return None
-
-    async def _abandon(self, entry: OnAir, incarnation: Incarnation) -> None:
-        """The programme was over before its incarnation could take anything."""
-        ended = entry.program.state is ProgramState.ENDED
-        incarnation.recorder.seal(final=ended)
-        if ended:
-            await self._incarnations.finish(incarnation)
-            self._over.add(entry.key)
-
-    def _go_on_air(self, entry: OnAir, incarnation: Incarnation) -> ProgramStream:
-        stream = ProgramStream(entry.key, incarnation.name)
-        entry.incarnation = incarnation
-        self.registry.open(stream)
-        target_duration_s = incarnation.checkpoint.target_duration_s
-        playlists = self._origin.open(
-            entry.key,
-            incarnation.name,
-            access=entry.event.access,
-            part_target_ms=self._part_target_ms,
-            target_duration_s=target_duration_s,
-        )
-        packager = Packager(
-            stream,
-            playlists,
-            incarnation.recorder,
-            self._executor,
-            part_target_ms=self._part_target_ms,
-            target_duration_s=target_duration_s,
-        )
-        self._spawn(self._package(entry, incarnation, packager), entry.key)
-        return stream
 
     async def _package(self, entry: OnAir, incarnation: Incarnation, packager: Packager) -> None:
         try:
@@ -323,18 +245,13 @@ class Programs:
             log.exception("the packager failed", program=str(entry.key))
             await self._start_again(entry, incarnation)
             return
-        if entry.program.state is ProgramState.ENDED:
-            await self._incarnations.finish(incarnation)
-            self._over.add(entry.key)
-            self._origin.close(entry.key)
-        entry.incarnation = None
+        await self._launcher.conclude(entry, incarnation)
         self._remove(entry)
 
     async def _start_again(self, entry: OnAir, incarnation: Incarnation) -> None:
         """Break the incarnation off and resume in the next one, as after a restart."""
         entry.program.stop(time.monotonic_ns(), time.time_ns())
-        incarnation.recorder.seal(final=False)
-        entry.incarnation = None
+        self._launcher.abort(entry, incarnation)
         self._remove(entry)
         if not self._stopping:
             await self._resume(entry.key, incarnation.checkpoint)
@@ -347,7 +264,8 @@ class Programs:
         self._left_out += entry.program.totals()
         if self._on_air.get(entry.key) is entry:
             del self._on_air[entry.key]
-            self.registry.close(entry.key)
+        if entry.program.state is ProgramState.ENDED:
+            self._over.add(entry.key)
         self._changed.set()
 
     # -- what programmes say -----------------------------------------------------------------
@@ -383,9 +301,10 @@ class Programs:
         incarnation = entry.incarnation
         if incarnation is None:
             return
-        due = self._incarnations.extension(incarnation, msn, sequence)
+        incarnations = self._launcher.incarnations
+        due = incarnations.extension(incarnation, msn, sequence)
         if due is not None:
-            self._spawn(self._incarnations.extend(incarnation, due), entry.key)
+            self._spawn(incarnations.extend(incarnation, due), entry.key)
 
     def _spawn(self, work: Coroutine[Any, Any, None], key: ProgramKey) -> None:
         if self._tasks is None:

@@ -14,7 +14,7 @@ Downstream: the bus. Spec: draft-pantos-hls-rfc8216bis 4.4.4.9 (a part is at lea
 target, the last of a segment excepted) and 4.4.3.1 (segment durations round to at most the target).
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -27,6 +27,8 @@ from hotpath.media.unit import (
     Unit,
 )
 from hotpath.program.cadence import KeyframeCadence
+from hotpath.program.lead import LeadClock
+from hotpath.program.limits import Limits
 from hotpath.program.track import Track
 
 HOLD_S = 2
@@ -57,15 +59,10 @@ class MarkWriter:
         self.discontinuity_seq = discontinuity_seq
         self.counts: Counter[str] = Counter()
         """What happened to units that did not pass as they came, by reason."""
-        self._part_target_ms = part_target_ms
-        self._target_s = target_duration_s
+        self._limits = Limits(part_target_ms, target_duration_s)
         self._tracks: dict[str, Track] = {}
-        self._lead: Track | None = None
+        self._clock = LeadClock()
         self._keyframes = KeyframeCadence()
-        self._boundaries: deque[tuple[int, int]] = deque()
-        """(msn, its start in lead ticks) of segments that another track has not reached yet."""
-        self._clock: int | None = None
-        """Lead ticks up to which the lead is known (or taken) to be complete."""
         self._await_keyframe = True
         self._fresh = True
 
@@ -82,13 +79,11 @@ class MarkWriter:
             track.active = name in names
         for format in sorted(formats, key=lambda each: each.track != VIDEO):
             items += self._set_format(format)
-        tracks = [self._tracks[format.track] for format in formats]
-        self._lead = min(tracks, key=lambda t: t.format.track != VIDEO) if tracks else None
         for track in self._tracks.values():
             track.restart()
             track.msn = self.msn
-        self._clock = None
-        self._boundaries.clear()
+        tracks = [self._tracks[format.track] for format in formats]
+        self._clock.restart(min(tracks, key=lambda t: t.format.track != VIDEO, default=None))
         self._keyframes.restart()
         self._await_keyframe = True
         return items
@@ -99,15 +94,15 @@ class MarkWriter:
         if known is not None and known.segment_units and not same_media(known.format, format):
             raise RuntimeError(f"{format.track} changes its format: that needs a new beginning")
         items = self._set_format(format)
-        track, lead = self._tracks[format.track], self._lead
+        track, lead = self._tracks[format.track], self._clock.track
         track.active = True
         if track is not known and lead is not None and lead.segment_start is not None:
-            track.segment_start = self._to(track, lead.segment_start)
+            track.segment_start = self._clock.to(track, lead.segment_start)
         return items
 
     def write(self, unit: Unit, now_ns: int) -> list[Item]:
         """Items that follow from this unit, in the order in which they are published."""
-        track, lead = self._tracks.get(unit.track), self._lead
+        track, lead = self._tracks.get(unit.track), self._clock.track
         if track is None or lead is None or not track.active:
             self.counts["unknown-track"] += 1
             return []
@@ -123,12 +118,12 @@ class MarkWriter:
 
     def close(self, now_ns: int) -> list[Item]:
         """Close every open part and segment at what is known now; the programme may go on."""
-        lead = self._lead
+        lead = self._clock.track
         if lead is None:
             return []
         items: list[Item] = []
         if lead.segment_start is not None:
-            self._clock = max(self._clock or 0, self._reach(lead))
+            self._clock.passed(lead.segment_start if lead.end is None else lead.end)
             items += self._release(now_ns)
             open_tracks = [t for t in self._tracks.values() if t.msn == lead.msn]
             if any(t.segment_units for t in open_tracks):
@@ -173,14 +168,14 @@ class MarkWriter:
         if unit.keyframe and lead.format.track == VIDEO:
             self._keyframes.receive(unit.dts)
         items += self._place(lead, unit, now_ns)
-        self._clock = max(self._clock or 0, lead.end or 0)
+        self._clock.passed(lead.end or 0)
         if self._next_end(lead) > self._segment_limit(lead):
             items += self._cut_lead(lead, lead.end or 0)
         return items
 
     def _start_segments(self, lead: Track, start: int) -> None:
         for track in self._tracks.values():
-            track.segment_start = self._to(track, start)
+            track.segment_start = self._clock.to(track, start)
 
     def _cut_before(self, lead: Track, unit: Unit) -> list[Item]:
         """Cuts that the unit forces by being late, or by being a keyframe."""
@@ -192,15 +187,21 @@ class MarkWriter:
         if self._keyframes.latest is not None:
             gop = max(gop or 0, unit.dts - self._keyframes.latest)
         elapsed = unit.dts - start
-        if gop is None or elapsed >= self._target(lead) or elapsed + gop > self._longest(lead):
+        if (
+            gop is None
+            or elapsed >= self._limits.segment(lead)
+            or elapsed + gop > self._limits.longest(lead)
+        ):
             items += self._cut_lead(lead, unit.dts)
         return items
 
     def _cut_silence(self, lead: Track, until: int) -> list[Item]:
         """Cut segments that would be too long if they reached to `until`, where nothing was."""
         items: list[Item] = []
-        while lead.segment_start is not None and until - lead.segment_start > self._longest(lead):
-            end = lead.segment_start + self._target(lead)
+        while lead.segment_start is not None and until - lead.segment_start > self._limits.longest(
+            lead
+        ):
+            end = lead.segment_start + self._limits.segment(lead)
             if lead.segment_units:
                 end = max(end, lead.end or 0)
             items += self._cut_lead(lead, end, silent=True)
@@ -209,7 +210,7 @@ class MarkWriter:
     def _segment_limit(self, lead: Track) -> int:
         """Lead ticks that no unit may end after if it is to be in the open segment."""
         start = lead.segment_start or 0
-        short, longest = start + self._target(lead), start + self._longest(lead)
+        short, longest = start + self._limits.segment(lead), start + self._limits.longest(lead)
         if lead.format.track != VIDEO:
             return short
         expected = self._keyframes.expected(lead.end or start)
@@ -219,37 +220,32 @@ class MarkWriter:
         return longest if expected <= longest else short
 
     def _cut_lead(self, lead: Track, end: int, *, silent: bool = False) -> list[Item]:
-        items = lead.cut_segment(end, self._part_target(lead))
+        items = lead.cut_segment(end, self._limits.part(lead))
         self.msn = lead.msn
-        self._boundaries.append((lead.msn, end))
-        self._clock = max(self._clock or 0, end)
-        if not silent:
-            return items
-        self.counts["silent-segments"] += 1
+        self._clock.cut(lead.msn, end)
+        self.counts["silent-segments"] += silent
         return items
 
     # -- the others follow -------------------------------------------------------------------
 
     def _followers(self) -> Iterable[Track]:
-        return (track for track in self._tracks.values() if track is not self._lead)
+        return (track for track in self._tracks.values() if track is not self._clock.track)
 
     def _release(self, now_ns: int) -> list[Item]:
         items: list[Item] = []
         for track in self._followers():
             items += self._release_track(track, now_ns)
-        reached = min((track.msn for track in self._tracks.values()), default=0)
-        while self._boundaries and self._boundaries[0][0] <= reached:
-            self._boundaries.popleft()
+        self._clock.forget(min((track.msn for track in self._tracks.values()), default=0))
         return items
 
     def _release_track(self, track: Track, now_ns: int) -> list[Item]:
         """Place what the lead's clock has passed; cut where the lead has cut."""
         items: list[Item] = []
-        if self._clock is None or track.segment_start is None:
+        if self._clock.ticks is None or track.segment_start is None:
             return items
-        clock = self._to(track, self._clock)
+        clock = self._clock.to(track, self._clock.ticks)
         while True:
-            boundary = self._boundary_after(track)
+            boundary = self._clock.end_of_open_segment(track)
             if not track.held:
                 if boundary is None or not self._over(track, boundary, clock):
                     return items
@@ -265,13 +261,6 @@ class MarkWriter:
                 self.counts["timestamp-moved"] += moved
                 items += self._place(track, unit, now_ns)
 
-    def _boundary_after(self, track: Track) -> int | None:
-        """Where the track's open segment ends, in its ticks; None while the lead's is open too."""
-        for msn, start in self._boundaries:
-            if msn == track.msn + 1:
-                return self._to(track, start)
-        return None
-
     def _over(self, track: Track, boundary: int, clock: int) -> bool:
         """Nothing is held: whether the segment is over, or has to be taken for over."""
         if not track.active or (track.end is not None and track.end >= boundary):
@@ -281,7 +270,7 @@ class MarkWriter:
     def _cut_follower(self, track: Track, boundary: int) -> list[Item]:
         start = track.segment_start or 0
         end = boundary if not track.segment_units else max(boundary, track.end or 0)
-        items = track.cut_segment(max(end, start + 1), self._part_target(track))
+        items = track.cut_segment(max(end, start + 1), self._limits.part(track))
         self.counts["gap-segments"] += not track.active or getattr(items[-1], "gap", False)
         return items
 
@@ -290,29 +279,29 @@ class MarkWriter:
         items: list[Item] = []
         for track in self._followers():
             while track.msn < lead.msn:
-                boundary = self._boundary_after(track)
+                boundary = self._clock.end_of_open_segment(track)
                 if boundary is None or track.segment_start is None:
                     break
                 while track.held and track.msn == lead.msn - 1:
                     unit, _ = track.admit(track.held[0])
-                    limit = track.segment_start + self._longest(track)
+                    limit = track.segment_start + self._limits.longest(track)
                     if unit.dts + track.cadence.duration > limit:
                         break
                     track.held.popleft()
                     items += self._place(track, unit, now_ns)
                 items += self._cut_follower(track, boundary)
-        self._boundaries.clear()
+        self._clock.forget(lead.msn)
         return items
 
     def _advance_silent_lead(self, track: Track) -> list[Item]:
         """The lead is `HOLD_S` behind the newest unit held: go on without it."""
-        lead = self._lead
-        if lead is None or self._clock is None:
+        lead = self._clock.track
+        if lead is None or self._clock.ticks is None:
             return []
-        newest = self._to(lead, track.held[-1].dts, track) - HOLD_S * lead.format.timescale
-        if newest <= self._clock:
+        newest = self._clock.of(track, track.held[-1].dts) - HOLD_S * lead.format.timescale
+        if newest <= self._clock.ticks:
             return []
-        self._clock = newest
+        self._clock.passed(newest)
         return self._cut_silence(lead, newest)
 
     # -- shared ------------------------------------------------------------------------------
@@ -320,7 +309,7 @@ class MarkWriter:
     def _place(self, track: Track, unit: Unit, now_ns: int) -> list[Item]:
         """The sample, between the cut of a part it no longer fits and the cut it completes."""
         items: list[Item] = []
-        target, duration = self._part_target(track), track.cadence.duration
+        target, duration = self._limits.part(track), track.cadence.duration
         start = track.part_start
         if start is not None and unit.dts + duration - start > target:
             # Longer than expected: the part ends here, or where it should have.
@@ -335,9 +324,6 @@ class MarkWriter:
         """Where the unit after the newest one is expected to end."""
         return (track.end or 0) + track.cadence.duration
 
-    def _reach(self, lead: Track) -> int:
-        return lead.end if lead.end is not None else (lead.segment_start or 0)
-
     def _set_format(self, format: Format) -> list[Item]:
         track = self._tracks.get(format.track)
         if track is None:
@@ -351,20 +337,3 @@ class MarkWriter:
             changed.floor = -(-track.floor * format.timescale // track.format.timescale)
         self._tracks[format.track] = changed
         return [FormatChange(format, changed.init)]
-
-    def _to(self, track: Track, ticks: int, origin: Track | None = None) -> int:
-        """`ticks` of `origin` (the lead) in ticks of `track`, rounded up."""
-        source = origin or self._lead
-        if source is None or source is track:
-            return ticks
-        return -(-ticks * track.format.timescale // source.format.timescale)
-
-    def _part_target(self, track: Track) -> int:
-        return self._part_target_ms * track.format.timescale // 1000
-
-    def _target(self, track: Track) -> int:
-        return self._target_s * track.format.timescale
-
-    def _longest(self, track: Track) -> int:
-        # 5 ms below the half second: the duration still rounds down in a playlist's decimals.
-        return self._target(track) + track.format.timescale * 495 // 1000

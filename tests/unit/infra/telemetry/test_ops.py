@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.telemetry.ops import Check, OpsServer, ops_response
+from infra.telemetry.ops import Check, Impaired, OpsServer, ops_response
 
 
 async def test_other_paths_are_not_answered() -> None:
@@ -87,3 +87,12 @@ def test_the_port_is_free_again_after_stop() -> None:
     second = OpsServer("127.0.0.1", first.port, {})
     second.start()
     second.stop()
+
+
+async def test_an_impairment_is_told_and_does_not_make_a_role_unready() -> None:
+    checks: dict[str, Check] = {"bus": lambda: Impaired("away"), "http": lambda: None}
+    answer = await ops_response("/readyz", checks)
+    assert answer is not None
+    status, _, body = answer
+    assert status == 200
+    assert json.loads(body) == {"ready": True, "checks": {"bus": "away", "http": "ok"}}

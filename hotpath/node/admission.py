@@ -1,0 +1,35 @@
+"""Desired state as ingest and origin need it: who may publish, who may watch."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from hotpath.ingest.admission import AdmissionEntry, admission_table
+from infra.events.desired import DesiredProject
+from infra.events.desired_state import DesiredSnapshot
+from infra.keys import ProgramKey
+
+log = structlog.get_logger(__name__)
+
+
+def publishers(
+    snapshot: DesiredSnapshot, is_over: Callable[[ProgramKey], bool]
+) -> list[AdmissionEntry]:
+    """The admission table; what is over here is closed, whatever control knows yet."""
+    return [
+        replace(row, open=row.open and not is_over(ProgramKey(row.project, row.event, row.feed)))
+        for row in admission_table(snapshot.projects, snapshot.events)
+    ]
+
+
+def secrets_of(project: DesiredProject) -> dict[str, bytes]:
+    """The project's secrets by kid; one that is no base64 opens nothing."""
+    found: dict[str, bytes] = {}
+    for kid, encoded in project.secrets.items():
+        try:
+            found[kid] = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            log.error("a project secret is not base64", project=project.id, kid=kid)
+    return found

@@ -1,0 +1,113 @@
+"""Puts programmes on the air: an incarnation on disk, then stream, playlists and packager.
+
+Invariant: what is not durable is not published; where the disk refuses, the programme waits for it
+and says so. Upstream: `hotpath.node.programs`. Downstream: bus, `Packager`, `HlsOrigin`, spool.
+"""
+
+import asyncio
+from concurrent.futures import Executor
+
+import structlog
+
+from hotpath.bus.registry import Registry
+from hotpath.bus.stream import ProgramStream
+from hotpath.hls.origin import HlsOrigin
+from hotpath.hls.packager import Packager
+from hotpath.node.incarnations import Incarnation, Incarnations
+from hotpath.node.onair import OnAir
+from hotpath.program.checkpoint import Checkpoint
+from hotpath.program.states import ProgramState
+
+log = structlog.get_logger(__name__)
+
+OPEN_RETRY_S = 1.0
+
+
+class Launcher:
+    """Everything between a programme that has media and viewers who get it."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        incarnations: Incarnations,
+        origin: HlsOrigin,
+        executor: Executor,
+        *,
+        part_target_ms: int,
+    ) -> None:
+        self.registry = registry
+        self.part_target_ms = part_target_ms
+        self.incarnations = incarnations
+        self._origin = origin
+        self._executor = executor
+
+    async def open(
+        self, entry: OnAir, epoch_ns: int, earlier: Checkpoint | None = None
+    ) -> Incarnation | None:
+        """Try until the disk takes it; None: the programme was over first."""
+        told = False
+        while not entry.program.over:
+            try:
+                incarnation = await self.incarnations.open(
+                    entry.key,
+                    epoch_ns=epoch_ns,
+                    target_duration_s=entry.program.options.target_duration_s,
+                    earlier=earlier,
+                    traceparent=entry.event.traceparent,
+                )
+            except OSError as error:
+                if not told:
+                    log.error(
+                        "a programme waits for the disk", program=str(entry.key), why=str(error)
+                    )
+                told = True
+                await asyncio.sleep(OPEN_RETRY_S)
+                continue
+            if not entry.program.over:
+                return incarnation
+            await self._abandon(entry, incarnation)
+        return None
+
+    async def _abandon(self, entry: OnAir, incarnation: Incarnation) -> None:
+        """The programme was over before its incarnation could take anything."""
+        ended = entry.program.state is ProgramState.ENDED
+        incarnation.recorder.seal(final=ended)
+        if ended:
+            await self.incarnations.finish(incarnation)
+
+    def go_on_air(self, entry: OnAir, incarnation: Incarnation) -> tuple[ProgramStream, Packager]:
+        """A stream and its packager, which reads from the moment it is made."""
+        stream = ProgramStream(entry.key, incarnation.name)
+        entry.incarnation = incarnation
+        self.registry.open(stream)
+        target_duration_s = incarnation.checkpoint.target_duration_s
+        playlists = self._origin.open(
+            entry.key,
+            incarnation.name,
+            access=entry.event.access,
+            part_target_ms=self.part_target_ms,
+            target_duration_s=target_duration_s,
+        )
+        packager = Packager(
+            stream,
+            playlists,
+            incarnation.recorder,
+            self._executor,
+            part_target_ms=self.part_target_ms,
+            target_duration_s=target_duration_s,
+        )
+        return stream, packager
+
+    async def conclude(self, entry: OnAir, incarnation: Incarnation) -> None:
+        """Everything is packaged. If the programme is over, note that durably."""
+        if entry.program.state is ProgramState.ENDED:
+            await self.incarnations.finish(incarnation)
+            self._origin.close(entry.key)
+        entry.incarnation = None
+        self.registry.close(entry.key)
+
+    def abort(self, entry: OnAir, incarnation: Incarnation) -> None:
+        """The packager failed: what is recorded stays, a later incarnation goes on."""
+        incarnation.recorder.seal(final=False)
+        entry.incarnation = None
+        self.registry.close(entry.key)
