@@ -61,6 +61,14 @@ def npm_command() -> list[str]:
 
 def install(vendor: Path = VENDOR, source: Path = HERE) -> bool:
     """Fill `vendor`; False when it was already what the lock file asks for."""
+    if not (source / "package-lock.json").exists():
+        # An installed wheel: it has the libraries or it was built without them.
+        if installed(vendor):
+            return False
+        raise ConfigurationError(
+            "this installation was built without the player's browser libraries; "
+            "build the wheel again after `python -m infra.web.build`"
+        )
     identity = wanted(source)
     if installed(vendor) == identity:
         return False

