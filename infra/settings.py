@@ -60,7 +60,8 @@ class ControlSettings(RoleSettings):
     )
     ready_urls: dict[str, str] = Field(
         default_factory=dict,
-        description="JSON object of role name to `/readyz` URL; control is ready when all answer 200.",
+        description="JSON object of role name to `/readyz` URL; "
+        "control is ready when all answer 200.",
     )
 
 
