@@ -15,9 +15,6 @@ from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
 from infra.control.presign import Presigner
 from infra.db.engine import READ_ONLY, async_engine, migrate, sync_engine
-from tests.support.s3 import s3_server, s3_url
-
-__all__ = ["s3_server", "s3_url"]
 
 KEY = "lp_default_key_of_the_tests"
 OTHER_KEY = "lp_other_key_of_the_tests"
