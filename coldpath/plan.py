@@ -53,6 +53,11 @@ class BoundFunction(Generic[Job]):
     queue: str
     max_attempts: int
     run: Job
+    when: Callable[[Any], bool] | None = None
+    """Narrows `on`: told the parsed key, says whether the function wants this object."""
+
+    def wants(self, key: ObjectKey) -> bool:
+        return isinstance(key, self.on) and (self.when is None or self.when(key))
 
 
 class Registry(Generic[Job]):
@@ -62,16 +67,23 @@ class Registry(Generic[Job]):
         self._functions: dict[str, BoundFunction[Job]] = {}
 
     def function(
-        self, name: str, *, on: KeyType, queue: str = "bulk", max_attempts: int = 5
+        self,
+        name: str,
+        *,
+        on: KeyType,
+        when: Callable[[Any], bool] | None = None,
+        queue: str = "bulk",
+        max_attempts: int = 5,
     ) -> Callable[[Job], Job]:
-        """Binds the decorated function to every new object whose key is an `on`."""
+        """Binds the decorated function to every new object whose key is an `on` and passes `when`,
+        which must be pure: it decides anew whenever somebody tells of the object."""
         if max_attempts < 1:
             raise ValueError(f"{name}: max_attempts is {max_attempts}, it must be at least 1")
 
         def bind(run: Job) -> Job:
             if name in self._functions:
                 raise ValueError(f"a function named {name!r} is registered already")
-            self._functions[name] = BoundFunction(name, on, queue, max_attempts, run)
+            self._functions[name] = BoundFunction(name, on, queue, max_attempts, run, when)
             return run
 
         return bind
@@ -80,7 +92,7 @@ class Registry(Generic[Job]):
         return self._functions.get(name)
 
     def bound_to(self, key: ObjectKey) -> Iterator[BoundFunction[Job]]:
-        return (f for f in self._functions.values() if isinstance(key, f.on))
+        return (f for f in self._functions.values() if f.wants(key))
 
     def queues(self) -> frozenset[str]:
         return frozenset(f.queue for f in self._functions.values())

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy.exc import DBAPIError
 
 from coldpath import s3events
 from coldpath.errors import EventFormatError
 from coldpath.s3events import ObjectCreated
+from infra.errors import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ class SqsPoller:
     def _handle(self, body: str) -> bool:
         try:
             self._take(s3events.s3(body.encode("utf-8", "surrogatepass")))
-        except EventFormatError as error:
+        except (EventFormatError, StorageError, DBAPIError) as error:
             log.warning("left a message in %s: %s", self._url, error)
             return False
         return True

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,16 @@ class ColdStack:
     """Where everything is, and one method per thing a test does to it."""
 
     def __init__(
-        self, folder: Path, *, database_url: str, broker_url: str, s3_url: str, port: int
+        self,
+        folder: Path,
+        *,
+        database_url: str,
+        broker_url: str,
+        s3_url: str,
+        port: int,
+        settings: Mapping[str, str],
     ) -> None:
+        self._settings = dict(settings)
         self.folder = folder
         self.database_url = database_url
         self.s3_url = s3_url
@@ -115,6 +123,7 @@ class ColdStack:
             "LIVEPATH_DISPATCHER_PORT": str(self.dispatcher_port),
             "LIVEPATH_VISIBILITY_TIMEOUT_S": str(VISIBILITY_S),
             "LIVEPATH_RECONCILE_INTERVAL_S": "1",
+            **self._settings,
             **extra,
         }
 

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import av
 import pytest
 
-from infra.keys import ProgramKey, SegmentKey
+from infra.keys import ProgramKey, VodKey
 from tests.support.coldpath import TOKEN, VISIBILITY_S, ColdStack, Role
 from tests.support.s3 import SeaweedServer, free_ports
 from tests.support.session import Session, encode, session
@@ -26,13 +26,26 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 POISON = """
 import os, signal
 from coldpath.functions.registry import registry
-from infra.keys import SegmentKey
+from infra.keys import VodKey
 
-@registry.function("poison", on=SegmentKey, queue="fast", max_attempts=3)
+def bound(key):
+    return key.name == "poison.bin"
+
+@registry.function("poison", on=VodKey, when=bound, queue="fast", max_attempts=3)
 def poison(context):
-    if "poison" in context.lease.input_key:
-        os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
+"""A third party's function, in an installed package with an entry point."""
+
+
+def install_poison(folder: Path) -> str:
+    """The value of PYTHONPATH with which roles know it."""
+    package = folder / "poison-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: poison\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[livepath.functions]\npoison = poison\n")
+    (folder / "poison.py").write_text(POISON)
+    return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
 
 
 class World:
@@ -107,6 +120,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 broker_url=broker.url,
                 s3_url=s3.url("cold"),
                 port=port,
+                settings={"PYTHONPATH": install_poison(folder / "packages")},
             )
             yield World(s3, broker, stack)
             stack.close()
@@ -271,25 +285,11 @@ def test_sigterm_hands_the_job_back(world: World) -> None:
     world.archived_once("handed")
 
 
-def test_a_job_that_kills_its_worker_ends_in_the_dead_letter_state(
-    world: World, tmp_path: Path
-) -> None:
-    # Also how a third party adds a function: an installed package with an entry point.
-    package = tmp_path / "poison-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: poison\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text("[livepath.functions]\npoison = poison\n")
-    (tmp_path / "poison.py").write_text(POISON)
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    world.stack.end_roles()
-    try:
-        world.stack.dispatcher(PYTHONPATH=path)
-        world.stack.worker(PYTHONPATH=path)
-        key = str(SegmentKey(ProgramKey("p", "poison"), "i1", "video", 0))
-        world.stack.store.put(key, b"poison", "video/mp4")
-        job = world.stack.until_state("poison", "dead")
-    finally:
-        world.stack.end_roles()
+def test_a_job_that_kills_its_worker_ends_in_the_dead_letter_state(world: World) -> None:
+    world.worker()
+    key = str(VodKey(ProgramKey("p", "poison"), "i1", "poison.bin"))
+    world.stack.store.put(key, b"poison", "application/octet-stream")
+    job = world.stack.until_state("poison", "dead")
     assert job.attempt_count == 3
     assert "all 3 attempts are used up" in (job.error or "")
     assert world.outcomes("poison") == ["lost"] * 3

@@ -34,6 +34,14 @@ def test_objects_that_nobody_wants_give_no_jobs(key: str) -> None:
     assert not registry().wants(key)
 
 
+def test_a_function_may_want_only_some_objects_of_a_kind() -> None:
+    found: Registry[object] = Registry()
+    found.function("sprite", on=SegmentKey, when=lambda key: key.rendition == "video")(print)
+    assert found.wants(SEGMENT)
+    assert not found.wants(str(SegmentKey(PROGRAM, "i1", "audio", 3)))
+    assert plan([ObjectVersion(SEGMENT, "v1")], found)
+
+
 def test_the_same_object_twice_gives_one_job_and_another_version_another() -> None:
     first, again, changed = (ObjectVersion(SEGMENT, v) for v in ("v1", "v1", "v2"))
     ids = [r.id for r in plan([first, again, changed], registry())]
