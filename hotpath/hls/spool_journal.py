@@ -32,18 +32,42 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 def decode(line: bytes) -> Record | None:
     """The record of one line, or None if the line is torn or damaged."""
-    tail = _TAIL.fullmatch(line[-_TAIL_LENGTH:])
+    body = _body(line)
+    return None if body is None else _record(body)
+
+
+def _body(line: bytes) -> bytes | None:
+    """An intact line without its check and closing brace."""
+    tail = _TAIL.fullmatch(line, max(0, len(line) - _TAIL_LENGTH))
     body = line[:-_TAIL_LENGTH]
-    if tail is None or int(tail[1], 16) != zlib.crc32(body):
-        return None
+    return body if tail and int(tail[1], 16) == zlib.crc32(body) else None
+
+
+def _record(body: bytes) -> Record:
     record: Record = json.loads(body + b"}")
     return record
 
 
 def read(path: Path) -> Iterator[Record]:
     """The intact records of a file from its start, one at a time; none if there is no file."""
-    for record, _ in _scan(path):
-        yield record
+    return map(_record, read_bodies(path))
+
+
+def read_bodies(path: Path) -> Iterator[bytes]:
+    """The same records unparsed, each without its check and closing brace.
+
+    For readers that look for few records among very many and know how they begin.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            body = _body(line)
+            if body is None:
+                return
+            yield body
 
 
 def read_last(path: Path) -> Record | None:
@@ -59,25 +83,7 @@ def read_last(path: Path) -> Record | None:
 
 def intact_length(path: Path) -> int:
     """Bytes up to the end of the last record that `read` gives."""
-    length = 0
-    for _, end in _scan(path):
-        length = end
-    return length
-
-
-def _scan(path: Path) -> Iterator[tuple[Record, int]]:
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
-    end = 0
-    with file:
-        for line in file:
-            record = decode(line)
-            if record is None:
-                return
-            end += len(line)
-            yield record, end
+    return sum(len(body) + _TAIL_LENGTH for body in read_bodies(path))
 
 
 class Journal:

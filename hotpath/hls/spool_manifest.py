@@ -20,6 +20,8 @@ from hotpath.hls.spool_layout import MANIFEST, SessionFolder
 from hotpath.media.unit import Format
 from infra.manifest import Hole, RenditionEntry, SessionManifest
 
+_SEGMENT = b'{"kind":"segment"'
+
 
 @dataclass(slots=True)
 class RenditionSummary:
@@ -55,10 +57,18 @@ def describe(format_: Format) -> dict[str, Any]:
     }
 
 
-def summarize(records: Iterable[journal.Record]) -> Summary | None:
+def segment_record(rendition: str, entry: dict[str, Any]) -> journal.Record:
+    """The journal's record of a finished segment; `_segments` relies on its shape."""
+    return {"kind": "segment", "rendition": rendition, "entry": entry}
+
+
+def summarize(path: Path) -> Summary | None:
     """None if the journal has no session header."""
     summary: Summary | None = None
-    for record in records:
+    for body in journal.read_bodies(path):
+        if body.startswith(_SEGMENT):
+            continue
+        record: journal.Record = json.loads(body + b"}")
         kind = record["kind"]
         if kind == "session":
             summary = Summary(record, {}, None)
@@ -103,7 +113,7 @@ def merged_holes(holes: Iterable[Hole]) -> list[Hole]:
 
 def write_manifest(folder: SessionFolder) -> int:
     """Compose and write `manifest.json` of a sealed session; returns its size. Raises OSError."""
-    summary = summarize(journal.read(folder.journal))
+    summary = summarize(folder.journal)
     if summary is None or summary.seal is None:
         raise ValueError(f"{folder.path} has no sealed journal")
     partial = folder.path / f"{MANIFEST}.partial"
@@ -153,12 +163,15 @@ def _chunks(path: Path, summary: Summary, seal: journal.Record) -> Iterator[str]
 
 
 def _segments(path: Path, rendition: str, lost: set[int]) -> Iterator[str]:
+    """Entries are copied as text: parsing those of a day would hold the GIL for seconds."""
+    start = _SEGMENT + f',"rendition":{json.dumps(rendition)},"entry":'.encode()
     last = -1
-    for record in journal.read(path):
-        if record["kind"] != "segment" or record["rendition"] != rendition:
+    for body in journal.read_bodies(path):
+        if not body.startswith(start):
             continue
-        msn = record["entry"]["msn"]
+        entry = body[len(start) :].decode()
+        msn = int(entry[len('{"msn":') : entry.index(",")])
         # A segment that was journalled again after a failed rename counts once.
         if msn > last and msn not in lost:
-            yield ("," if last >= 0 else "") + json.dumps(record["entry"], separators=(",", ":"))
+            yield f",{entry}" if last >= 0 else entry
             last = msn

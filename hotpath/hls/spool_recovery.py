@@ -32,7 +32,7 @@ from hotpath.hls.spool_layout import (
     session_folders,
 )
 from hotpath.hls.spool_lock import media_lock
-from hotpath.hls.spool_manifest import write_manifest
+from hotpath.hls.spool_manifest import segment_record, write_manifest
 from hotpath.hls.spool_segment import read_parts, segment_entry
 from infra.keys import ProgramKey
 
@@ -214,7 +214,7 @@ def _close_open_segments(
                 continue
             entry = segment_entry(msn, parts, None)
             _settle_file(partial, entry["bytes"], parts[0].info.ingest_ns)
-            record = {"kind": "segment", "rendition": name, "entry": entry}
+            record = segment_record(name, entry)
             lines.append(record)
             session.note(record)
             recovered += len(parts)

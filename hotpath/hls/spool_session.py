@@ -19,7 +19,7 @@ from hotpath.hls import spool_journal as journal
 from hotpath.hls.recorder import HoleReason
 from hotpath.hls.spool_health import RecordingHealth
 from hotpath.hls.spool_layout import SessionFolder, init_name
-from hotpath.hls.spool_manifest import describe, write_manifest
+from hotpath.hls.spool_manifest import describe, segment_record, write_manifest
 from hotpath.hls.spool_segment import OpenSegment, PartInfo, segment_entry
 from hotpath.media.unit import Format
 from infra.manifest import Hole
@@ -126,7 +126,7 @@ class SessionFiles:
             return False
         entry = segment_entry(msn, opened.parts, duration)
         opened.sync()
-        self._append({"kind": "segment", "rendition": rendition, "entry": entry})
+        self._append(segment_record(rendition, entry))
         del self._open[rendition]
         self._note_end(rendition, entry)
         self._owed.append(opened.finish)
