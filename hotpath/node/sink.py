@@ -62,9 +62,9 @@ class ProgramSink:
         entry = self._entries.get(publisher_id)
         if entry is None:
             return
-        for unit in units:
-            observe_stage("demuxed", (unit.demuxed_ns - unit.ingest_ns) / 1e9)
         with self._isolated(publisher_id, entry):
+            for unit in units:
+                observe_stage("demuxed", (unit.demuxed_ns - unit.ingest_ns) / 1e9)
             entry.program.publisher_units(publisher_id, units, time.monotonic_ns(), time.time_ns())
 
     def publisher_warning(self, publisher_id: int, code: str, message: str) -> None:

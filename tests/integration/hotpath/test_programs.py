@@ -1,0 +1,271 @@
+"""Programmes on a node: isolation from each other, and from a disk that refuses."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from hotpath.bus.registry import Registry
+from hotpath.hls import packager
+from hotpath.hls.origin import HlsOrigin
+from hotpath.hls.segmenter import Event, PartReady
+from hotpath.hls.spool import Spool
+from hotpath.ingest.admission import AdmissionEntry
+from hotpath.ingest.statistics import Publisher
+from hotpath.media.unit import AUDIO, VIDEO, Format, Unit
+from hotpath.node import incarnations as incarnations_module
+from hotpath.node import launcher as launcher_module
+from hotpath.node.incarnations import Incarnations
+from hotpath.node.journal import Journal
+from hotpath.node.launcher import Launcher
+from hotpath.node.programs import Programs
+from hotpath.node.sink import ProgramSink
+from hotpath.program import checkpoint as checkpoint_files
+from hotpath.program.checkpoint import Checkpoint
+from infra.events.desired_state import DesiredSnapshot
+from infra.events.facts import FactType, MediaFact
+from infra.keys import ProgramKey
+from tests.support.coded import coded
+from tests.support.medianode import PROJECT, event
+from tests.support.processes import until
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass
+class Ingest:
+    """What programmes asked of ingest."""
+
+    table: Sequence[AdmissionEntry] = ()
+    disconnected: list[tuple[int, str]] = field(default_factory=list)
+
+    def set_table(self, entries: Sequence[AdmissionEntry]) -> None:
+        self.table = entries
+
+    def disconnect(self, publisher_id: int, reason: str) -> None:
+        self.disconnected.append((publisher_id, reason))
+
+
+@dataclass
+class Node:
+    programs: Programs
+    sink: ProgramSink
+    ingest: Ingest
+    registry: Registry
+    folder: Path
+    facts: list[MediaFact]
+
+    def connect(self, publisher: int, name: str) -> None:
+        self.sink.publisher_connected(
+            Publisher(publisher, PROJECT.id, name, "main", "127.0.0.1:1", time.time_ns())
+        )
+
+    def publish(self, publisher: int, seconds: float = 3, start: float = 0) -> None:
+        """Real media, all at once, in the clock of its encoder."""
+        source = coded(seconds=6)
+        self.sink.publisher_formats(publisher, [at_the_edge(f) for f in source.formats])
+        now = time.time_ns()
+        units = [
+            unit
+            for unit in (edge_unit(each, now) for each in source.units)
+            if start * 90_000 <= unit.dts < (start + seconds) * 90_000
+        ]
+        self.sink.publisher_units(publisher, units)
+
+    def told(self, fact_type: FactType) -> list[MediaFact]:
+        return [fact for fact in self.facts if fact.type is fact_type]
+
+    def manifests(self, name: str) -> list[Path]:
+        root = self.folder / "spool" / "live" / PROJECT.id / name
+        return sorted(root.glob("main/*/manifest.json"))
+
+
+def at_the_edge(format: Format) -> Format:
+    return replace(format, frame_duration=0) if format.track == VIDEO else format
+
+
+def edge_unit(unit: Unit, now_ns: int) -> Unit:
+    """The unit as ingest would give it: everything in 90 kHz."""
+    scale = 90_000 / 48_000 if unit.track == AUDIO else 1
+    return replace(
+        unit,
+        pts=round(unit.pts * scale),
+        dts=round(unit.dts * scale),
+        ingest_ns=now_ns,
+        demuxed_ns=now_ns,
+    )
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    *names: str,
+    snapshot: DesiredSnapshot | None = None,
+    checkpoints: dict[ProgramKey, Checkpoint] | None = None,
+) -> AsyncIterator[Node]:
+    facts: list[MediaFact] = []
+    wanted = snapshot or DesiredSnapshot(
+        epoch="test", projects={PROJECT.id: PROJECT}, events={n: event(n) for n in names}
+    )
+    with ThreadPoolExecutor(1) as disk, ThreadPoolExecutor(2) as muxing:
+        spool = Spool(folder / "spool", 10**9, lambda _key, _why: None, lambda _key: None)
+        registry, origin = Registry(), HlsOrigin()
+        programs = Programs(
+            launcher=Launcher(
+                registry,
+                Incarnations(folder / "programs", spool, disk),
+                origin,
+                muxing,
+                part_target_ms=215,
+            ),
+            origin=origin,
+            journal=Journal("n", "b", facts.append),
+            snapshot=wanted,
+            checkpoints=checkpoints or {},
+        )
+        ingest = Ingest()
+        programs.attach(ingest)
+        task = asyncio.create_task(programs.run())
+        sink = ProgramSink(programs, Journal("n", "s", facts.append))
+        try:
+            await programs.ready.wait()
+            yield Node(programs, sink, ingest, registry, folder, facts)
+            await asyncio.wait_for(programs.stop(), 5)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            origin.stop()
+            spool.close()
+
+
+async def test_a_packager_that_fails_costs_its_programme_one_incarnation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[[Sequence[Event]], list[packager.Product]] = packager.produce
+
+    def produce(events: Sequence[Event]) -> list[packager.Product]:
+        for each in events:
+            if isinstance(each, PartReady) and each.units[0].data == b"poison":
+                raise RuntimeError("a bug that this stream brings out")
+        return real(events)
+
+    monkeypatch.setattr(packager, "produce", produce)
+    async with running(tmp_path, "ev_good", "ev_bad") as node:
+        for publisher, name in ((1, "ev_good"), (2, "ev_bad")):
+            node.connect(publisher, name)
+            node.publish(publisher)
+        await until("both are live", lambda: len(node.told(FactType.PROGRAM_LIVE)) == 2)
+        good = node.registry.get(ProgramKey(PROJECT.id, "ev_good"))
+        bad = node.registry.get(ProgramKey(PROJECT.id, "ev_bad"))
+        assert good is not None
+        assert bad is not None
+        rotten = replace(
+            edge_unit(coded(seconds=6).track(VIDEO)[0], time.time_ns()), data=b"poison"
+        )
+        node.sink.publisher_units(
+            2, [replace(rotten, pts=dts, dts=dts) for dts in range(270_000, 360_000, 3000)]
+        )
+        await until("it starts again", lambda: bool(node.told(FactType.PUBLISHER_LOST)))
+        again = node.registry.get(ProgramKey(PROJECT.id, "ev_bad"))
+        assert again is not None
+        assert again.incarnation > bad.incarnation
+        assert [publisher for publisher, _ in node.ingest.disconnected] == [2]
+        assert not good.ended
+        assert node.programs.states() == {"live": 1, "reconnecting": 1}
+        node.sink.publisher_disconnected(2, "closed")
+        node.connect(3, "ev_bad")
+        node.publish(3)
+        await until("it is live again", lambda: len(node.told(FactType.PROGRAM_LIVE)) == 3)
+    assert len(node.manifests("ev_bad")) == 2
+
+
+async def test_a_bug_in_a_programme_costs_that_publisher_its_connection(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_one")
+        node.sink.publisher_units(1, [None])  # type: ignore[list-item]
+        assert node.ingest.disconnected == [(1, "internal error")]
+
+
+async def test_a_disk_that_refuses_delays_the_start_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refused = checkpoint_files.save, []
+
+    def save(folder: Path, key: ProgramKey, checkpoint: Checkpoint) -> None:
+        if len(refused) < 2:
+            refused.append(checkpoint.incarnation)
+            raise OSError(28, "No space left on device")
+        real(folder, key, checkpoint)
+
+    monkeypatch.setattr(incarnations_module.files, "save", save)
+    monkeypatch.setattr(launcher_module, "OPEN_RETRY_S", 0.01)
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_one")
+        node.publish(1)
+        await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+        stream = node.registry.get(ProgramKey(PROJECT.id, "ev_one"))
+        assert stream is not None
+        assert stream.ring.units >= 90
+        assert stream.incarnation > max(refused)
+    assert len(node.manifests("ev_one")) == 3
+
+
+async def test_an_event_ended_before_its_incarnation_was_open_is_over(tmp_path: Path) -> None:
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_one")
+        node.publish(1)
+        closed = event("ev_one", open=False, revision=2)
+        node.programs.apply(
+            DesiredSnapshot(epoch="test", projects={PROJECT.id: PROJECT}, events={"ev_one": closed})
+        )
+        await until("it is off the air", lambda: not node.programs.states())
+        assert [reason for _, reason in node.ingest.disconnected] == ["ended by request"]
+        assert node.told(FactType.PROGRAM_LIVE) == []
+
+
+async def test_a_node_that_knows_no_desired_state_ends_nothing(tmp_path: Path) -> None:
+    key = ProgramKey(PROJECT.id, "ev_one")
+    left = Checkpoint(
+        incarnation="a",
+        msn_reserved=96,
+        discontinuity_seq=24,
+        epoch_ns=time.time_ns() - 10**9,
+        target_duration_s=2,
+        open=True,
+    )
+    async with running(tmp_path, snapshot=DesiredSnapshot(), checkpoints={key: left}) as node:
+        assert node.programs.states() == {"reconnecting": 1}
+        known = DesiredSnapshot(
+            epoch="test", projects={PROJECT.id: PROJECT}, events={"ev_one": event("ev_one")}
+        )
+        node.programs.apply(known)
+        assert [row.open for row in node.ingest.table] == [True]
+        node.connect(1, "ev_one")
+        node.publish(1)
+        await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+
+
+async def test_publishers_of_unknown_events_are_sent_away(tmp_path: Path) -> None:
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_two")
+        assert node.ingest.disconnected == [(1, "the event is over")]
+        node.sink.publisher_units(1, [])
+        node.sink.publisher_disconnected(1, "closed")
+        assert node.facts == []
+
+
+async def test_a_publisher_that_sends_nothing_leaves_no_programme(tmp_path: Path) -> None:
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_one")
+        assert node.programs.states() == {"waiting": 1}
+        node.sink.publisher_disconnected(1, "closed")
+        assert node.programs.states() == {}
+        assert not (tmp_path / "programs").exists()
