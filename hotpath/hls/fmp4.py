@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hotpath.media.annexb import nal_units, trimmed
 from hotpath.media.unit import Codec
 
 TRACK_ID = 1  # every rendition holds one track
@@ -70,15 +69,17 @@ class Fragment:
 
 def length_prefixed(data: bytes, codec: Codec) -> bytes:
     """Annex B to the 4-byte length form, without what the sample entry carries already."""
-    out: list[bytes] = []
     left_out, shift, mask = (
         (_H264_LEFT_OUT, 0, 0x1F) if codec is Codec.H264 else (_HEVC_LEFT_OUT, 1, 0x3F)
     )
-    for _, begin, end in nal_units(data):
-        if begin == end or data[begin] >> shift & mask in left_out:
-            continue
-        nal = trimmed(data, begin, end)
-        if nal:
+    out: list[bytes] = []
+    at = data.find(b"\0\0\1")
+    while at >= 0:
+        begin = at + 3
+        at = data.find(b"\0\0\1", begin)
+        # A NAL unit never ends with 0x00: zeros there belong to the next start code.
+        nal = (data[begin:at] if at >= 0 else data[begin:]).rstrip(b"\0")
+        if nal and nal[0] >> shift & mask not in left_out:
             out += (len(nal).to_bytes(4, "big"), nal)
     return b"".join(out)
 
