@@ -7,6 +7,7 @@ logged and acknowledged: it never blocks the ones behind it.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
@@ -92,8 +93,12 @@ def usable(delivery: Delivery) -> MediaFact | None:
     fact = delivery.fact
     if fact is None or len(delivery.raw) > MAX_BYTES or not 0 <= fact.at_ns < MAX_AT_NS:
         return None
-    # Postgres text holds no NUL, wherever it hides.
-    return None if "\\u0000" in delivery.raw else fact
+    try:
+        detail = json.dumps(fact.detail, allow_nan=False)
+    except ValueError:  # NaN or Infinity, which JSON has not
+        return None
+    # Postgres holds no NUL, wherever it hides.
+    return None if "\\u0000" in detail or "\0" in f"{fact.id}{fact.event}{fact.project}" else fact
 
 
 class FactConsumer:

@@ -5,6 +5,8 @@ turns into a write fails at once with "database is locked" when another process 
 the busy timeout is; an immediate one waits its turn.
 """
 
+import asyncio
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,8 @@ def async_engine(url: str) -> AsyncEngine:
             connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
         )
     _prepare(engine.sync_engine, target)
+    # SQLAlchemy reports the connection of a cancelled task as an error, with a traceback.
+    logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(_no_cancellation)
     return engine
 
 
@@ -112,6 +116,10 @@ def _prepare(engine: Engine, url: URL) -> None:
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
+
+
+def _no_cancellation(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:

@@ -175,7 +175,16 @@ async def test_what_cannot_be_applied_does_not_stop_the_rest(
     client: Redis, media: FactWriter, deployment: Deployment, event: str
 ) -> None:
     with_nul = {"message": "a\x00b"}
-    for entry in ({"fact": "{"}, {"fact": "[" * 10_000}, {"x": "y"}, {"fact": '{"id":1}'}):
+    not_a_number = fact(10, T.INGEST_WARNING, event).model_dump_json()
+    not_a_number = not_a_number.replace('"detail":{}', '"detail":{"rtt":NaN}')
+    assert "NaN" in not_a_number
+    for entry in (
+        {"fact": not_a_number},
+        {"fact": "{"},
+        {"fact": "[" * 10_000},
+        {"x": "y"},
+        {"fact": '{"id":1}'},
+    ):
         await client.xadd(STREAM, dict(entry))
     await media.send(
         [
@@ -184,6 +193,7 @@ async def test_what_cannot_be_applied_does_not_stop_the_rest(
             fact(3, T.INGEST_WARNING, event, at_ns=-1),
             fact(4, T.INGEST_WARNING, event, id="x" * 300),
             fact(5, T.INGEST_WARNING, event, detail={"message": "x" * MAX_BYTES}),
+            fact(11, T.INGEST_WARNING, "ev\x00"),
             fact(6, T.PROGRAM_ENDED, event),  # scheduled events do not end
             fact(7, T.PROGRAM_LIVE, "ev_unknown"),
             fact(8, T.PROGRAM_LIVE, event, project="other"),
@@ -194,7 +204,7 @@ async def test_what_cannot_be_applied_does_not_stop_the_rest(
     assert stored(deployment, event).state == "live"
     assert stored(deployment, event).started_ms == NOW_MS + 9000
     assert {"n1-boot-6", "n1-boot-7", "n1-boot-8", "n1-boot-9"} <= set(kept(deployment))
-    assert not {f"n1-boot-{n}" for n in (1, 2, 3, 5)} & set(kept(deployment))
+    assert not {f"n1-boot-{n}" for n in (1, 2, 3, 5, 10)} & set(kept(deployment))
 
 
 async def test_another_projects_fact_shows_up_nowhere(
