@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from hotpath.ingest.streamid import parse
 from infra.auth.streamkeys import srt_passphrase, stream_key
 from infra.events.desired import DesiredEvent, DesiredProject
 
@@ -76,12 +77,15 @@ def admission_table(
         known = secrets.get((event.project, event.kid))
         if known is None:
             continue
+        key = stream_key(known, event.id, event.kid, event.generation)
+        if parse(f"{event.id}/{key}".encode()) is None:
+            continue  # no streamid could name it, and C has no room for it
         table.append(
             AdmissionEntry(
                 project=event.project,
                 event=event.id,
                 feed=event.feed,
-                key=stream_key(known, event.id, event.kid, event.generation),
+                key=key,
                 generation=event.generation,
                 kid=event.kid,
                 passphrase=srt_passphrase(known, event.id, event.kid, event.generation),

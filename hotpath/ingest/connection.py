@@ -6,6 +6,7 @@ Lives in the ingest thread. Upstream: `hotpath.ingest.srt`. Downstream: `hotpath
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from hotpath.ingest.admission import AdmissionEntry
@@ -18,11 +19,13 @@ from hotpath.ingest.session import (
     IngestEvent,
     IngestWarning,
     NeedsFallback,
+    SessionFacts,
     TsIngest,
     UnitsReady,
 )
 from hotpath.ingest.statistics import Publisher, SocketStatistics, SrtStatistics
-from hotpath.media.unit import Unit
+from hotpath.media.access_units import TrackFacts
+from hotpath.media.unit import AUDIO, Unit
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ class Connection:
         self._fallback: FallbackProcess | None = None
         self._restarts = 0
         self._given_up = False
+        self._converted_audio = 0
         self._prelude: bytearray | None = bytearray()
         self._unsent = b""
         handover.post(partial(sink.publisher_connected, publisher))
@@ -122,7 +126,7 @@ class Connection:
     def check_health(self, now: SocketStatistics, now_ns: int) -> None:
         """Once a second: keep the statistics and let the rules speak."""
         self._socket_statistics = now
-        observation = Observation(now_ns, now, self._session.facts())
+        observation = Observation(now_ns, now, self._facts())
         for finding in self._health.observe(observation):
             self._warn(finding.code, finding.message)
         dropped = self._gate.dropped - self._handover_dropped
@@ -131,7 +135,7 @@ class Connection:
             self._warn("overloaded", f"The media node was busy: {dropped} frames dropped.")
 
     def statistics(self) -> SrtStatistics:
-        facts = self._session.facts()
+        facts = self._facts()
         return SrtStatistics(
             self.publisher,
             self._socket_statistics,
@@ -143,6 +147,13 @@ class Connection:
             stalled=self.stalled,
             early_emission=tuple(facts.early.values()),
         )
+
+    def _facts(self) -> SessionFacts:
+        """Those of the session, with the audio that a fallback made."""
+        facts = self._session.facts()
+        if self._converted_audio:
+            facts = replace(facts, audio=TrackFacts(units=self._converted_audio))
+        return facts
 
     def _take(self, events: list[IngestEvent]) -> None:
         """Events of the session; with a fallback, formats and units are the child's to tell."""
@@ -162,6 +173,8 @@ class Connection:
         for event in events:
             match event:
                 case UnitsReady(units):
+                    if self._fallback is not None:
+                        self._converted_audio += sum(u.track == AUDIO for u in units)
                     self._post_units(units)
                 case FormatsChanged(formats):
                     tell = self._sink.publisher_formats

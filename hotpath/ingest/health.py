@@ -125,7 +125,7 @@ def _video(now: Observation, *, settled: bool) -> Iterator[Finding]:
             "set B-frames to 0 (x264: tune zerolatency).",
         )
     if video.interlaced:
-        yield Finding("interlaced", "The video is interlaced: send progressive.")
+        yield Finding("interlaced", "The video is coded as interlaced: send progressive.")
     if fmt and fmt.codec is Codec.HEVC:
         yield Finding("hevc", "The video is HEVC, which many browsers do not play: send H.264.")
 

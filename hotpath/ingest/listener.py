@@ -1,10 +1,11 @@
 """The SRT listening socket: libsrt behind a small typed surface.
 
-The only module that touches cffi. Calls release the GIL; all but `set_table`, `set_active` and
-`close` belong to the ingest thread. Downstream: `hotpath.ingest.srt`. The decisions fall in srt.c.
+The only module that touches cffi. Calls release the GIL; all but `set_table` belong to the ingest
+thread. Downstream: `hotpath.ingest.srt`. The decisions fall in srt.c.
 """
 
 import socket as sockets
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,11 +90,17 @@ class SrtListener:
         self._counter = ffi.new("uint64_t *")
         self._log = ffi.new("char[]", _LOG_TEXT)
         self._statistics = ffi.new("lp_statistics *")
+        self._closing = threading.Lock()
         self.verdicts_lost = 0
         self.watch(self.socket)
 
     def set_table(self, entries: Sequence[AdmissionEntry], version: int) -> None:
-        """Replace the admission table in C, atomically. Any thread."""
+        """Replace the admission table in C, atomically. Any thread; nothing after `close`."""
+        with self._closing:
+            if self._context != ffi.NULL:
+                self._copy_table(entries, version)
+
+    def _copy_table(self, entries: Sequence[AdmissionEntry], version: int) -> None:
         table = ffi.new("lp_entry[]", len(entries))
         for row, entry in zip(table, entries, strict=True):
             row.event = entry.event.encode()
@@ -187,9 +194,10 @@ class SrtListener:
 
     def close(self) -> None:
         """Stop listening. Publisher sockets are the caller's to drop first."""
-        if self._context == ffi.NULL:
-            return
-        lib.srt_close(self.socket)
-        lib.srt_epoll_release(self._epoll)
-        lib.lp_listener_free(self._context)
-        self._context = ffi.NULL
+        with self._closing:
+            if self._context == ffi.NULL:
+                return
+            lib.srt_close(self.socket)
+            lib.srt_epoll_release(self._epoll)
+            lib.lp_listener_free(self._context)
+            self._context = ffi.NULL

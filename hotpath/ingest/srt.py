@@ -64,7 +64,8 @@ class SrtIngest:
         self._sink = sink
         self._tail_ns = (latency_ms + 300) * 1_000_000
         self._stall_after_ns = int(stall_after_s * 1e9)
-        self._tables: deque[tuple[int, dict[str, AdmissionEntry]]] = deque(maxlen=_TABLES_KEPT)
+        # Replaced as a whole, never changed: two threads read it.
+        self._tables: tuple[tuple[int, dict[str, AdmissionEntry]], ...] = ()
         self._versions = itertools.count(1)
         self._ids = itertools.count(1)
         self._commands: deque[Callable[[], None]] = deque()
@@ -84,7 +85,7 @@ class SrtIngest:
         """Replace the whole admission table; publishers it does not admit are disconnected."""
         table = {entry.event: entry for entry in entries}
         version = next(self._versions)
-        self._tables.append((version, table))
+        self._tables = (*self._tables[1 - _TABLES_KEPT :], (version, table))
         self._listener.set_table(tuple(table.values()), version)
         self._commands.append(self._recheck)
 

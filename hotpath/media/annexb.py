@@ -1,7 +1,7 @@
 """Annex B byte streams of H.264 and HEVC: NAL units, RBSP bits.
 
 Only the head of an access unit is split: everything of interest stands before the first slice, so
-a large picture is never scanned. ITU-T H.264 annex B and §7.3.1, H.265 annex B.
+its NAL units are looked for no further. ITU-T H.264 annex B and §7.3.1, H.265 annex B.
 """
 
 from collections.abc import Iterator
@@ -9,21 +9,22 @@ from collections.abc import Iterator
 START = b"\0\0\0\x01"
 
 
-def nal_units(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(position of the start code, of the first NAL byte, end) of each NAL unit, lazily."""
+def nal_starts(data: bytes) -> Iterator[tuple[int, int]]:
+    """(position of the start code, of the first NAL byte) of each NAL unit, lazily."""
     at = data.find(b"\0\0\x01")
     while at >= 0:
         begin = at + 3
-        following = data.find(b"\0\0\x01", begin)
-        end = len(data) if following < 0 else following
-        code = at - 1 if at and data[at - 1] == 0 else at
-        yield code, begin, end
-        at = following
+        yield at - 1 if at and data[at - 1] == 0 else at, begin
+        at = data.find(b"\0\0\x01", begin)
 
 
-def trimmed(data: bytes, begin: int, end: int) -> bytes:
-    """The NAL unit without the zero bytes that belong to what follows (trailing_zero_8bits)."""
-    return data[begin:end].rstrip(b"\0")
+def nal_end(data: bytes, begin: int) -> int:
+    """Where the NAL unit that begins here ends; zero bytes before the next one are not its."""
+    end = data.find(b"\0\0\x01", begin)
+    end = len(data) if end < 0 else end
+    while end > begin and data[end - 1] == 0:
+        end -= 1
+    return end
 
 
 class BitReader:

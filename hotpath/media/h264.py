@@ -5,7 +5,7 @@ Upstream: `hotpath.media.access_units`. ITU-T H.264 §7.3, annex E; RFC 6381 §3
 
 from dataclasses import dataclass
 
-from hotpath.media.annexb import START, BitReader, nal_units, trimmed
+from hotpath.media.annexb import START, BitReader, nal_end, nal_starts
 
 SLICE, IDR, SEI, SPS, PPS, AUD, FILLER = 1, 5, 6, 7, 8, 9, 12
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
@@ -184,23 +184,25 @@ def _slice_type(data: bytes, begin: int) -> int:
 def read_head(data: bytes) -> Head:
     """Read an access unit up to its first slice."""
     body_at = 0
-    recovery = False
+    leading, delimited, recovery = True, False, False
     sps: list[bytes] = []
     pps: list[bytes] = []
-    for code, begin, end in nal_units(data):
+    for code, begin in nal_starts(data):
         kind = data[begin] & 0x1F if begin < len(data) else 0
-        if kind == AUD and code <= body_at + 1:
-            body_at = end - 1 if end < len(data) and data[end - 1] == 0 else end
-        elif kind == SPS:
-            sps.append(trimmed(data, begin, end))
-        elif kind == PPS:
-            pps.append(trimmed(data, begin, end))
-        elif kind == SEI:
-            recovery = recovery or _is_recovery_point(data[begin:end])
-        elif SLICE <= kind <= IDR:
+        if kind != AUD and leading:
+            body_at, leading = (code if delimited else 0), False
+        delimited = delimited or kind == AUD
+        if SLICE <= kind <= IDR:
             slice_type = _slice_type(data, begin)
             key = kind == IDR or (recovery and slice_type in _I_SLICES)
             return Head(body_at, key, tuple(sps), tuple(pps), True, slice_type % 5 == 1)
+        nal = data[begin : nal_end(data, begin)]
+        if kind == SPS:
+            sps.append(nal)
+        elif kind == PPS:
+            pps.append(nal)
+        elif kind == SEI:
+            recovery = recovery or _is_recovery_point(nal)
     return Head(body_at, False, tuple(sps), tuple(pps), False, False)
 
 

@@ -6,7 +6,7 @@ the `hvc1` codecs string.
 
 from dataclasses import dataclass
 
-from hotpath.media.annexb import START, BitReader, nal_units, trimmed
+from hotpath.media.annexb import START, BitReader, nal_end, nal_starts
 
 VPS, SPS, PPS, AUD = 32, 33, 34, 35
 _FIRST_IRAP, _LAST_IRAP, _FIRST_NON_VCL = 16, 23, 32
@@ -79,6 +79,7 @@ def parse_sps(nal: bytes) -> SpsInfo:
 def read_head(data: bytes) -> Head:
     """Read an access unit up to its first slice segment."""
     body_at = 0
+    leading, delimited = True, False
     sets: dict[int, list[bytes]] = {VPS: [], SPS: [], PPS: []}
 
     def head(keyframe: bool, has_slice: bool) -> Head:
@@ -86,14 +87,15 @@ def read_head(data: bytes) -> Head:
             body_at, keyframe, tuple(sets[VPS]), tuple(sets[SPS]), tuple(sets[PPS]), has_slice
         )
 
-    for code, begin, end in nal_units(data):
+    for code, begin in nal_starts(data):
         if begin >= len(data):
             break
         kind = data[begin] >> 1 & 0x3F
-        if kind == AUD and code <= body_at + 1:
-            body_at = end - 1 if end < len(data) and data[end - 1] == 0 else end
-        elif kind in sets:
-            sets[kind].append(trimmed(data, begin, end))
+        if kind != AUD and leading:
+            body_at, leading = (code if delimited else 0), False
+        delimited = delimited or kind == AUD
+        if kind in sets:
+            sets[kind].append(data[begin : nal_end(data, begin)])
         elif kind < _FIRST_NON_VCL:
             return head(_FIRST_IRAP <= kind <= _LAST_IRAP, True)
     return head(False, False)

@@ -196,9 +196,9 @@ class TsDemuxer:
     def _take_section(self, pid: int, payload: bytes, start: bool, cc: int) -> None:
         assembler = self._pat if pid == _PAT_PID else self._pmt
         last = self._section_cc.get(pid)
-        if last == cc:
-            return  # a repeat of a table does no harm, half of one would
-        if last is not None and cc != (last + 1 & 15):
+        if last == cc and not start:
+            return  # a repeated table does no harm (some muxers never count), half of one would
+        if last is not None and cc not in (last, last + 1 & 15):
             assembler.lose()
         self._section_cc[pid] = cc
         for section in assembler.receive(payload, start=start):
