@@ -10,11 +10,10 @@ ledger, broker.
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import Counter
 
-from coldpath.broker import Broker
 from coldpath.deliveries import Deliveries, Delivery
 from coldpath.errors import BrokerError
 from coldpath.ledger import Ledger
@@ -28,6 +27,13 @@ _FILED = Counter("livepath_jobs_filed_total", "New jobs in the ledger.", ["funct
 _SENT = Counter("livepath_deliveries_sent_total", "Deliveries that the broker took.")
 
 
+class Sender(Protocol):
+    """Whatever takes deliveries: `coldpath.broker.Broker`."""
+
+    def send(self, delivery: Delivery) -> None:
+        """Raises `BrokerError` when the delivery was not taken."""
+
+
 class Intake:
     """Files what objects ask for and sends it."""
 
@@ -37,7 +43,7 @@ class Intake:
         registry: Registry[Any],
         ledger: Ledger,
         deliveries: Deliveries,
-        broker: Broker,
+        broker: Sender,
     ) -> None:
         self._store = store
         self._registry = registry

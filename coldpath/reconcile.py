@@ -12,8 +12,9 @@ Upstream: the dispatcher's timer. Downstream: store, `coldpath.intake`, `coldpat
 """
 
 import logging
+from collections.abc import Iterable
+from typing import Protocol
 
-from coldpath.broker import Broker
 from coldpath.deliveries import Deliveries
 from coldpath.intake import Intake
 from infra.keys import ManifestKey, parse
@@ -28,6 +29,13 @@ _SESSION_DEPTH = 5  # live / project / event / feed / incarnation
 _BATCH = 500
 
 
+class LiveDeliveries(Protocol):
+    """Whatever knows which deliveries are alive: `coldpath.broker.Broker`."""
+
+    def live(self, queues: Iterable[str]) -> set[str] | None:
+        """Ids of all jobs with a delivery; None when it cannot be told."""
+
+
 class Reconciler:
     """One per dispatcher. Not thread-safe: one round at a time."""
 
@@ -36,7 +44,7 @@ class Reconciler:
         store: ObjectStore,
         intake: Intake,
         deliveries: Deliveries,
-        broker: Broker,
+        broker: LiveDeliveries,
         queues: frozenset[str],
         *,
         sessions_per_round: int = SESSIONS_PER_ROUND,

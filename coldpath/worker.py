@@ -65,7 +65,7 @@ class Worker:
         self._app.steps["worker"].add(VisibilityHeartbeat)
         self._runner: Runner | None = None
         self._celery: Any = None
-        self._connected = False
+        self._told_to_stop = False
         self._ops = OpsServer(settings.worker_host, settings.worker_port, self._checks())
 
     def run(self) -> None:
@@ -78,6 +78,9 @@ class Worker:
         try:
             self._celery = _celery_worker(self._app, self._settings, self._name)
             self._celery.start()
+            if self._celery.exitcode and not self._told_to_stop:
+                # Not an order but an accident: whoever supervises must see it.
+                raise SystemExit(self._celery.exitcode)
         finally:
             # The pool is gone by now, and the fence rises with the hand-back anyway.
             self._hand_back()
@@ -101,8 +104,12 @@ class Worker:
             return str(self._runner.run(job_id))
 
         signals.worker_process_init.connect(self._process_init, weak=False)
+        signals.worker_shutting_down.connect(self._shutting_down, weak=False)
         # Celery configures logging unless somebody listens here; the role has done it.
         signals.setup_logging.connect(lambda **_: None, weak=False)
+
+    def _shutting_down(self, **_: Any) -> None:
+        self._told_to_stop = True
 
     def _process_init(self, **_: Any) -> None:
         os.nice(NICENESS)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +13,8 @@ MANIFEST = str(ManifestKey(PROGRAM, "i1"))
 SEGMENT = str(SegmentKey(PROGRAM, "i1", "video", 3))
 
 
-def registry() -> Registry[object]:
-    found: Registry[object] = Registry()
+def registry() -> Registry[Any]:
+    found: Registry[Any] = Registry()
     found.function("archive", on=ManifestKey, queue="bulk", max_attempts=8)(print)
     found.function("poster", on=ManifestKey, queue="fast")(print)
     found.function("thumbnail", on=SegmentKey)(print)
@@ -35,7 +37,7 @@ def test_objects_that_nobody_wants_give_no_jobs(key: str) -> None:
 
 
 def test_a_function_may_want_only_some_objects_of_a_kind() -> None:
-    found: Registry[object] = Registry()
+    found: Registry[Any] = Registry()
     found.function("sprite", on=SegmentKey, when=lambda key: key.rendition == "video")(print)
     assert found.wants(SEGMENT)
     assert not found.wants(str(SegmentKey(PROGRAM, "i1", "audio", 3)))

@@ -3,7 +3,6 @@
 import itertools
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
@@ -16,7 +15,7 @@ from coldpath.media.verify import verify
 from infra.errors import ObjectMissing, StorageError
 from infra.keys import ProgramKey
 from infra.storage.memory import MemoryObjectStore
-from tests.support.session import Session, encode, session
+from tests.support.session import Session, Track, encode, session
 
 KEY = ProgramKey("p", "e")
 Times = list[tuple[int, int]]
@@ -83,7 +82,7 @@ def test_decode_order_of_reordered_frames_is_kept(tmp_path: Path) -> None:
     found = times(out.path, "video")
     assert any(dts != pts for dts, pts in found)
     # The distance of both clocks is what the encoder made it, for each frame.
-    with av.open(_Stream(video)) as container:
+    with av.open(_Stream(video), "r") as container:
         original = [(p.dts, p.pts) for p in container.demux() if p.dts is not None]
     assert [pts - dts for dts, pts in found] == [int(p or 0) - int(d or 0) for d, p in original]
 
@@ -91,7 +90,7 @@ def test_decode_order_of_reordered_frames_is_kept(tmp_path: Path) -> None:
 class _Stream:
     """A track as its encoder wrote it."""
 
-    def __init__(self, track: Any) -> None:
+    def __init__(self, track: Track) -> None:
         self._data = track.init + b"".join(f.data for f in track.fragments)
 
     def read(self, size: int) -> bytes:

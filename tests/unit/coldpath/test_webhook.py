@@ -55,7 +55,7 @@ async def test_an_event_is_taken(client: httpx.AsyncClient, desk: Desk) -> None:
 async def test_without_the_token_nothing_is_taken(
     client: httpx.AsyncClient, desk: Desk, authorization: str | None
 ) -> None:
-    headers = {"Authorization": authorization.encode()} if authorization else {}
+    headers = {b"Authorization": authorization.encode()} if authorization else {}
     answer = await client.post("/events/seaweedfs", content=EVENT, headers=headers)
     assert answer.status_code == 401
     assert "LIVEPATH_WEBHOOK_TOKEN" in answer.json()["detail"]

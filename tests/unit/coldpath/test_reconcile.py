@@ -1,0 +1,185 @@
+"""The reconciler over a store in memory and a database file; the broker is a list."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from coldpath.context import JobFunction
+from coldpath.deliveries import Deliveries, Delivery
+from coldpath.errors import BrokerError
+from coldpath.intake import Intake
+from coldpath.ledger import Ledger
+from coldpath.plan import Registry
+from coldpath.reconcile import Reconciler
+from coldpath.records import JobResult
+from coldpath.s3events import ObjectCreated
+from infra.db.engine import migrate, sync_engine
+from infra.keys import ManifestKey
+from infra.storage.memory import MemoryObjectStore
+from infra.storage.objects import ObjectInfo
+
+
+class ListBroker:
+    """Takes deliveries into a list; may be away or forget."""
+
+    def __init__(self) -> None:
+        self.sent: list[Delivery] = []
+        self.away = False
+
+    def send(self, delivery: Delivery) -> None:
+        if self.away:
+            raise BrokerError("away")
+        self.sent.append(delivery)
+
+    def live(self, queues: Iterable[str]) -> set[str] | None:
+        return {delivery.job for delivery in self.sent}
+
+
+class CountingStore(MemoryObjectStore):
+    """Counts requests as S3 would bill them."""
+
+    requests = 0
+
+    def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        self.requests += 1
+        return super().list(prefix, after)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        self.requests += 1
+        return super().head(key)
+
+
+class Desk:
+    """Everything that a dispatcher has."""
+
+    def __init__(self, folder: Path) -> None:
+        url = f"sqlite:///{folder}/livepath.db"
+        migrate(url)
+        self.engine = sync_engine(url)
+        self.store = CountingStore()
+        self.broker = ListBroker()
+        self.deliveries = Deliveries(self.engine)
+        registry: Registry[JobFunction] = Registry()
+        registry.function("archive", on=ManifestKey)(lambda _: JobResult())
+        self.ledger = Ledger(self.engine, lease_ms=1)
+        self.intake = Intake(
+            self.store,
+            registry,
+            self.ledger,
+            self.deliveries,
+            self.broker,
+        )
+
+    def reconciler(self, limit: int = 100) -> Reconciler:
+        return Reconciler(
+            self.store,
+            self.intake,
+            self.deliveries,
+            self.broker,
+            frozenset({"bulk"}),
+            sessions_per_round=limit,
+            grace_ms=-1,
+        )
+
+    def record(self, event: str, incarnation: str = "i1", segments: int = 3) -> str:
+        folder = f"live/p/{event}/main/{incarnation}"
+        for number in range(segments):
+            self.store.put(f"{folder}/video/s{number}.m4s", b"x", "video/mp4")
+        self.store.put(f"{folder}/manifest.json", event.encode(), "application/json")
+        return f"{folder}/manifest.json"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.engine.dispose()
+
+
+class TestEvents:
+    def test_every_manifest_that_no_event_told_of_is_found_once(self, desk: Desk) -> None:
+        desk.record("a"), desk.record("a", "i2"), desk.record("b")
+        reconciler = desk.reconciler()
+        assert reconciler.find_lost_events() == 3
+        assert reconciler.find_lost_events() == 0
+        assert len(desk.broker.sent) == 3
+
+    def test_known_ones_are_left_alone(self, desk: Desk) -> None:
+        key = desk.record("a")
+        assert len(desk.intake.receive([ObjectCreated("bucket", key)], "bucket")) == 1
+        assert desk.reconciler().find_lost_events() == 0
+
+    def test_a_round_costs_two_requests_per_session_however_long_it_was(self, desk: Desk) -> None:
+        for event in ("a", "b"):
+            desk.record(event, segments=500)
+        desk.store.requests = 0
+        desk.reconciler().find_lost_events()
+        assert desk.store.requests <= 5
+
+    def test_rounds_are_bounded_and_go_on_where_the_last_one_stopped(self, desk: Desk) -> None:
+        for number in range(5):
+            desk.record(f"e{number}")
+        reconciler = desk.reconciler(limit=2)
+        assert [reconciler.find_lost_events() for _ in range(3)] == [2, 2, 1]
+        desk.record("a-new-one-at-the-front")
+        assert reconciler.find_lost_events() == 1
+
+    def test_foreign_objects_and_sessions_without_manifest_are_passed_over(
+        self, desk: Desk
+    ) -> None:
+        desk.store.put("live/readme.txt", b"x", "text/plain")
+        desk.store.put("live/P/E/main/i1/video/s0.m4s", b"x", "video/mp4")
+        desk.store.put("live/p/a/main/i1/video/s0.m4s", b"x", "video/mp4")
+        desk.record("b")
+        reconciler = desk.reconciler(limit=2)
+        assert sum(reconciler.find_lost_events() for _ in range(3)) == 1
+
+
+class TestIntake:
+    def test_events_of_other_buckets_and_objects_cost_nothing(self, desk: Desk) -> None:
+        key = desk.record("a")
+        desk.store.requests = 0
+        told = [
+            ObjectCreated("other", key),
+            ObjectCreated("bucket", "live/p/a/main/i1/video/s0.m4s"),
+        ]
+        assert desk.intake.receive(told, "bucket") == []
+        assert desk.store.requests == 0
+
+    def test_an_object_that_is_gone_again_is_no_job(self, desk: Desk) -> None:
+        gone = ObjectCreated("bucket", "live/p/gone/main/i1/manifest.json")
+        assert desk.intake.receive([gone], "bucket") == []
+
+    def test_what_the_broker_does_not_take_is_sent_by_a_later_sweep(self, desk: Desk) -> None:
+        desk.broker.away = True
+        key = desk.record("a")
+        assert len(desk.intake.receive([ObjectCreated("bucket", key)], "bucket")) == 1
+        reconciler = desk.reconciler()
+        assert reconciler.sweep() == 0
+        desk.broker.away = False
+        assert reconciler.sweep() == 1
+        assert reconciler.sweep() == 0
+
+
+class TestDeliveries:
+    def test_a_delivery_that_the_broker_forgot_is_sent_again(self, desk: Desk) -> None:
+        desk.record("a")
+        reconciler = desk.reconciler()
+        reconciler.find_lost_events()
+        assert reconciler.find_lost_deliveries() == []
+        first = desk.broker.sent.copy()
+        desk.broker.sent.clear()
+        assert len(reconciler.find_lost_deliveries()) == 1
+        reconciler.sweep()
+        assert desk.broker.sent == first
+
+    def test_a_job_whose_worker_vanished_is_sent_again(self, desk: Desk) -> None:
+        desk.record("a")
+        reconciler = desk.reconciler()
+        reconciler.find_lost_events()
+        (delivery,) = desk.broker.sent
+        assert desk.ledger.lease(delivery.job, "w/1") is not None
+        while len(desk.broker.sent) < 2:  # until the lease of 1 ms ran out
+            reconciler.sweep()
+        assert desk.broker.sent[1] == delivery
