@@ -49,6 +49,7 @@ log = structlog.get_logger(__name__)
 
 PROGRAMS_STOP_S = 1.5
 HTTP_STOP_S = 1.0
+FACTS_STOP_S = 0.5
 SPOOL_STOP_S = 1.5
 
 
@@ -223,6 +224,8 @@ class MediaNode:
             for task in media:
                 task.cancel()
             await asyncio.wait(media)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(parts.outbox.drained(), FACTS_STOP_S)
             for task in background:
                 task.cancel()
 

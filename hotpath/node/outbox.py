@@ -91,6 +91,7 @@ class Outbox:
         self._sent = 0
         """Lines at the head of the file that the bus has."""
         self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
         self.dropped = 0
         self.problem: str | None = None
         """None while the bus takes facts; a readiness report."""
@@ -106,6 +107,7 @@ class Outbox:
     def put(self, fact: MediaFact) -> None:
         """Never waits."""
         self._new.append(fact)
+        self._empty.clear()
         self._wake.set()
 
     async def run(self) -> None:
@@ -113,6 +115,7 @@ class Outbox:
         backoff = Backoff()
         while True:
             if not self._new and not self._pending:
+                self._empty.set()
                 await self._wake.wait()
             self._wake.clear()
             await self.settle()
@@ -131,6 +134,12 @@ class Outbox:
             backoff.reset()
             self._forget(batch)
             await self._compact()
+
+    async def drained(self) -> None:
+        """Until everything was sent."""
+        if len(self):
+            self._empty.clear()
+            await self._empty.wait()
 
     async def settle(self) -> None:
         """Bring new facts to the disk."""

@@ -23,6 +23,10 @@ from infra.telemetry.stages import observe_stage
 log = structlog.get_logger(__name__)
 
 
+TAKEN_OVER = "taken-over"
+"""Ingest's word for a publisher whose successor is connected already."""
+
+
 class ProgramSink:
     """Keeps which publisher feeds which programme.
 
@@ -78,8 +82,12 @@ class ProgramSink:
             return
         if entry.publisher is not None and entry.publisher.id == publisher_id:
             entry.publisher = None
+        now, wall_ns = time.monotonic_ns(), time.time_ns()
         with self._isolated(publisher_id, entry):
-            entry.program.publisher_lost(publisher_id, reason, time.monotonic_ns(), time.time_ns())
+            if reason == TAKEN_OVER:
+                entry.program.publisher_replaced(publisher_id, wall_ns)
+            else:
+                entry.program.publisher_lost(publisher_id, reason, now, wall_ns)
 
     def publisher_refused(self, refusal: Refusal) -> None:
         self._journal.note(

@@ -187,6 +187,11 @@ class Program:
             self._window_ends = now + self.options.reconnect_window_s * SECOND
             self._emit(PublisherLost(publisher, reason))
 
+    def publisher_replaced(self, publisher: int, wall_ns: int) -> None:
+        """The publisher is gone because another has its place: the programme stays as it is."""
+        if self._session is not None and self._session.publisher == publisher:
+            self._leave(wall_ns)
+
     # -- time --------------------------------------------------------------------------------
 
     def next_deadline(self) -> int | None:

@@ -295,6 +295,26 @@ def test_garbage_costs_nobody_else_anything(media: MediaProcess, tmp_path: Path)
     assert media.troubles() == []
 
 
+def test_a_second_publisher_takes_over_or_is_refused_as_the_event_says(
+    media: MediaProcess,
+) -> None:
+    shared, jealous = event("ev_shared", takeover=True), event("ev_jealous")
+    media.want(shared, jealous)
+    media.start()
+    with encoding(srt_url(media, shared)), encoding(srt_url(media, jealous)):
+        media.until(key_of(shared), listed(1))
+        media.until(key_of(jealous), listed(1))
+        with encoding(srt_url(media, shared)), encoding(srt_url(media, jealous)):
+            media.logged("publisher.refused", reason="busy")
+            playlist = media.until(key_of(shared), listed(3, discontinuities=1))
+            assert {s.discontinuity for s in media.until(key_of(jealous), listed(2)).segments} == {
+                0
+            }
+    check_dates(playlist)
+    assert not [r for r in media.log if r.get("reason") == "taken-over"]
+    assert media.troubles() == []
+
+
 def test_two_feeds_of_one_project_do_not_mix(media: MediaProcess) -> None:
     one, two = event("ev_one"), event("ev_two")
     media.want(one, two)

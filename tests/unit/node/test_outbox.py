@@ -89,6 +89,16 @@ async def test_facts_wait_on_disk_for_the_bus_and_for_the_next_process(path: Pat
     assert bus.sent == ["n-b-1", "n-b-2", "n-b-3"]
 
 
+async def test_an_outbox_is_drained_when_the_bus_has_everything(path: Path) -> None:
+    bus = Bus()
+    async with running(path, bus, max_facts=1000) as outbox:
+        for number in range(250):
+            outbox.put(fact(number))
+        await asyncio.wait_for(outbox.drained(), 10)
+        assert len(bus.sent) == 250
+        await asyncio.wait_for(outbox.drained(), 10)
+
+
 async def test_a_line_that_a_crash_cut_off_is_left_out(path: Path) -> None:
     file = FactsFile(path)
     file.append([fact(1)])

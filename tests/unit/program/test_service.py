@@ -244,6 +244,20 @@ def test_a_second_publisher_takes_over() -> None:
     assert harness.program.state is ProgramState.LIVE
 
 
+def test_a_publisher_replaced_by_ingest_leaves_the_programme_live() -> None:
+    harness = Harness()
+    harness.connect(1)
+    harness.send(media(3))
+    harness.program.publisher_replaced(1, EPOCH)
+    harness.connect(2)
+    assert harness.program.state is ProgramState.LIVE
+    harness.send(media(1, start=4), publisher=2)
+    assert len(harness.samples()) == 120
+    assert harness.heard(PublisherLost) == []
+    harness.lose(2)
+    assert harness.heard(PublisherLost) == [PublisherLost(2, "gone")]
+
+
 def test_a_stalled_publisher_is_closed_then_dropped() -> None:
     harness = Harness()
     harness.connect()
