@@ -14,7 +14,7 @@ from infra.supervisor.options import (
     inherited_environment,
     is_loopback,
 )
-from infra.supervisor.ports import PortPlan
+from infra.supervisor.ports import LOOPBACK, PortPlan
 from infra.supervisor.roles import (
     BROKER,
     BUS,
@@ -29,7 +29,6 @@ from infra.supervisor.roles import (
 )
 from infra.supervisor.servers import (
     BUCKET,
-    LOOPBACK,
     REGION,
     WEED_ENVIRONMENT,
     valkey_argv,

@@ -1,20 +1,19 @@
 """Which port is whose, and finding a free block of them.
 
-`PortPlan` is pure: everything follows from the base. `reserve_block` holds a file lock for as long
-as a stack on picked ports lives, so that stacks started side by side never share a block.
+`PortPlan` is pure: everything follows from the base. `reserve_block` listens on the last port of a
+block for as long as a stack on picked ports lives, so that stacks started side by side, whoever
+starts them, never share a block.
 """
 
-import fcntl
-import os
 import random
 import socket
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from infra.supervisor.errors import StackError
 
 BLOCK = 32
+INTERNAL = BLOCK - 10
+LOOPBACK = "127.0.0.1"
 # Below the kernel's ephemeral range (32768 and up), where any outgoing socket may sit on a port.
 _FIRST_BLOCK, _LAST_BLOCK = 18_016, 32_672
 
@@ -68,9 +67,14 @@ class PortPlan:
 
     def internal(self, index: int) -> int:
         """The `index`-th port of what clients never talk to (SeaweedFS's own)."""
-        if not 0 <= index < BLOCK - 9:
+        if not 0 <= index < INTERNAL:
             raise ValueError(f"internal port {index} lies outside the block of {BLOCK}")
         return self.base + 9 + index
+
+    @property
+    def reservation(self) -> int:
+        """Held by the supervisor itself while the block is in use."""
+        return self.base + BLOCK - 1
 
 
 def busy_ports(host: str, plan: PortPlan) -> list[int]:
@@ -99,34 +103,35 @@ def _free(host: str, port: int, kind: socket.SocketKind) -> bool:
 class PortReservation:
     """A block of ports that no other stack on this machine picks until `release` or exit."""
 
-    def __init__(self, plan: PortPlan, lock: int) -> None:
+    def __init__(self, plan: PortPlan, held: socket.socket) -> None:
         self.plan = plan
-        self._lock: int | None = lock
+        self._held = held
 
     def release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._held.close()
 
 
 def reserve_block(host: str) -> PortReservation:
     """Pick a free block of ports; raises `StackError` when there is none."""
-    folder = Path(tempfile.gettempdir()) / f"livepath-ports-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     bases = list(range(_FIRST_BLOCK, _LAST_BLOCK, BLOCK))
     # A random start keeps a stack off the ports that one just stopped still has in TIME_WAIT.
     random.shuffle(bases)
     for base in bases:
         plan = PortPlan(base)
-        lock = os.open(folder / str(base), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+        if busy_ports(host, plan) or (host != LOOPBACK and busy_ports(LOOPBACK, plan)):
             continue
-        if not busy_ports(host, plan) and (
-            host == "127.0.0.1" or not busy_ports("127.0.0.1", plan)
-        ):
-            return PortReservation(plan, lock)
-        os.close(lock)
-    raise StackError("no block of 32 free ports was found between 18016 and 32703")
+        if held := _hold(plan.reservation):
+            return PortReservation(plan, held)
+    raise StackError(f"no block of {BLOCK} free ports was found from {_FIRST_BLOCK} to 32703")
+
+
+def _hold(port: int) -> socket.socket | None:
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        held.bind((LOOPBACK, port))
+        # Without it, another bind with SO_REUSEADDR would succeed.
+        held.listen(1)
+    except OSError:
+        held.close()
+        return None
+    return held

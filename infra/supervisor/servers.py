@@ -13,9 +13,8 @@ from pathlib import Path
 
 from infra.supervisor.errors import StackError
 from infra.supervisor.folder import StackSecrets
-from infra.supervisor.ports import PortPlan
+from infra.supervisor.ports import LOOPBACK, PortPlan
 
-LOOPBACK = "127.0.0.1"
 BUCKET = "livepath"
 REGION = "us-east-1"
 VALKEY_MAXMEMORY = "256mb"

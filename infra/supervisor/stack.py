@@ -19,10 +19,15 @@ from infra.supervisor.folder import DataFolder
 from infra.supervisor.layout import Layout, plan_layout
 from infra.supervisor.options import StackOptions, is_loopback
 from infra.supervisor.policy import RestartLimits
-from infra.supervisor.ports import PortPlan, PortReservation, busy_ports, reserve_block
+from infra.supervisor.ports import (
+    LOOPBACK,
+    PortPlan,
+    PortReservation,
+    busy_ports,
+    reserve_block,
+)
 from infra.supervisor.relay import Relay
 from infra.supervisor.runner import RoleStatus
-from infra.supervisor.servers import LOOPBACK
 
 
 class Stack:

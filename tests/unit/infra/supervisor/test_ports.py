@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from infra.supervisor.errors import StackError
-from infra.supervisor.ports import BLOCK, PortPlan, busy_ports, reserve_block
+from infra.supervisor.ports import BLOCK, INTERNAL, PortPlan, busy_ports, reserve_block
 
 
 def test_every_port_has_its_own_number_within_the_block() -> None:
@@ -12,13 +12,13 @@ def test_every_port_has_its_own_number_within_the_block() -> None:
         *(plan.control, plan.media, plan.srt, plan.uploader, plan.dispatcher),
         *(plan.worker, plan.broker, plan.bus, plan.s3),
     ]
-    internal = [plan.internal(index) for index in range(BLOCK - 9)]
-    assert sorted(named + internal) == list(range(8080, 8080 + BLOCK))
+    internal = [plan.internal(index) for index in range(INTERNAL)]
+    assert sorted([*named, *internal, plan.reservation]) == list(range(8080, 8080 + BLOCK))
 
 
 def test_internal_ports_end_with_the_block() -> None:
     with pytest.raises(ValueError, match="outside the block"):
-        PortPlan(8080).internal(BLOCK - 9)
+        PortPlan(8080).internal(INTERNAL)
 
 
 @pytest.mark.parametrize("base", [0, -1, 65_530])
@@ -48,6 +48,6 @@ def test_busy_ports_are_found(kind: socket.SocketKind, index: int) -> None:
             taken.bind(("127.0.0.1", plan.base + index))
             if kind == socket.SOCK_STREAM:
                 taken.listen()
-            assert busy_ports("127.0.0.1", plan) == [plan.base + index]
+            assert busy_ports("127.0.0.1", plan) == [plan.base + index, plan.reservation]
     finally:
         reservation.release()
