@@ -37,18 +37,18 @@ def free_ports(count: int) -> list[int]:
         return [int(sock.getsockname()[1]) for sock in sockets]
 
 
+def _ports() -> dict[str, int]:
+    flags = [f"{name}.port{kind}" for name in _SERVERS for kind in ("", ".grpc")]
+    return dict(zip(flags, free_ports(len(flags)), strict=True))
+
+
 class SeaweedServer:
     """One `weed mini` process that can be killed, frozen and started again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = dict(
-            zip(
-                [f"{name}.port{kind}" for name in _SERVERS for kind in ("", ".grpc")],
-                free_ports(2 * len(_SERVERS)),
-                strict=True,
-            )
-        )
+        self._ports = _ports()
+        self._ran = False
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "data").mkdir(parents=True)
         identity = {
@@ -66,7 +66,20 @@ class SeaweedServer:
         return f"s3://{ACCESS_KEY}:{SECRET_KEY}@{bucket}?endpoint={self.endpoint}"
 
     def start(self) -> None:
-        """Returns when the S3 API answers."""
+        """Returns when the S3 API answers. The ports stay the same from the first start on."""
+        for last in (False, False, True):
+            try:
+                self._start()
+            except RuntimeError:
+                # A free port may have been taken since; once there are clients it must stay.
+                if last or self._ran:
+                    raise
+                self._ports = _ports()
+            else:
+                self._ran = True
+                return
+
+    def _start(self) -> None:
         weed = Path(sys.executable).with_name("weed")
         command = [str(weed), "-logtostderr=true", "mini", "-dir=data", "-s3.config=s3.json"]
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]
@@ -118,6 +131,7 @@ class SeaweedServer:
                     return
                 except StorageError as error:
                     if self._process.poll() is not None or time.monotonic() > deadline:
+                        self.kill()
                         log = (self._folder / "log").read_text(errors="replace")
                         raise RuntimeError(f"SeaweedFS did not start: {log[-2000:]}") from error
                     time.sleep(0.1)
