@@ -22,9 +22,14 @@ class Relay:
 
     async def run(self) -> None:
         """Serve until cancelled; raises `OSError` when the address is taken."""
-        server = await asyncio.start_server(self._serve, *self._listen, limit=BUFFER)
-        async with server:
-            await server.serve_forever()
+        async with asyncio.TaskGroup() as connections:
+
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                connections.create_task(self._serve(reader, writer))
+
+            server = await asyncio.start_server(accept, *self._listen, limit=BUFFER)
+            async with server:
+                await server.serve_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1
