@@ -9,10 +9,8 @@ import asyncio
 import logging
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
@@ -67,15 +65,19 @@ def async_engine(url: str) -> AsyncEngine:
 
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database up to `revision`; safe when several processes start at once."""
-    _migration(url, lambda config: command.upgrade(config, revision))
+    _migration(url, "upgrade", revision)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the database back to `revision` ("base": no tables)."""
-    _migration(url, lambda config: command.downgrade(config, revision))
+    _migration(url, "downgrade", revision)
 
 
-def _migration(url: str, run: Any) -> None:
+def _migration(url: str, direction: Literal["upgrade", "downgrade"], revision: str) -> None:
+    # Alembic takes 0.4 s to import, and most roles never migrate.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     # Without it alembic warns that path separators are guessed.
@@ -84,7 +86,7 @@ def _migration(url: str, run: Any) -> None:
     try:
         with _ONE_AT_A_TIME, engine.connect() as connection:
             config.attributes["connection"] = connection
-            run(config)
+            getattr(command, direction)(config, revision)
     finally:
         engine.dispose()
 
