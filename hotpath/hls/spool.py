@@ -2,8 +2,9 @@
 
 Invariant: calls of a `SpoolSession` never block and never raise for a full disk; every part that
 the writer thread has taken survives `kill -9` (usually within a millisecond of the call, later
-while the thread waits for the disk to sync a segment); a finished file never changes and is deleted by the uploader
-only, after the object store acknowledged it. What could not be kept is listed as a hole.
+while the thread waits for the disk to sync a segment); a finished file never changes and is
+deleted by the uploader only, after the object store acknowledged it. What could not be kept is
+listed as a hole.
 
 Upstream: `packager`, which calls the `Recorder` methods on the event loop. Downstream: the
 uploader, another process that shares nothing but the folder (`spool_layout`).
