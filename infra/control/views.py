@@ -22,6 +22,7 @@ from infra.control.schemas import (
 )
 from infra.db.control import OPEN_STATES, Event, Fact
 from infra.db.jobs import Asset, Job, JobAttempt
+from infra.events.facts import FactType
 from infra.lifecycle import EventState
 
 SecretRing = Mapping[str, bytes]
@@ -36,6 +37,13 @@ _REFUSALS = {
     "event-closed": "the event is over",
     "bad-streamid": "the streamid cannot be read; it has the form EVENT/KEY",
     "over-limit": "too many connections",
+}
+
+_WORDS = {
+    FactType.PUBLISHER_CONNECTED.value: "an encoder connected",
+    FactType.PUBLISHER_LOST.value: "the encoder is gone",
+    FactType.RECORDING_DEGRADED.value: "a part of the recording is lost",
+    FactType.RECORDING_RESTORED.value: "the recording is complete again from here on",
 }
 
 
@@ -80,9 +88,19 @@ def _srt(event: Event, links: Links, secrets: SecretRing) -> SrtOut:
 
 def notice(fact: Fact) -> Notice:
     """A fact in words for the creator."""
-    reason = str(fact.detail.get("reason", ""))
-    message = str(fact.detail.get("message", "")) or _REFUSALS.get(reason, reason) or fact.type
-    return Notice(at=required_at(fact.at_ms), type=fact.type, message=message, detail=fact.detail)
+    return Notice(
+        at=required_at(fact.at_ms), type=fact.type, message=_message(fact), detail=fact.detail
+    )
+
+
+def _message(fact: Fact) -> str:
+    said, reason = str(fact.detail.get("message", "")), str(fact.detail.get("reason", ""))
+    if said:
+        return said
+    if fact.type == FactType.PUBLISHER_REFUSED:
+        return _REFUSALS.get(reason, reason) or "an encoder was refused"
+    words = _WORDS.get(fact.type, fact.type)
+    return f"{words} ({reason})" if reason else words
 
 
 def playback_out(event: Event, links: Links) -> PlaybackOut:
