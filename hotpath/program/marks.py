@@ -315,7 +315,8 @@ class MarkWriter:
             # Longer than expected: the part ends here, or where it should have.
             end = unit.dts if unit.dts - start <= target else (track.end or unit.dts)
             items.append(track.cut_part(min(end, unit.dts)))
-        items.append(track.place(unit, self.discontinuity_seq, self.epoch_ns, now_ns))
+        longest = self._limits.longest(track) if track is self._clock.track else None
+        items.append(track.place(unit, self.discontinuity_seq, self.epoch_ns, now_ns, longest))
         if self._next_end(track) - (track.part_start or 0) > target:
             items.append(track.cut_part(track.end or 0))
         return items

@@ -64,7 +64,9 @@ class Track:
             return _moved(unit, floor), False
         return _moved(unit, floor), (floor - dts) * 4 > self.cadence.duration
 
-    def place(self, unit: Unit, discontinuity_seq: int, epoch_ns: int, now_ns: int) -> Sample:
+    def place(
+        self, unit: Unit, discontinuity_seq: int, epoch_ns: int, now_ns: int, longest: int | None
+    ) -> Sample:
         """Add the unit to the open part, opening one if there is none."""
         first = self.part_start is None
         if first:
@@ -73,6 +75,9 @@ class Track:
             self.segment_start = unit.dts
         self.segment_units += 1
         self.end = unit.dts + self.cadence.duration
+        if longest is not None:
+            # A frame expected to last beyond what a segment may is taken to last no longer.
+            self.end = min(self.end, max(self.segment_start + longest, unit.dts + 1))
         self.floor, self.promised = unit.dts + 1, False
         pdt_ns = epoch_ns + unit.pts * NS // self.format.timescale
         independent = first and (unit.keyframe or self.format.track != VIDEO)

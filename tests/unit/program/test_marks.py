@@ -372,6 +372,24 @@ def test_audio_held_for_a_picture_that_never_comes_is_bounded() -> None:
     assert marks.counts["held-too-long"] > 0
 
 
+@pytest.mark.parametrize("fps", RATES.values(), ids=RATES.keys())
+def test_timestamps_rounded_to_milliseconds_keep_parts_legal(fps: Fraction) -> None:
+    rounded = [
+        video(round(n * 1000 / fps) * 90, keyframe=n % round(fps * 2) == 0)
+        for n in range(int(20 * fps))
+    ]
+    items = record(interleaved(rounded, sounds(20)))
+    check_structure(items)
+    for duration, last in parts(items, VIDEO):
+        assert duration <= PART + 1e-9
+        assert last or duration >= 0.85 * PART
+
+
+def test_a_late_frame_is_not_expected_to_make_its_segment_too_long() -> None:
+    items = record([video(0, keyframe=True), video(70_501)], (H264,), target_duration_s=1)
+    assert all(cut.end - cut.start <= 1.5 * HZ for cut in segments(items, VIDEO))
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from([VIDEO, VIDEO, AUDIO]),
