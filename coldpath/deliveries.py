@@ -23,6 +23,7 @@ from infra.db.jobs import Job
 from infra.lifecycle import EventState
 
 _IN_CHUNK = 500
+_DAY_MS = 86_400_000
 _ARCHIVING = (EventState.ENDED, EventState.RECONNECTING, EventState.LIVE)
 
 
@@ -124,11 +125,13 @@ class Deliveries:
             return lost
 
     def awaiting_archive(self, limit: int) -> Sequence[EventPrefix]:
-        """Events that were on air and have no archive: the first place to look for lost events."""
+        """Events of the last day that were on air and have no archive: the first place to look
+        for lost object events. Older ones, of which nothing was recorded, are left to the walk."""
         with Session(self._engine) as session:
+            recent = self._clock(session) - _DAY_MS
             rows = session.execute(
                 select(Event.project, Event.id)
-                .where(Event.state.in_(_ARCHIVING))
+                .where(Event.state.in_(_ARCHIVING), Event.updated_ms > recent)
                 .order_by(Event.updated_ms.desc())
                 .limit(limit)
             )

@@ -113,11 +113,18 @@ class Dispatcher:
 
     async def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
         """Runs blocking `work` in a thread, again and again, until the role stops."""
+        failures = 0
         while not self._stop.is_set():
             try:
                 await asyncio.to_thread(work)
+                if failures:
+                    log.info("%s: works again after %d failures", name, failures)
+                failures = 0
             except _AWAY as error:
-                log.warning("%s: %s", name, error)
+                failures += 1
+                # An outage is told when it begins and, ever more rarely, while it lasts.
+                if failures.bit_count() == 1:
+                    log.warning("%s: failed %d times in a row: %s", name, failures, error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), seconds)
 

@@ -4,9 +4,9 @@ Invariant: every session manifest in the bucket is filed sooner or later, and ev
 a delivery sooner or later, though any event or delivery may be lost.
 
 A round's cost is bounded. The bucket is walked by session, not by object: one LIST finds the next
-session's first object, one HEAD its manifest, and the walk jumps behind the session. Events that
-have no archive yet are looked at in every round; the rest of the bucket `limit` sessions at a
-time, going on where the last round stopped.
+session's first object, one HEAD its manifest, and the walk jumps behind the session. Events of the
+last day that have no archive yet are looked at in every round; the whole bucket is walked a limited
+number of sessions a round, going on where the last round stopped, with a rest at its end.
 
 Upstream: the dispatcher's timer. Downstream: store, `coldpath.intake`, `coldpath.deliveries`.
 """
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 ROOT = "live/"
 SESSIONS_PER_ROUND = 200
 GRACE_MS = 5_000
+REST_ROUNDS = 20
 _SESSION_DEPTH = 5  # live / project / event / feed / incarnation
 _BATCH = 500
 
@@ -49,6 +50,7 @@ class Reconciler:
         *,
         sessions_per_round: int = SESSIONS_PER_ROUND,
         grace_ms: int = GRACE_MS,
+        rest_rounds: int = REST_ROUNDS,
     ) -> None:
         self._store = store
         self._intake = intake
@@ -57,6 +59,9 @@ class Reconciler:
         self._queues = queues
         self._limit = sessions_per_round
         self._grace_ms = grace_ms
+        self._rest_rounds = rest_rounds
+        self._resting = 0
+        """Rounds until the next walk; the bucket is walked at the start, then rested."""
         self._position = ""
         """The key after which the next round goes on; empty: from the start."""
 
@@ -85,10 +90,13 @@ class Reconciler:
         for event in self._deliveries.awaiting_archive(self._limit):
             sessions, _ = self._walk(f"{ROOT}{event.project}/{event.event}/", "")
             found += self._file(sessions)
-        sessions, position = self._walk(ROOT, self._position)
-        found += self._file(sessions)
-        self._position = position
-        return found
+        if self._resting:
+            self._resting -= 1
+            return found
+        sessions, self._position = self._walk(ROOT, self._position)
+        if not self._position:
+            self._resting = self._rest_rounds
+        return found + self._file(sessions)
 
     def _file(self, sessions: list[str]) -> int:
         found = self._intake.file([f"{session}/manifest.json" for session in sessions])

@@ -26,6 +26,7 @@ from coldpath.functions.registry import load
 from coldpath.heartbeat import VisibilityHeartbeat
 from coldpath.ledger import Ledger
 from coldpath.runner import Runner
+from coldpath.scratch import Scratch
 from infra.db.engine import sync_engine
 from infra.errors import ConfigurationError
 from infra.settings import WorkerSettings
@@ -65,6 +66,7 @@ class Worker:
         self._app.steps["worker"].add(VisibilityHeartbeat)
         self._runner: Runner | None = None
         self._celery: Any = None
+        self._scratch_root = settings.data_dir / "worker" / "scratch"
         self._told_to_stop = False
         self._ops = OpsServer(settings.worker_host, settings.worker_port, self._checks())
 
@@ -76,15 +78,19 @@ class Worker:
         # It warns of root because of pickled messages; only JSON is accepted here.
         warnings.simplefilter("ignore", SecurityWarning)
         try:
-            self._celery = _celery_worker(self._app, self._settings, self._name)
-            self._celery.start()
-            if self._celery.exitcode and not self._told_to_stop:
-                # Not an order but an accident: whoever supervises must see it.
-                raise SystemExit(self._celery.exitcode)
+            with Scratch(self._scratch_root, self._name):
+                self._work()
         finally:
             # The pool is gone by now, and the fence rises with the hand-back anyway.
             self._hand_back()
             self._ops.stop()
+
+    def _work(self) -> None:
+        self._celery = _celery_worker(self._app, self._settings, self._name)
+        self._celery.start()
+        if self._celery.exitcode and not self._told_to_stop:
+            # Not an order but an accident: whoever supervises must see it.
+            raise SystemExit(self._celery.exitcode)
 
     def _listen(self) -> None:
         try:
@@ -112,6 +118,8 @@ class Worker:
         self._told_to_stop = True
 
     def _process_init(self, **_: Any) -> None:
+        # A pool process that outlives a killed main process must not keep its port.
+        self._ops.close_inherited()
         os.nice(NICENESS)
         settings = self._settings
         ledger = Ledger(
@@ -121,7 +129,7 @@ class Worker:
             ledger,
             ObjectStore.from_url(settings.s3_url),
             load(),
-            scratch=settings.data_dir / "worker" / "scratch",
+            scratch=self._scratch_root / self._name,
             worker=self._name,
         )
 

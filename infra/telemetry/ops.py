@@ -88,6 +88,12 @@ class OpsServer:
         self._thread.join()
         self._server = self._thread = None
 
+    def close_inherited(self) -> None:
+        """In a forked child: let go of the parent's socket, which its own thread serves."""
+        if self._server is not None:
+            self._server.socket.close()
+            self._server = self._thread = None
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True

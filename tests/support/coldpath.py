@@ -38,6 +38,7 @@ class Role:
 
     def __init__(self, arguments: Sequence[str], environment: dict[str, str], log: Path) -> None:
         self.log = log
+        self.port = 0
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "coldpath", *arguments],
@@ -133,13 +134,16 @@ class ColdStack:
         return role
 
     def worker(self, **extra: str) -> Role:
-        port = free_ports(1)[0]
-        role = self._role(["worker"], "worker", {"LIVEPATH_WORKER_PORT": str(port), **extra})
+        settings = {"LIVEPATH_WORKER_PORT": str(free_ports(1)[0]), **extra}
+        port = int(settings["LIVEPATH_WORKER_PORT"])
+        role = self._role(["worker"], "worker", settings)
+        role.port = port
         self.until("the worker is ready", lambda: self._ready(port, role))
         return role
 
     def event(self, project: str, event: str, state: EventState = EventState.ENDED) -> None:
         """Control's rows for an event."""
+        now = time.time_ns() // 1_000_000
         with Session(self.engine) as session, session.begin():
             if session.get(Project, project) is None:
                 session.add(Project(id=project, name=project, created_ms=0))
@@ -152,8 +156,8 @@ class ColdStack:
                     state=state.value,
                     access="public",
                     kid="k1",
-                    created_ms=0,
-                    updated_ms=0,
+                    created_ms=now,
+                    updated_ms=now,
                 )
             )
 
@@ -205,6 +209,12 @@ class ColdStack:
         role = Role(arguments, self.environment(**extra), log)
         self._roles.append(role)
         return role
+
+    def end_workers(self) -> None:
+        """Kills every worker that runs."""
+        for role in self._roles:
+            if role.port:
+                role.end()
 
     def end_roles(self) -> None:
         """Kills every role that still runs."""

@@ -221,11 +221,26 @@ def test_kill_9_of_the_worker_in_an_archive(world: World) -> None:
     world.archived_once("killed")
 
 
+def test_kill_9_of_the_main_process_alone(world: World) -> None:
+    worker = world.stuck_in_archive("headless")
+    orphans = worker.children()
+    worker.process.kill()
+    worker.process.wait()
+    # A pool process that still runs must not keep the port from the next life of the role.
+    world.stack.worker(LIVEPATH_WORKER_PORT=str(worker.port))
+    world.s3.thaw()
+    world.stack.until_state("headless", "succeeded")
+    world.archived_once("headless")
+    assert world.outcomes("headless")[-1] == "succeeded"
+    world.stack.until("no orphan runs", lambda: not any(o.is_running() for o in orphans))
+    world.stack.end_workers()
+
+
 def test_a_worker_that_wakes_up_too_late_writes_nothing(world: World) -> None:
     zombie = world.stuck_in_archive("zombie")
     zombie.freeze()
     world.s3.thaw()
-    heir = world.stack.worker()
+    world.stack.worker()
     done = vars(world.stack.until_state("zombie", "succeeded"))
     zombie.resume()
     world.stack.until(
@@ -235,12 +250,12 @@ def test_a_worker_that_wakes_up_too_late_writes_nothing(world: World) -> None:
     assert world.stack.jobs("zombie")[0].updated_ms == done["updated_ms"]
     assert world.outcomes("zombie") == ["lost", "succeeded"]
     world.archived_once("zombie")
-    heir.kill()
+    world.stack.end_workers()
 
 
 def test_a_job_may_last_longer_than_the_visibility_timeout(world: World) -> None:
     world.stuck_in_archive("long")
-    other = world.stack.worker()  # would take the delivery if it came back
+    world.stack.worker()  # would take the delivery if it came back
 
     def kept_at() -> float:
         """When the delivery was refreshed last."""
@@ -257,7 +272,7 @@ def test_a_job_may_last_longer_than_the_visibility_timeout(world: World) -> None
     job = world.stack.until_state("long", "succeeded")
     assert job.attempt_count == 1
     assert world.outcomes("long") == ["succeeded"]
-    other.kill()
+    world.stack.end_workers()
 
 
 def test_a_broker_restart_in_the_middle_of_a_job(world: World) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
+from coldpath.clock import database_now_ms
 from coldpath.context import JobFunction
 from coldpath.deliveries import Deliveries, Delivery
 from coldpath.errors import BrokerError
@@ -14,6 +16,7 @@ from coldpath.plan import Registry
 from coldpath.reconcile import Reconciler
 from coldpath.records import JobResult
 from coldpath.s3events import ObjectCreated
+from infra.db.control import Event, Project
 from infra.db.engine import migrate, sync_engine
 from infra.keys import ManifestKey
 from infra.storage.memory import MemoryObjectStore
@@ -71,7 +74,7 @@ class Desk:
             self.broker,
         )
 
-    def reconciler(self, limit: int = 100) -> Reconciler:
+    def reconciler(self, limit: int = 100, rest_rounds: int = 0) -> Reconciler:
         return Reconciler(
             self.store,
             self.intake,
@@ -80,7 +83,27 @@ class Desk:
             frozenset({"bulk"}),
             sessions_per_round=limit,
             grace_ms=-1,
+            rest_rounds=rest_rounds,
         )
+
+    def end_event(self, event: str) -> None:
+        """Control's rows for an event that has just ended."""
+        with Session(self.engine) as session, session.begin():
+            now = database_now_ms(session)
+            session.add(Project(id="p", name="p", created_ms=now))
+            session.flush()
+            session.add(
+                Event(
+                    id=event,
+                    project="p",
+                    name=event,
+                    state="ended",
+                    access="public",
+                    kid="k",
+                    created_ms=now,
+                    updated_ms=now,
+                )
+            )
 
     def record(self, event: str, incarnation: str = "i1", segments: int = 3) -> str:
         folder = f"live/p/{event}/main/{incarnation}"
@@ -123,6 +146,23 @@ class TestEvents:
         reconciler = desk.reconciler(limit=2)
         assert [reconciler.find_lost_events() for _ in range(3)] == [2, 2, 1]
         desk.record("a-new-one-at-the-front")
+        assert reconciler.find_lost_events() == 1
+
+    def test_after_a_walk_the_bucket_is_left_alone_for_some_rounds(self, desk: Desk) -> None:
+        desk.record("a")
+        reconciler = desk.reconciler(rest_rounds=2)
+        assert reconciler.find_lost_events() == 1
+        desk.record("b")
+        desk.store.requests = 0
+        assert [reconciler.find_lost_events() for _ in range(2)] == [0, 0]
+        assert desk.store.requests == 0
+        assert reconciler.find_lost_events() == 1
+
+    def test_a_recent_event_without_archive_is_looked_at_in_every_round(self, desk: Desk) -> None:
+        reconciler = desk.reconciler(rest_rounds=100)
+        reconciler.find_lost_events()
+        desk.end_event("ev_1")
+        desk.record("ev_1")
         assert reconciler.find_lost_events() == 1
 
     def test_foreign_objects_and_sessions_without_manifest_are_passed_over(
