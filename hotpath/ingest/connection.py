@@ -41,6 +41,7 @@ class Connection:
         entry: AdmissionEntry,
         socket: int,
         *,
+        latency_ns: int,
         sink: PublisherSink,
         handover: Handover,
         stall_after_ns: int,
@@ -48,6 +49,7 @@ class Connection:
         self.publisher = publisher
         self.entry = entry
         self.socket = socket
+        self.latency_ns = latency_ns
         self.stalled = False
         self._sink = sink
         self._handover = handover

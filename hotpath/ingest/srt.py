@@ -22,13 +22,14 @@ from hotpath.ingest.connection import Connection
 from hotpath.ingest.handover import Handover
 from hotpath.ingest.listener import SrtListener, Verdict
 from hotpath.ingest.publisher import PublisherSink
-from hotpath.ingest.statistics import Publisher, SrtStatistics
+from hotpath.ingest.statistics import Publisher, SocketStatistics, SrtStatistics
 
 log = logging.getLogger(__name__)
 
 _WAIT_MS = 25
 """Longest time a command, verdict or stop waits for the thread when no media flows."""
 _TAIL_WAIT_MS = 5
+_TAIL_MARGIN_NS = 300_000_000
 _TABLES_KEPT = 8
 _FINISH_NS = 3_000_000_000
 _SWEEP_NS = 1_000_000_000
@@ -62,7 +63,6 @@ class SrtIngest:
         self.refusals: Counter[str] = Counter()
         """Refused connects by reason, since the start."""
         self._sink = sink
-        self._tail_ns = (latency_ms + 300) * 1_000_000
         self._stall_after_ns = int(stall_after_s * 1e9)
         # Replaced as a whole, never changed: two threads read it.
         self._tables: tuple[tuple[int, dict[str, AdmissionEntry]], ...] = ()
@@ -209,10 +209,13 @@ class SrtIngest:
         publisher = Publisher(
             next(self._ids), entry.project, entry.event, entry.feed, verdict.peer, verdict.at_ns
         )
+        # The larger of both sides' settings is in force.
+        statistics = self._listener.statistics(socket) or SocketStatistics()
         connection = Connection(
             publisher,
             entry,
             socket,
+            latency_ns=statistics.latency_ms * 1_000_000,
             sink=self._sink,
             handover=self._handover,
             stall_after_ns=self._stall_after_ns,
@@ -231,7 +234,7 @@ class SrtIngest:
             # The last `latency` of media is here but not due yet (TSBPD): read on, by polling,
             # because a broken socket is always "ready".
             self._listener.unwatch(socket)
-            self._leaving[socket] = time.monotonic_ns() + self._tail_ns
+            self._leaving[socket] = time.monotonic_ns() + connection.latency_ns + _TAIL_MARGIN_NS
         elif data:
             connection.receive(data)
 
