@@ -281,6 +281,33 @@ def test_a_stalled_publisher_gets_its_open_segment_closed(
     assert media.troubles() == []
 
 
+def test_a_full_spool_stops_recording_and_nothing_else(tmp_path: Path) -> None:
+    wanted = event()
+    key = key_of(wanted)
+    with MediaProcess(tmp_path / "data", spool_max_bytes="400000") as media:
+        media.want(wanted)
+        media.start()
+        with encoding(srt_url(media, wanted)):
+            media.logged("recording.degraded", reason="spool-full")
+            full = media.playlist(key)
+            assert full is not None
+            newest = full.segments[-1].msn
+            later = media.until(key, lambda found: found.segments[-1].msn >= newest + 2)
+            assert frames(media.media(key, later.segments[-2:])) == 120
+            answer = media.get("/readyz")
+            assert answer.status_code == 200
+            assert "spool-full" in answer.json()["checks"]["spool"]
+        assert media.terminate() == 0
+        manifest = media.manifest(key, incarnation_of(later))
+    (video,) = [each for each in manifest.renditions if each.name == "video"]
+    assert video.segments
+    assert {hole.reason for hole in video.holes} == {"spool-full"}
+    recorded = {entry.msn for entry in video.segments}
+    lost = {n for hole in video.holes for n in range(hole.first_msn, hole.last_msn + 1)}
+    assert not recorded & lost
+    assert recorded | lost >= {segment.msn for segment in later.segments}
+
+
 def test_garbage_costs_nobody_else_anything(media: MediaProcess, tmp_path: Path) -> None:
     good, bad = event("ev_good"), event("ev_bad")
     media.want(good, bad)
