@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -183,3 +184,43 @@ async def test_cancelling_while_a_role_waits_leaves_nothing(
         assert crew.statuses[1].phase is Phase.WAITING
         assert crew.statuses[1].detail == "for bus"
     assert not alive(pid)
+
+
+async def test_a_stop_under_way_can_be_cut_short(running: CrewFactory, tmp_path: Path) -> None:
+    role = small_role("app", free_port(), tmp_path, "--stubborn", stop_grace_s=600)
+    async with running(role) as crew:
+        pid = pid_of(crew, "app")
+        asyncio.get_running_loop().call_later(0.2, crew.kill)
+    assert not alive(pid)
+
+
+async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.create()
+    lock = await folder.lock()
+    role = dataclasses.replace(small_role("app", 1, tmp_path), argv=("/no/such/program",))
+    crew = Crew([role], cwd=tmp_path, log_of=folder.log, lock_fd=lock, limits=QUICK)
+    with pytest.raises(StackError, match="/no/such/program cannot be run: No such file"):
+        await crew.run()
+    folder.unlock(lock)
+
+
+async def test_the_environment_and_folder_of_a_role_are_its_own(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.create()
+    lock = await folder.lock()
+    role = dataclasses.replace(
+        small_role("app", 1, tmp_path),
+        argv=("sh", "-c", "env; pwd; ls -l /proc/self/fd; exit 2"),
+        environment={"PATH": os.environ["PATH"], "LIVEPATH_X": "1"},
+    )
+    crew = Crew([role], cwd=tmp_path, log_of=folder.log, lock_fd=lock, limits=QUICK)
+    with pytest.raises(StackError):
+        await crew.run()
+    folder.unlock(lock)
+    log = folder.log("app").read_text()
+    assert "LIVEPATH_X=1" in log
+    assert "HOME=" not in log
+    assert f"\n{tmp_path}\n" in log
+    assert "socket:" not in log, "the guard's control socket reached the role"
+    assert "/lock" not in log, "the folder's lock reached the role"
