@@ -1,6 +1,9 @@
 """Each way of being turned away, with its own audit line."""
 
+import ctypes
+import itertools
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,32 @@ async def test_an_address_that_connects_too_often_is_refused(stream: Path) -> No
             "over-limit",
             "over-limit",
         ]
+
+
+async def test_the_verdict_falls_while_python_is_stuck(stream: Path) -> None:
+    """The listen callback must never take the GIL: it runs in the thread of all publishers."""
+    async with serving(A) as (ingest, sink):
+        with publishing(stream, srt_url(ingest.port, A, key="k1.1.guess")) as encoder:
+            hold_gil = ctypes.PyDLL(None).usleep  # PyDLL keeps the GIL during the call
+            held: list[tuple[int, int]] = []
+            while encoder.poll() is None and len(held) < 20:
+                begun_ns = time.time_ns()
+                hold_gil(900_000)
+                held.append((begun_ns, time.time_ns()))
+            await until(lambda: sink.refusals)
+        at_ns = sink.refusals[0].at_ns
+        assert any(begun < at_ns < released for begun, released in held)
+
+
+async def test_a_blocked_event_loop_costs_a_publisher_nothing(long_stream: Path) -> None:
+    async with serving(A) as (ingest, sink):
+        with publishing(long_stream, srt_url(ingest.port, A)):
+            await until(lambda: len(sink.track(1, "video")) > 10)
+            time.sleep(1.5)
+            await until(lambda: len(sink.track(1, "video")) > 60)
+        frames = sink.track(1, "video")
+        assert {b.dts - a.dts for a, b in itertools.pairwise(frames)} == {3000}
+        assert not any(f.damaged for f in frames)
 
 
 def test_a_refusal_has_no_secret() -> None:
