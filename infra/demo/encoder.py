@@ -55,7 +55,7 @@ class Encoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self.frames_sent = 0
-        self.last_frame_unix_ms = 0
+        self.first_frame_unix_ms = 0
 
     def __enter__(self) -> "Encoder":
         self._process = subprocess.Popen(
@@ -97,7 +97,7 @@ class Encoder:
         except BrokenPipeError:
             raise EncoderFailed(self._why()) from None
         self.frames_sent = index + 1
-        self.last_frame_unix_ms = unix_ms
+        self.first_frame_unix_ms = self.first_frame_unix_ms or unix_ms
 
     def stop(self) -> None:
         """End ffmpeg; it closes its SRT connection itself when it is given the time."""

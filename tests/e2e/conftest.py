@@ -29,6 +29,8 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 LIVE_WITHIN_S = 40.0
+# Small, so that encoder and browser, which both work in software here, leave room for the rest.
+SIZE, FPS = (640, 360), 30
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,7 +80,7 @@ class Studio:
         until(f"{event['id']} is {' or '.join(states)}", lambda: self.state(event) in states)
 
     @contextmanager
-    def publishing(self, event: dict[str, Any]) -> Iterator[None]:
+    def publishing(self, event: dict[str, Any]) -> Iterator[Encoder]:
         """A real ffmpeg publishes while the block runs, which starts when the event is live."""
         stop = threading.Event()
         failures: list[BaseException] = []
@@ -89,12 +91,12 @@ class Studio:
             except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
                 failures.append(error)
 
-        with Encoder(event["ingest"]["srt"]["url"], Programme(1280, 720, 30)) as encoder:
+        with Encoder(event["ingest"]["srt"]["url"], Programme(*SIZE, FPS)) as encoder:
             thread = threading.Thread(target=feed, args=(encoder,), name="encoder")
             thread.start()
             try:
                 self.wait_for_state(event, "live")
-                yield
+                yield encoder
             finally:
                 stop.set()
                 thread.join()
@@ -121,8 +123,8 @@ def studio(stack: RunningStack) -> Iterator[Studio]:
 def on_air(studio: Studio) -> Iterator[dict[str, Any]]:
     """One public event that is live as long as tests want to watch it."""
     event = studio.schedule(name="Launch day: the long walk")
-    with studio.publishing(event):
-        yield event
+    with studio.publishing(event) as encoder:
+        yield event | {"encoder": encoder}
     studio.call("POST", f"/v1/events/{event['id']}/end")
 
 

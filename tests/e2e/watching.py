@@ -8,6 +8,7 @@ import numpy as np
 from playwright.async_api import Page
 
 from infra.demo import barcode
+from infra.demo.barcode import Stamp
 
 TIMEOUT_MS = 60_000
 # The picture as the viewer sees it right now: its luma, and the wall clock of that moment.
@@ -70,7 +71,7 @@ async def badge_seconds(page: Page) -> float:
     return float(match[1])
 
 
-async def true_delay_s(page: Page) -> float:
+async def true_delay_s(page: Page) -> tuple[float, Stamp]:
     """From drawing the frame that is on the screen until now, by the barcode in the picture."""
     grabbed = await page.evaluate(GRAB)
     top = np.frombuffer(base64.b64decode(grabbed["luma"]), dtype=np.uint8)
@@ -79,4 +80,4 @@ async def true_delay_s(page: Page) -> float:
     picture[: grabbed["lines"]] = top.reshape(grabbed["lines"], grabbed["width"])
     stamp = barcode.read(picture)
     assert stamp is not None, "the browser shows a picture without a readable barcode"
-    return float(grabbed["now"] - stamp.unix_ms) / 1000
+    return float(grabbed["now"] - stamp.unix_ms) / 1000, stamp
