@@ -131,6 +131,12 @@ class _Parts:
     disk: Executor
 
 
+def _threads(stack: AsyncExitStack, count: int, name: str) -> Executor:
+    pool = ThreadPoolExecutor(count, name)
+    stack.callback(pool.shutdown)
+    return pool
+
+
 class MediaNode:
     """One media process. Make it, then `run` it once."""
 
@@ -144,63 +150,66 @@ class MediaNode:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then stop in order."""
-        settings, folders = self._settings, self._folders
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            disk = ThreadPoolExecutor(1, "node-disk")
-            stack.callback(disk.shutdown)
-            muxing = ThreadPoolExecutor(2, "packager")
-            stack.callback(muxing.shutdown)
-            facts_file = FactsFile(folders.facts)
-            left = await loop.run_in_executor(disk, read_back, folders, facts_file)
-
-            writer = await stack.enter_async_context(FactWriter(settings.bus_url))
-            outbox = Outbox(facts_file, writer, disk)
+            disk = _threads(stack, 1, "node-disk")
+            file = FactsFile(self._folders.facts)
+            left = await loop.run_in_executor(disk, read_back, self._folders, file)
+            writer = await stack.enter_async_context(FactWriter(self._settings.bus_url))
+            outbox = Outbox(file, writer, disk)
             outbox.restore(left.facts)
             stack.push_async_callback(outbox.settle)
-            journal = Journal(settings.node, self._boot, outbox.put)
+            await self._serve(stop, self._assemble(stack, left, outbox, disk))
 
-            spool = self._spool(journal, loop)
-            stack.push_async_callback(asyncio.to_thread, spool.close, SPOOL_STOP_S)
-            reader = DesiredReader(settings.bus_url, held=left.snapshot)
-            incarnations = Incarnations(folders.programs, spool, disk)
-            registry = Registry()
-            origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations))
-            programs = Programs(
-                launcher=Launcher(
-                    registry,
-                    incarnations,
-                    origin,
-                    muxing,
-                    part_target_ms=settings.part_target_ms,
-                ),
-                origin=origin,
-                journal=journal,
-                snapshot=left.snapshot,
-                checkpoints=left.checkpoints,
-            )
-            http = HlsServer(
-                origin,
-                settings.media_host,
-                settings.media_port,
-                stop_timeout_s=HTTP_STOP_S,
-                before_stop=origin.stop,
-            )
-            http.start()
-            ingest = SrtIngest(
-                settings.srt_host,
-                settings.srt_port,
-                settings.srt_latency_ms,
-                ProgramSink(programs, journal),
-            )
-            programs.attach(ingest)
-            for collector in (
-                NodeCollector(programs, lambda: len(outbox)),
-                IngestCollector(ingest),
-            ):
-                REGISTRY.register(collector)
-                stack.callback(REGISTRY.unregister, collector)
-            await self._serve(stop, _Parts(outbox, reader, programs, http, ingest, disk))
+    def _assemble(
+        self, stack: AsyncExitStack, left: _LeftBehind, outbox: Outbox, disk: Executor
+    ) -> _Parts:
+        """The data path, from what is wanted to what listens; both ports are taken here."""
+        settings = self._settings
+        journal = Journal(settings.node, self._boot, outbox.put)
+        spool = self._spool(journal, asyncio.get_running_loop())
+        stack.push_async_callback(asyncio.to_thread, spool.close, SPOOL_STOP_S)
+        reader = DesiredReader(settings.bus_url, held=left.snapshot)
+        incarnations = Incarnations(self._folders.programs, spool, disk)
+        registry = Registry()
+        origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations))
+        launcher = Launcher(
+            registry,
+            incarnations,
+            origin,
+            _threads(stack, 2, "packager"),
+            part_target_ms=settings.part_target_ms,
+        )
+        programs = Programs(
+            launcher=launcher,
+            origin=origin,
+            journal=journal,
+            snapshot=left.snapshot,
+            checkpoints=left.checkpoints,
+        )
+        http = self._http(origin)
+        ingest = SrtIngest(
+            settings.srt_host,
+            settings.srt_port,
+            settings.srt_latency_ms,
+            ProgramSink(programs, journal),
+        )
+        programs.attach(ingest)
+        for collector in (NodeCollector(programs, lambda: len(outbox)), IngestCollector(ingest)):
+            REGISTRY.register(collector)
+            stack.callback(REGISTRY.unregister, collector)
+        return _Parts(outbox, reader, programs, http, ingest, disk)
+
+    def _http(self, origin: HlsOrigin) -> HlsServer:
+        http = HlsServer(
+            origin,
+            self._settings.media_host,
+            self._settings.media_port,
+            stop_timeout_s=HTTP_STOP_S,
+            before_stop=origin.stop,
+        )
+        http.start()
+        return http
 
     async def _serve(self, stop: asyncio.Event, parts: _Parts) -> None:
         programs, http, ingest = parts.programs, parts.http, parts.ingest

@@ -1,4 +1,7 @@
-"""What the node keeps for one programme, and the formats of what it says about it."""
+"""What the node keeps for one programme while it is on the air.
+
+Upstream: `hotpath.node.programs` holds one `OnAir` per programme key.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ import av
 import pytest
 
 from infra.keys import ProgramKey
+from infra.telemetry.stages import stage_quantiles
 from tests.support.m3u8 import Playlist
 from tests.support.media import Recipe, make_ts
 from tests.support.medianode import (
@@ -82,6 +83,10 @@ def test_srt_in_ll_hls_out(media: MediaProcess) -> None:
         answer = media.get("/readyz")
         assert answer.status_code == 200
         assert answer.json()["checks"]["bus"] != "ok"
+        figures = media.get("/metrics").text
+        assert 'livepath_programs{state="live"} 1.0' in figures
+        assert "livepath_publishers 1.0" in figures
+        assert set(stage_quantiles(figures)) == {"demuxed", "published", "packaged"}
     assert media.terminate() == 0
     assert media.troubles() == []
 
