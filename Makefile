@@ -44,11 +44,12 @@ bench-ingest: bootstrap ## CPU per second of stream for SRT, demux and packaging
 docs: bootstrap ## Write docs/configuration.md from the settings models
 	$(BIN)/python -m infra.settings_docs docs/configuration.md
 
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header pyproject.toml
+
 lock: bootstrap-test ## Pin every dependency anew, with hashes
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-		pyproject.toml -o requirements/runtime.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-		--all-extras pyproject.toml -o requirements/dev.lock
+	$(LOCK) --upgrade --all-extras -o requirements/dev.lock
+	$(LOCK) -c requirements/dev.lock -o requirements/runtime.lock
 
 clean: ## Remove the virtual environment, build results and caches
 	rm -rf $(VENV) build dist *.egg-info infra/web/static/vendor
