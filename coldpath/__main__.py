@@ -1,8 +1,10 @@
 """`python -m coldpath dispatch` and `python -m coldpath worker`."""
 
 import asyncio
+import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import ValidationError
@@ -13,6 +15,7 @@ from infra.telemetry.logs import configure_logging
 
 USAGE = "usage: python -m coldpath dispatch|worker"
 BAD_CONFIGURATION = 2
+STOP_S = 4.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,9 +45,20 @@ def _dispatch() -> None:
     with _listen(settings.dispatcher_host, settings.dispatcher_port) as listener:
 
         async def run() -> None:
-            await Dispatcher(settings, listener).run()
+            await Dispatcher(settings, listener, on_stop=_leave_in_time).run()
 
         asyncio.run(run())
+
+
+def _leave_in_time() -> None:
+    """Ends the process when an ordered stop takes too long.
+
+    A thread can hang in a store that does not answer for half a minute. Nothing is lost by leaving
+    it: whatever was not noted as done is done again.
+    """
+    watchdog = threading.Timer(STOP_S, os._exit, (0,))
+    watchdog.daemon = True
+    watchdog.start()
 
 
 def _work() -> None:

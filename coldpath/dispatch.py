@@ -51,11 +51,19 @@ _JOBS = Gauge("livepath_jobs", "Jobs in the ledger.", ["state"])
 
 
 class Dispatcher:
-    """Runs until SIGTERM or SIGINT. `listener` is the bound socket of the webhook."""
+    """Runs until SIGTERM or SIGINT. `listener` is the bound socket of the webhook; `on_stop` is
+    called when the stop begins."""
 
-    def __init__(self, settings: DispatcherSettings, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        settings: DispatcherSettings,
+        listener: socket.socket,
+        *,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
         check_broker_url(settings.broker_url)
         self._listener = listener
+        self._on_stop = on_stop
         self._reconcile_s = settings.reconcile_interval_s
         self._stop = asyncio.Event()
         self._stop_threads = threading.Event()
@@ -91,6 +99,7 @@ class Dispatcher:
                 if self._sqs is not None:
                     tasks.create_task(asyncio.to_thread(self._poll, self._sqs))
                 await self._stop.wait()
+                self._on_stop()
                 self._stop_threads.set()
         finally:
             self._stop_threads.set()

@@ -24,6 +24,7 @@ from coldpath.errors import LeaseLost, PermanentFailure, RetryLater
 from coldpath.ledger import Ledger
 from coldpath.plan import Registry
 from coldpath.records import JobResult, Lease
+from infra.errors import LivepathError
 from infra.storage.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -118,10 +119,8 @@ class Runner:
             result = self._call(lease)
         except LeaseLost:
             raise
-        except RetryLater as error:
-            return self._failed(lease, error)
-        except PermanentFailure as error:
-            return self._failed(lease, error, permanent=True)
+        except LivepathError as error:
+            return self._failed(lease, error, permanent=isinstance(error, PermanentFailure))
         except Exception as error:
             # A function may be anybody's code; its bug is this job's failure, not the worker's.
             log.exception("%s: %s failed", lease.job, lease.function)

@@ -130,7 +130,7 @@ class ColdStack:
 
     def dispatcher(self, **extra: str) -> Role:
         role = self._role(["dispatch"], "dispatcher", extra)
-        self.until("the dispatcher is ready", lambda: self._ready(self.dispatcher_port, role))
+        self.until("the dispatcher is ready", lambda: self.ready(self.dispatcher_port, role))
         return role
 
     def worker(self, **extra: str) -> Role:
@@ -138,7 +138,7 @@ class ColdStack:
         port = int(settings["LIVEPATH_WORKER_PORT"])
         role = self._role(["worker"], "worker", settings)
         role.port = port
-        self.until("the worker is ready", lambda: self._ready(port, role))
+        self.until("the worker is ready", lambda: self.ready(port, role))
         return role
 
     def event(self, project: str, event: str, state: EventState = EventState.ENDED) -> None:
@@ -221,7 +221,7 @@ class ColdStack:
         while self._roles:
             self._roles.pop().end()
 
-    def _ready(self, port: int, role: Role) -> bool:
+    def ready(self, port: int, role: Role) -> bool:
         if role.process.poll() is not None:
             raise AssertionError(f"it exited with {role.process.returncode}\n{self.logs()}")
         try:

@@ -300,6 +300,16 @@ def test_sigterm_hands_the_job_back(world: World) -> None:
     world.archived_once("handed")
 
 
+def test_the_dispatcher_stops_in_time_though_s3_hangs(world: World) -> None:
+    dispatcher = world.dispatcher()
+    world.s3.freeze()
+    world.stack.until(
+        "the dispatcher notices",
+        lambda: not world.stack.ready(world.stack.dispatcher_port, dispatcher),
+    )
+    assert dispatcher.terminate(timeout_s=10) == 0
+
+
 def test_a_job_that_kills_its_worker_ends_in_the_dead_letter_state(world: World) -> None:
     world.worker()
     key = str(VodKey(ProgramKey("p", "poison"), "i1", "poison.bin"))
