@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import psycopg
 
-from tests.support.valkey import free_port
+from tests.support.valkey import dying_with_us, free_port
 
 _START_S = 30.0
 _INSTALL = (
@@ -78,6 +78,7 @@ class PostgresServer:
         with log:
             self._process = subprocess.Popen(
                 [
+                    *dying_with_us("QUIT"),
                     self._binaries / "postgres",
                     *("-D", self._folder / "data", "-p", str(self.port)),
                     *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),

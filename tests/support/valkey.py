@@ -2,6 +2,7 @@
 
 import importlib.resources
 import platform
+import shutil
 import socket
 import subprocess
 import time
@@ -30,6 +31,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def dying_with_us(signal_name: str) -> list[str]:
+    """Command prefix that ends a server when the tests are killed."""
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", signal_name]
+
+
 class ValkeyServer:
     """One server that keeps its port (and, with `persist`, its data) over `stop` and `start`."""
 
@@ -43,6 +50,7 @@ class ValkeyServer:
     def start(self) -> None:
         self._process = subprocess.Popen(
             [
+                *dying_with_us("KILL"),
                 _binary(),
                 *("--port", str(self.port), "--bind", "127.0.0.1"),
                 *("--dir", self._folder, "--save", ""),
