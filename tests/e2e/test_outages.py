@@ -1,0 +1,252 @@
+"""A whole stack that loses parts of itself while an event is on the air.
+
+Each test owns its stack, since it breaks it. Publishers are real encoders whose frames are numbered
+in the picture, so that the archive can be asked for every one of them.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.demo import verify
+from infra.demo.encoder import Encoder
+from infra.demo.errors import EncoderFailed
+from infra.demo.programme import Programme
+from tests.e2e.conftest import Studio, until
+from tests.support.m3u8 import Playlist, parse
+from tests.support.postgres import PostgresServer
+from tests.support.stack import RunningStack, stack_on_thread
+
+pytestmark = pytest.mark.slow
+
+FPS = 30
+ATTEMPTS = 20
+OUTAGE_PARTS = 5 * 10
+"""About ten seconds of parts."""
+MINUTE_PARTS = 5 * 60
+
+
+class Publishing:
+    """One encoder on a thread of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._encoder = Encoder(url, Programme(640, 360, FPS))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._feed, name="encoder")
+        self.failure: BaseException | None = None
+
+    @property
+    def frames_sent(self) -> int:
+        return self._encoder.frames_sent
+
+    def _feed(self) -> None:
+        try:
+            for _ in range(ATTEMPTS):
+                with self._encoder:
+                    try:
+                        self._encoder.publish(3600, self._stop.is_set)
+                    except EncoderFailed:
+                        # Encoders try again when the connection before is not yet gone.
+                        if self.frames_sent > FPS:
+                            raise
+                        self._encoder = Encoder(self._url, Programme(640, 360, FPS))
+                        continue
+                return
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
+            self.failure = error
+
+    def delivered(self) -> int:
+        """Frames sent up to now, once a second more was sent: an encoder that is stopped may keep
+        the last ones to itself."""
+        sent = self.frames_sent
+        until("another second is sent", lambda: self.frames_sent >= sent + FPS)
+        return sent
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+
+@contextmanager
+def publishing(event: dict[str, Any]) -> Iterator[Publishing]:
+    publisher = Publishing(event["ingest"]["srt"]["url"])
+    publisher.start()
+    try:
+        yield publisher
+    finally:
+        publisher.stop()
+
+
+class Viewer:
+    """Reads one event's video playlist, as any player does."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._url = event["playback"]["hls_url"].replace("index.m3u8", "video.m3u8")
+        self._client = httpx.Client(trust_env=False, timeout=20.0)
+
+    def __enter__(self) -> "Viewer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def playlist(self) -> Playlist:
+        response = self._client.get(self._url)
+        response.raise_for_status()
+        return parse(response.text)
+
+    def can_play(self) -> bool:
+        return self._client.get(self._url).status_code == 200
+
+    def watch(self, parts: int) -> None:
+        """Follow the live edge for `parts` parts by blocking reload, and fetch each one.
+
+        A stalled origin fails here: it answers a blocked request with 503 after three target
+        durations.
+        """
+        seen = 0
+        edge = self.playlist().open
+        msn, part = edge.msn, len(edge.parts)
+        while seen < parts:
+            response = self._client.get(self._url, params={"_HLS_msn": msn, "_HLS_part": part})
+            assert response.status_code == 200, response.text
+            playlist = parse(response.text)
+            listed = {segment.msn: segment for segment in [*playlist.segments, playlist.open]}
+            for tag in listed[msn].parts[part:]:
+                media = self._client.get(self._url.replace("video.m3u8", tag.uri))
+                assert media.status_code == 200
+                seen += 1
+            closed = listed[msn].uri is not None
+            msn, part = (msn + 1, 0) if closed else (msn, len(listed[msn].parts))
+
+
+def studio_of(stack: RunningStack, client: httpx.Client) -> Studio:
+    client.base_url = httpx.URL(stack.endpoints.control_url)
+    client.headers["Authorization"] = f"Bearer {stack.api_key}"
+    return Studio(client)
+
+
+def archive_of(studio: Studio, event: dict[str, Any], folder: Path) -> verify.Archive:
+    studio.wait_for_state(event, "archived")
+    items = studio.call("GET", f"/v1/events/{event['id']}/assets")["items"]
+    (mp4,) = [item for item in items if item["kind"] == "mp4"]
+    verify.download(mp4["url"], folder / "archive.mp4")
+    return verify.inspect(folder / "archive.mp4")
+
+
+def jobs_of(studio: Studio, event: dict[str, Any]) -> list[tuple[str, str]]:
+    items = studio.call("GET", f"/v1/jobs?event={event['id']}")["items"]
+    return [(item["function"], item["state"]) for item in items]
+
+
+@pytest.mark.timeout(300)
+def test_publisher_reconnects_and_viewers_watch_with_control_database_and_bus_down(
+    tmp_path: Path,
+) -> None:
+    with (
+        PostgresServer() as postgres,
+        stack_on_thread(tmp_path / "data", database_url=postgres.create_database()) as stack,
+        httpx.Client(timeout=20.0, trust_env=False) as client,
+        ExitStack() as opened,
+    ):
+        studio = studio_of(stack, client)
+        event = studio.schedule(reconnect_window_s=60)
+        viewer = opened.enter_context(Viewer(event))
+        with publishing(event):
+            studio.wait_for_state(event, "live")
+            until("the event can be watched", viewer.can_play)
+
+            stack.pause("control")
+            stack.pause("valkey-bus")
+            postgres.stop()
+            viewer.watch(OUTAGE_PARTS)
+        before = viewer.playlist().open.discontinuity
+        with publishing(event) as second:
+            until("the edge moves on", lambda: viewer.playlist().open.discontinuity > before)
+            viewer.watch(OUTAGE_PARTS)
+
+            postgres.start()
+            stack.resume("valkey-bus")
+            stack.resume("control")
+            studio.wait_for_state(event, "live")
+            sent = second.delivered()
+        studio.call("POST", f"/v1/events/{event['id']}/end")
+
+        archive = archive_of(studio, event, tmp_path)
+        # Both publishers number from 0: the second one's frames cover the first one's.
+        assert archive.missing(sent) == []
+        assert archive.duration_ms > 1000 * (sent + OUTAGE_PARTS * 6) / FPS
+        assert archive.has_sound
+        assert jobs_of(studio, event) == [("archive", "succeeded")]
+
+
+@pytest.mark.timeout(400)
+def test_a_minute_without_s3_delays_the_recording_and_nothing_else(tmp_path: Path) -> None:
+    with (
+        stack_on_thread(tmp_path / "data") as stack,
+        httpx.Client(timeout=20.0, trust_env=False) as client,
+    ):
+        studio = studio_of(stack, client)
+        event = studio.schedule()
+        with Viewer(event) as viewer, publishing(event) as publisher:
+            studio.wait_for_state(event, "live")
+            until("the event can be watched", viewer.can_play)
+            stack.pause("s3")
+            viewer.watch(MINUTE_PARTS)
+            stack.resume("s3")
+            sent = publisher.delivered()
+        studio.call("POST", f"/v1/events/{event['id']}/end")
+
+        archive = archive_of(studio, event, tmp_path)
+        assert archive.missing(sent) == []
+        assert archive.problems(len(archive.frames), FPS) == []
+        assert studio.call("GET", f"/v1/events/{event['id']}")["recording"]["degraded"] is False
+        assert jobs_of(studio, event) == [("archive", "succeeded")]
+
+
+@pytest.mark.timeout(300)
+def test_media_killed_on_the_air_leaves_an_archive_of_every_finished_part(tmp_path: Path) -> None:
+    with (
+        stack_on_thread(tmp_path / "data") as stack,
+        httpx.Client(timeout=20.0, trust_env=False) as client,
+        ExitStack() as opened,
+    ):
+        studio = studio_of(stack, client)
+        event = studio.schedule()
+        viewer = opened.enter_context(Viewer(event))
+        encoder = Publishing(event["ingest"]["srt"]["url"])
+        encoder.start()
+        studio.wait_for_state(event, "live")
+        until("the event can be watched", viewer.can_play)
+        viewer.watch(OUTAGE_PARTS)
+        first_msn = viewer.playlist().open.msn
+        frames_seen = encoder.frames_sent
+        stack.kill("media")
+        # Its SRT connection is gone, so the encoder fails, as encoders do.
+        until("the encoder notices", lambda: encoder.failure is not None)
+        with pytest.raises(EncoderFailed):
+            encoder.stop()
+        with publishing(event) as second:
+            until("the event can be watched again", viewer.can_play)
+            assert viewer.playlist().open.msn > first_msn
+            viewer.watch(OUTAGE_PARTS)
+            sent = second.delivered()
+        studio.call("POST", f"/v1/events/{event['id']}/end")
+
+        archive = archive_of(studio, event, tmp_path)
+        assert archive.missing(sent) == []
+        # What the first life had listed is there too, a second of the newest part aside.
+        assert archive.duration_ms > 1000 * (sent + frames_seen - 2 * FPS) / FPS
+        # One per incarnation: the first one's manifest says that another follows.
+        assert set(jobs_of(studio, event)) == {("archive", "succeeded")}
