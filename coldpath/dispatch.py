@@ -135,7 +135,8 @@ class Dispatcher:
                 if failures.bit_count() == 1:
                     log.warning("%s: failed %d times in a row: %s", name, failures, error)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._stop.wait()
 
     def _reconcile(self) -> None:
         self._reconciler.find_lost_deliveries()

@@ -151,7 +151,8 @@ class HlsServer:
         if not serving.done():
             server.stop()  # type: ignore[no-untyped-call]
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(serving), self._stop_timeout_s)
+                async with asyncio.timeout(self._stop_timeout_s):
+                    await asyncio.shield(serving)
         if not serving.done():
             # Connections that are still open must not hold the process.
             log.warning("http connections cut off at stop", port=self.port)

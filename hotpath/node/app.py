@@ -229,12 +229,14 @@ class MediaNode:
             await stop.wait()
             log.info("media stops")
             with suppress(TimeoutError):
-                await asyncio.wait_for(programs.stop(), PROGRAMS_STOP_S)
+                async with asyncio.timeout(PROGRAMS_STOP_S):
+                    await programs.stop()
             for task in media:
                 task.cancel()
             await asyncio.wait(media)
             with suppress(TimeoutError):
-                await asyncio.wait_for(parts.outbox.drained(), FACTS_STOP_S)
+                async with asyncio.timeout(FACTS_STOP_S):
+                    await parts.outbox.drained()
             for task in background:
                 task.cancel()
 

@@ -193,7 +193,8 @@ class Outbox:
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0:
             try:
-                await asyncio.wait_for(self._wake.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
             except TimeoutError:
                 return
             self._wake.clear()

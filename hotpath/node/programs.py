@@ -126,7 +126,8 @@ class Programs:
             if self._sleeping_until is not None:
                 timeout = max(0.0, (self._sleeping_until - time.monotonic_ns()) / 1e9)
             try:
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

@@ -7,7 +7,7 @@ read the last results.
 import asyncio
 from collections.abc import Mapping
 
-import httpx
+import httpx2
 from sqlalchemy import text
 
 from infra.control.context import Databases
@@ -41,12 +41,12 @@ class Readiness:
     async def run(self) -> None:
         """Poll until cancelled."""
         # Proxies of the environment must not stand between roles of one deployment.
-        async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=self._timeout_s, trust_env=False) as client:
             while True:
                 await self.poll(client)
                 await asyncio.sleep(self._interval_s)
 
-    async def poll(self, client: httpx.AsyncClient) -> None:
+    async def poll(self, client: httpx2.AsyncClient) -> None:
         """Ask every dependency once, side by side."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._poll_database())
@@ -67,16 +67,16 @@ class Readiness:
         else:
             self._results["database"] = None
 
-    async def _poll_role(self, client: httpx.AsyncClient, role: str, url: str) -> None:
+    async def _poll_role(self, client: httpx2.AsyncClient, role: str, url: str) -> None:
         try:
             response = await client.get(url)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             self._results[role] = f"{url} does not answer ({type(error).__name__})"
         else:
             self._results[role] = None if response.status_code == 200 else _why(response)
 
 
-def _why(response: httpx.Response) -> str:
+def _why(response: httpx2.Response) -> str:
     try:
         checks = response.json()["checks"]
         told = "; ".join(f"{name}: {why}" for name, why in checks.items() if why != "ok")

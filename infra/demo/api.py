@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-import httpx
+import httpx2
 
 from infra.demo.errors import ApiFailed, DemoError
 
@@ -14,7 +14,7 @@ POLL_S = 0.25
 class Api:
     """`client` has the control API as base URL and carries the API key."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
     async def create_event(self, name: str, access: str = "public") -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Api:
     async def _call(self, method: str, path: str, json: Any = None) -> dict[str, Any]:
         try:
             response = await self._client.request(method, path, json=json)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise ApiFailed(f"{method} {path}: {type(error).__name__} {error}") from error
         if response.is_error:
             raise ApiFailed(f"{method} {path} answered {response.status_code}: {response.text}")

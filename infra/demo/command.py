@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import httpx
+import httpx2
 import typer
 from rich.console import Console
 
@@ -96,9 +96,9 @@ def _stop_on_signals(stack: Stack) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-def _client(endpoints: Endpoints) -> httpx.AsyncClient:
+def _client(endpoints: Endpoints) -> httpx2.AsyncClient:
     key = Path(endpoints.api_key_file).read_text(encoding="utf-8").strip()
-    return httpx.AsyncClient(
+    return httpx2.AsyncClient(
         base_url=endpoints.control_url,
         headers={"Authorization": f"Bearer {key}"},
         timeout=15.0,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-import httpx
+import httpx2
 
 from infra.demo.barcode import Stamp
 from infra.demo.decoding import VideoDecoder
@@ -24,7 +24,7 @@ from infra.demo.rendition import Rendition, get, starting_place
 
 NS = 1_000_000_000
 # A blocking reload is held for up to three target durations.
-TIMEOUT = httpx.Timeout(5.0, read=40.0)
+TIMEOUT = httpx2.Timeout(5.0, read=40.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,22 @@ class Player:
     def __init__(self, url: str) -> None:
         self._url = url
         self._presentation: Presentation | None = None
+        self._newest = -1
+        self._received = asyncio.Event()
 
     @property
     def shown_frames(self) -> int:
         return len(self._presentation.shown) if self._presentation else 0
 
+    async def until_frame(self, index: int) -> None:
+        """Returns once a frame with this number, or a later one, was read from the stream."""
+        while self._newest < index:
+            self._received.clear()
+            await self._received.wait()
+
     async def watch(self) -> Viewing:
         """Play from now until the stream ends."""
-        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
             variant = parse_multivariant((await get(client, self._url)).text)
             video = Rendition(client, urljoin(self._url, variant.video))
             audio = Rendition(client, urljoin(self._url, variant.audio)) if variant.audio else None
@@ -113,13 +121,15 @@ class Player:
         if decoder and self._presentation:
             self._show(self._presentation, decoder.flush(), scale)
 
-    @staticmethod
     def _show(
-        presentation: Presentation, frames: list[tuple[int, Stamp | None]], scale: int
+        self, presentation: Presentation, frames: list[tuple[int, Stamp | None]], scale: int
     ) -> None:
         now_ns = time.time_ns()
         for presentation_time, stamp in frames:
+            if stamp is not None:
+                self._newest = max(self._newest, stamp.index)
             presentation.receive_video(presentation_time * NS // scale, stamp, now_ns)
+        self._received.set()
 
     @staticmethod
     async def _audio(rendition: Rendition, started: "asyncio.Future[Presentation]") -> None:

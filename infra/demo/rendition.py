@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-import httpx
+import httpx2
 
 from infra.demo.errors import MediaError
 from infra.demo.m3u8 import MediaPlaylist, Segment, parse_media
@@ -38,15 +38,15 @@ class Place:
     """From the beginning of that part to the position that playback starts at."""
 
 
-async def get(client: httpx.AsyncClient, url: str) -> httpx.Response:
+async def get(client: httpx2.AsyncClient, url: str) -> httpx2.Response:
     """GET with a few retries of what a live origin may answer for a moment."""
     for attempt in range(RETRIES):
         try:
             response = await client.get(url)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             problem = f"{type(error).__name__}: {error}"
         else:
-            if response.status_code == httpx.codes.OK:
+            if response.status_code == httpx2.codes.OK:
                 return response
             problem = f"status {response.status_code}: {response.text[:200]}"
             if response.status_code not in (404, 429, 502, 503, 504):
@@ -78,7 +78,7 @@ def starting_place(playlist: MediaPlaylist, back_ns: int) -> Place:
 class Rendition:
     """One media playlist and the cursor of one player in it."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+    def __init__(self, client: httpx2.AsyncClient, url: str) -> None:
         self._client = client
         self._url = url
         self._inits: dict[str, bytes] = {}

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 from rich.console import Console
 
 from infra.demo.api import Api
@@ -31,8 +31,8 @@ WIDTH, HEIGHT, FPS = 1280, 720, 30
 LIVE_TIMEOUT_S = 20.0
 PLAYED_OUT_TIMEOUT_S = 20.0
 ARCHIVE_TIMEOUT_S = 120.0
-# SRT delivers the last packets within its latency; nothing tells an ffmpeg user that it has.
-LAST_PACKETS_S = 1.0
+# A silent publisher gets its open part closed after 2 s, so the player sees it after a little more.
+LAST_FRAMES_S = 6.0
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Demo:
                 await _show_progress(shown, publishing, encoder, player)
                 self.findings.frames_sent = encoder.frames_sent
                 await publishing
-                await asyncio.sleep(LAST_PACKETS_S)
+                await _arrived(player, encoder.frames_sent - 1)
                 await self._api.end_event(event["id"])
                 await asyncio.to_thread(encoder.stop)
                 self.findings.viewing = await self._played_out(watching)
@@ -117,11 +117,11 @@ class Demo:
 
     async def _stages(self) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}
-        async with httpx.AsyncClient(timeout=10.0, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=10.0, trust_env=False) as client:
             for role, url in self._metrics_urls.items():
                 try:
                     found |= stage_quantiles((await client.get(f"{url}/metrics")).text)
-                except httpx.TransportError as error:
+                except httpx2.TransportError as error:
                     self.findings.failures.append(f"{role} does not answer: {error}")
         return found
 
@@ -154,6 +154,16 @@ async def running(work: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Task[T
         # it is only taken note of, so that nobody reports it as forgotten.
         if not task.cancelled():
             task.exception()
+
+
+async def _arrived(player: Player, last: int) -> None:
+    """Until the player has the last frame, or everything has had the time it may take.
+
+    A busy encoder may hold its last frames back until more follow, and none do.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_FRAMES_S):
+            await player.until_frame(last)
 
 
 async def _show_progress(

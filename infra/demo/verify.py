@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import httpx
+import httpx2
 import numpy as np
 from av.audio.frame import AudioFrame
 
@@ -85,8 +85,8 @@ def ranges(numbers: list[int], limit: int = 5) -> str:
 
 def download(url: str, path: Path) -> None:
     """Fetch a presigned URL into a file."""
-    with httpx.stream("GET", url, timeout=30.0, trust_env=False) as response:
-        if response.status_code != httpx.codes.OK:
+    with httpx2.stream("GET", url, timeout=30.0, trust_env=False) as response:
+        if response.status_code != httpx2.codes.OK:
             raise DemoError(f"the archive's URL answered {response.status_code}")
         with path.open("wb") as file:
             for chunk in response.iter_bytes(1 << 20):

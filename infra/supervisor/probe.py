@@ -7,7 +7,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 
 TIMEOUT_S = 2.0
 
@@ -33,7 +33,7 @@ class Prober:
 
     def __init__(self) -> None:
         # Proxies from the environment are for the world outside, not for our own children.
-        self._http = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
 
     async def check(self, probe: Probe) -> str | None:
         if isinstance(probe, HttpProbe):
@@ -46,11 +46,11 @@ class Prober:
     async def _http_check(self, probe: HttpProbe) -> str | None:
         try:
             response = await self._http.get(probe.url)
-        except httpx.TimeoutException:
+        except httpx2.TimeoutException:
             return f"no answer within {TIMEOUT_S:.0f} s"
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return "does not answer yet"
-        if response.status_code == httpx.codes.OK:
+        if response.status_code == httpx2.codes.OK:
             return None
         return why_not_ready(response.status_code, response.text)
 

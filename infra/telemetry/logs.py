@@ -21,7 +21,7 @@ _SECRETS = re.compile(
 _MASK = "***"
 
 # A line per request at `info`: health polling alone would fill the logs.
-_CHATTY = ("httpx", "uvicorn.access")
+_CHATTY = ("httpx2", "uvicorn.access")
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from playwright.async_api import Browser, async_playwright
 
@@ -61,7 +61,7 @@ async def browser(player_libraries: None) -> AsyncIterator[Browser]:
 class Studio:
     """Schedules events and puts a real encoder on them, through the public API only."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx2.Client) -> None:
         self._client = client
 
     def call(self, method: str, path: str, **json: Any) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def until(what: str, condition: Callable[[], bool]) -> None:
 def studio(stack: RunningStack) -> Iterator[Studio]:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     url = stack.endpoints.control_url
-    with httpx.Client(base_url=url, headers=headers, timeout=20.0, trust_env=False) as client:
+    with httpx2.Client(base_url=url, headers=headers, timeout=20.0, trust_env=False) as client:
         yield Studio(client)
 
 

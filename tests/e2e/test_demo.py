@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -76,7 +76,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
             if line.startswith("API key"):
                 break
         player = next(line.split()[-1] for line in said if line.startswith("Player   http"))
-        assert httpx.get(player, trust_env=False).status_code == 200
+        assert httpx2.get(player, trust_env=False).status_code == 200
         running.send_signal(signal.SIGINT)
         said.append(running.stdout.read())
     assert running.returncode == 130

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from infra.demo import verify
@@ -93,7 +93,7 @@ class Viewer:
 
     def __init__(self, event: dict[str, Any]) -> None:
         self._url = event["playback"]["hls_url"].replace("index.m3u8", "video.m3u8")
-        self._client = httpx.Client(trust_env=False, timeout=20.0)
+        self._client = httpx2.Client(trust_env=False, timeout=20.0)
 
     def __enter__(self) -> "Viewer":
         return self
@@ -131,8 +131,8 @@ class Viewer:
             msn, part = (msn + 1, 0) if closed else (msn, len(listed[msn].parts))
 
 
-def studio_of(stack: RunningStack, client: httpx.Client) -> Studio:
-    client.base_url = httpx.URL(stack.endpoints.control_url)
+def studio_of(stack: RunningStack, client: httpx2.Client) -> Studio:
+    client.base_url = httpx2.URL(stack.endpoints.control_url)
     client.headers["Authorization"] = f"Bearer {stack.api_key}"
     return Studio(client)
 
@@ -157,7 +157,7 @@ def test_publisher_reconnects_and_viewers_watch_with_control_database_and_bus_do
     with (
         PostgresServer() as postgres,
         stack_on_thread(tmp_path / "data", database_url=postgres.create_database()) as stack,
-        httpx.Client(timeout=20.0, trust_env=False) as client,
+        httpx2.Client(timeout=20.0, trust_env=False) as client,
         ExitStack() as opened,
     ):
         studio = studio_of(stack, client)
@@ -195,7 +195,7 @@ def test_publisher_reconnects_and_viewers_watch_with_control_database_and_bus_do
 def test_a_minute_without_s3_delays_the_recording_and_nothing_else(tmp_path: Path) -> None:
     with (
         stack_on_thread(tmp_path / "data") as stack,
-        httpx.Client(timeout=20.0, trust_env=False) as client,
+        httpx2.Client(timeout=20.0, trust_env=False) as client,
     ):
         studio = studio_of(stack, client)
         event = studio.schedule()
@@ -219,7 +219,7 @@ def test_a_minute_without_s3_delays_the_recording_and_nothing_else(tmp_path: Pat
 def test_media_killed_on_the_air_leaves_an_archive_of_every_finished_part(tmp_path: Path) -> None:
     with (
         stack_on_thread(tmp_path / "data") as stack,
-        httpx.Client(timeout=20.0, trust_env=False) as client,
+        httpx2.Client(timeout=20.0, trust_env=False) as client,
         ExitStack() as opened,
     ):
         studio = studio_of(stack, client)

@@ -4,7 +4,7 @@ import subprocess
 from typing import Any
 
 import av
-import httpx
+import httpx2
 import imageio_ffmpeg
 import pytest
 
@@ -53,8 +53,8 @@ def test_token_event_needs_its_token_for_every_url(
     ticket = studio.call("POST", f"/v1/events/{ticketed['id']}/tokens")
     bare = ticketed["playback"]["hls_url"].replace("index.m3u8", path)
     with_token = ticket["hls_url"].replace("index.m3u8", path)
-    assert httpx.get(bare, trust_env=False).status_code == 401
-    assert httpx.get(with_token, trust_env=False).status_code == 200
+    assert httpx2.get(bare, trust_env=False).status_code == 401
+    assert httpx2.get(with_token, trust_env=False).status_code == 200
 
 
 def test_token_of_one_event_does_not_open_another(
@@ -63,4 +63,4 @@ def test_token_of_one_event_does_not_open_another(
     other = studio.call("POST", f"/v1/events/{on_air['id']}/tokens")["token"]
     ticket = studio.call("POST", f"/v1/events/{ticketed['id']}/tokens")
     url = ticket["hls_url"].replace(ticket["token"], other)
-    assert httpx.get(url, trust_env=False).status_code == 403
+    assert httpx2.get(url, trust_env=False).status_code == 403

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from infra.auth.streamkeys import srt_passphrase, stream_key
 from infra.events.desired import DesiredEvent, DesiredProject
@@ -168,8 +168,8 @@ class MediaProcess:
         """Errors in the log."""
         return [r for r in self.log if r.get("level") in ("error", "critical", "raw")]
 
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.http_port}{path}", timeout=10)
+    def get(self, path: str) -> httpx2.Response:
+        return httpx2.get(f"http://127.0.0.1:{self.http_port}{path}", timeout=10)
 
     def playlist(self, key: ProgramKey, rendition: str = "video") -> Playlist | None:
         answer = self.get(f"/live/{key}/{rendition}.m3u8")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.hls.live import LivePlaylists
@@ -136,7 +136,7 @@ async def on_air(
     target_duration_s: int = 2,
     incarnation: str = "k1",
     max_bytes: int = 32 * 1024 * 1024,
-) -> AsyncIterator[tuple[OnAir, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[OnAir, httpx2.AsyncClient]]:
     """A programme and a client whose base URL is the programme's."""
     origin = origin or HlsOrigin()
     live = origin.open(
@@ -146,8 +146,8 @@ async def on_air(
     server = HlsServer(origin, "127.0.0.1", 0, before_stop=origin.stop)
     async with running(server) as url, asyncio.TaskGroup() as tasks:
         programme.packaging = packaging = tasks.create_task(programme.packager.run())
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
+        limits = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
             yield programme, client
         packaging.cancel()
 
@@ -155,7 +155,7 @@ async def on_air(
 LIVE = f"/live/{KEY}/"
 
 
-async def playlist(client: httpx.AsyncClient, name: str, query: str = "") -> m3u8.Playlist:
+async def playlist(client: httpx2.AsyncClient, name: str, query: str = "") -> m3u8.Playlist:
     """The playlist `name` of the programme, parsed."""
     response = await client.get(LIVE + name + ("?" + query if query else ""))
     assert response.status_code == 200, (response.status_code, response.text)

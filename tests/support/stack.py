@@ -15,7 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 
 from infra.supervisor import Endpoints, Stack, StackOptions
@@ -94,9 +94,9 @@ class RunningStack:
                     return self.pid(role)
                 await asyncio.sleep(0.05)
 
-    def client(self) -> httpx.AsyncClient:
+    def client(self) -> httpx2.AsyncClient:
         """Talks to the control API with the development key."""
-        return httpx.AsyncClient(
+        return httpx2.AsyncClient(
             base_url=self.endpoints.control_url,
             headers={"Authorization": f"Bearer {self.api_key}"},
             trust_env=False,

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.s3 import free_ports
@@ -45,8 +45,8 @@ class UploaderProcess:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                httpx.get(self._url("healthz"), timeout=5).raise_for_status()
-            except httpx.TransportError as error:
+                httpx2.get(self._url("healthz"), timeout=5).raise_for_status()
+            except httpx2.TransportError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the uploader did not start: {self.log}") from error
                 time.sleep(0.05)
@@ -68,12 +68,12 @@ class UploaderProcess:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def ready(self) -> httpx.Response:
-        return httpx.get(self._url("readyz"), timeout=5)
+    def ready(self) -> httpx2.Response:
+        return httpx2.get(self._url("readyz"), timeout=5)
 
     def metrics(self) -> dict[str, float]:
         """Samples without labels, by name."""
-        text = httpx.get(self._url("metrics"), timeout=5).text
+        text = httpx2.get(self._url("metrics"), timeout=5).text
         return {
             sample.name: sample.value
             for family in text_string_to_metric_families(text)
@@ -82,7 +82,7 @@ class UploaderProcess:
         }
 
     def metrics_text(self) -> str:
-        return httpx.get(self._url("metrics"), timeout=5).text
+        return httpx2.get(self._url("metrics"), timeout=5).text
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self._port}/{path}"

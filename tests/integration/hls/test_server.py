@@ -5,7 +5,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -51,7 +51,7 @@ async def test_stopping_answers_whoever_waits_and_frees_the_port() -> None:
     origin = HlsOrigin()
     origin.open(KEY, "k1", access="public", part_target_ms=215, target_duration_s=2)
     server = HlsServer(origin, "127.0.0.1", 0, before_stop=origin.stop)
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=30) as client:
         async with running(server) as url:
             task = await blocked(origin, client.get(url + LIVE + "index.m3u8"))
         assert (await task).status_code == 503

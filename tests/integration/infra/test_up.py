@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -94,7 +94,7 @@ def up(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Up]:
 async def test_it_serves_shows_and_stops_in_order(up: Up) -> None:
     endpoints = up.endpoints
     assert set(endpoints.roles) == ROLES
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         answer = await client.get(f"{endpoints.control_url}/readyz")
         assert answer.status_code == 200, answer.text
         key = Path(endpoints.api_key_file).read_text()

@@ -1,7 +1,7 @@
 import json
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -36,14 +36,14 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+async def client(desk: Desk) -> AsyncIterator[httpx2.AsyncClient]:
     app = Webhook("secret", desk.take, {"s3": lambda: desk.ready}).app
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://dispatcher") as client:
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://dispatcher") as client:
         yield client
 
 
-async def test_an_event_is_taken(client: httpx.AsyncClient, desk: Desk) -> None:
+async def test_an_event_is_taken(client: httpx2.AsyncClient, desk: Desk) -> None:
     answer = await client.post("/events/seaweedfs", content=EVENT, headers=AUTHORIZED)
     assert (answer.status_code, answer.content) == (204, b"")
     assert desk.taken == [ObjectCreated("b", KEY)]
@@ -53,7 +53,7 @@ async def test_an_event_is_taken(client: httpx.AsyncClient, desk: Desk) -> None:
     "authorization", [None, "Bearer wrong", "Basic secret", "Bearer secret2", "Bearer sécret"]
 )
 async def test_without_the_token_nothing_is_taken(
-    client: httpx.AsyncClient, desk: Desk, authorization: str | None
+    client: httpx2.AsyncClient, desk: Desk, authorization: str | None
 ) -> None:
     headers = {b"Authorization": authorization.encode()} if authorization else {}
     answer = await client.post("/events/seaweedfs", content=EVENT, headers=headers)
@@ -63,13 +63,15 @@ async def test_without_the_token_nothing_is_taken(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\x00", b'{"event_type": 1}'])
-async def test_bad_bodies_are_refused_with_a_reason(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_bad_bodies_are_refused_with_a_reason(
+    client: httpx2.AsyncClient, body: bytes
+) -> None:
     answer = await client.post("/events/seaweedfs", content=body, headers=AUTHORIZED)
     assert answer.status_code == 400
     assert "SeaweedFS event" in answer.json()["detail"]
 
 
-async def test_a_long_body_is_not_read_to_its_end(client: httpx.AsyncClient) -> None:
+async def test_a_long_body_is_not_read_to_its_end(client: httpx2.AsyncClient) -> None:
     chunks = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -87,19 +89,19 @@ async def test_a_long_body_is_not_read_to_its_end(client: httpx.AsyncClient) -> 
     "error", [StorageError("away"), OperationalError("select", {}, Exception("locked"))]
 )
 async def test_an_outage_is_said_so_that_the_sender_tries_again(
-    client: httpx.AsyncClient, desk: Desk, error: Exception
+    client: httpx2.AsyncClient, desk: Desk, error: Exception
 ) -> None:
     desk.error = error
     answer = await client.post("/events/seaweedfs", content=EVENT, headers=AUTHORIZED)
     assert answer.status_code == 503
 
 
-async def test_unknown_stores_and_paths(client: httpx.AsyncClient) -> None:
+async def test_unknown_stores_and_paths(client: httpx2.AsyncClient) -> None:
     assert (await client.post("/events/ftp", headers=AUTHORIZED)).status_code == 404
     assert (await client.get("/nothing")).status_code == 404
 
 
-async def test_operations_paths(client: httpx.AsyncClient, desk: Desk) -> None:
+async def test_operations_paths(client: httpx2.AsyncClient, desk: Desk) -> None:
     assert (await client.get("/healthz")).status_code == 200
     assert "process_max_fds" in (await client.get("/metrics")).text
     assert (await client.get("/readyz")).json() == {"ready": True, "checks": {"s3": "ok"}}

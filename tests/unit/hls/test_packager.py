@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from prometheus_client import generate_latest
 
 from hotpath.bus.stream import ProgramStream
+from hotpath.hls.events import PartReady
 from hotpath.hls.fmp4 import read_fragments
 from hotpath.hls.origin import HlsOrigin
 from hotpath.media.unit import AUDIO, VIDEO, FormatChange, Item, ProgramEnd, Sample
@@ -71,6 +73,25 @@ async def test_viewers_and_recorder_get_the_same_bytes() -> None:
         reply = on_air.live.file(f"k1/{track}/s{msn}.m4s")
         assert reply is not None
         assert reply.body == on_air.recorder.media(track, msn)
+
+
+async def test_what_viewers_can_have_was_given_to_the_recorder_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_air = programme()
+    publish = on_air.live.part
+    published = []
+
+    def check(part: PartReady, data: bytes) -> None:
+        place = (part.format.track, part.msn, part.part)
+        assert on_air.recorder.parts[place][0] == data
+        publish(part, data)
+        published.append(place)
+
+    monkeypatch.setattr(on_air.live, "part", check)
+    on_air.stream.publish(marked(coded()))
+    await asyncio.wait_for(on_air.packager.run(), 30)
+    assert published == list(on_air.recorder.parts)
 
 
 async def test_the_same_units_give_the_same_bytes() -> None:

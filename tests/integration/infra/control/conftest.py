@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -46,9 +46,9 @@ class Deployment:
         """For looking at rows; never waits for a transaction that this thread's loop holds open."""
         return Session(self.engine.execution_options(**READ_ONLY), expire_on_commit=False)
 
-    def client(self, key: str | None = None) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, raise_app_exceptions=True),
+    def client(self, key: str | None = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(self.app, raise_app_exceptions=True),
             base_url="http://control.test",
             headers={} if key is None else {"Authorization": f"Bearer {key}"},
         )
@@ -91,21 +91,21 @@ async def deployment(database_url: str, s3_for_presigning: str) -> AsyncIterator
 
 
 @pytest.fixture
-async def api(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+async def api(deployment: Deployment) -> AsyncIterator[httpx2.AsyncClient]:
     """A client with the key of project `default`."""
     async with deployment.client(KEY) as client:
         yield client
 
 
 @pytest.fixture
-async def other(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+async def other(deployment: Deployment) -> AsyncIterator[httpx2.AsyncClient]:
     """A client with the key of another project."""
     async with deployment.client(OTHER_KEY) as client:
         yield client
 
 
 @pytest.fixture
-async def viewer(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
+async def viewer(deployment: Deployment) -> AsyncIterator[httpx2.AsyncClient]:
     """A client without a key."""
     async with deployment.client() as client:
         yield client

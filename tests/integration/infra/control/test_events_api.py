@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import select
 
@@ -17,7 +17,7 @@ from tests.integration.infra.control.conftest import NOW_MS, Deployment
 pytestmark = pytest.mark.integration
 
 
-async def create(api: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+async def create(api: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
     response = await api.post("/v1/events", json={"name": "Launch", **fields})
     assert response.status_code == 201, response.text
     return dict(response.json())
@@ -36,7 +36,7 @@ def secret_of(deployment: Deployment, project: str = "default") -> bytes:
 
 
 async def test_a_new_event_says_where_to_publish_and_where_to_watch(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     response = await api.post(
         "/v1/events",
@@ -64,7 +64,7 @@ async def test_a_new_event_says_where_to_publish_and_where_to_watch(
 
 
 async def test_writers_ring_the_publisher_and_readers_do_not(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = await create(api)
     assert deployment.rings == 1
@@ -73,7 +73,7 @@ async def test_writers_ring_the_publisher_and_readers_do_not(
 
 
 async def test_a_request_that_fails_changes_nothing(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = await create(api)
     with deployment.session() as session:
@@ -91,7 +91,7 @@ async def test_a_request_that_fails_changes_nothing(
 
 
 async def test_pages_neither_skip_nor_repeat(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     made = []
     for number in range(7):
@@ -114,7 +114,7 @@ async def test_pages_neither_skip_nor_repeat(
     assert times == sorted(times, reverse=True)
 
 
-async def test_lists_filter_by_state(api: httpx.AsyncClient, deployment: Deployment) -> None:
+async def test_lists_filter_by_state(api: httpx2.AsyncClient, deployment: Deployment) -> None:
     first, second = await create(api), await create(api)
     trigger(deployment, first["id"], Trigger.PROGRAM_LIVE)
     live = (await api.get("/v1/events", params={"state": "live"})).json()
@@ -124,7 +124,7 @@ async def test_lists_filter_by_state(api: httpx.AsyncClient, deployment: Deploym
 
 
 async def test_only_changes_that_media_nodes_see_raise_the_revision(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = await create(api)
     path = f"/v1/events/{event['id']}"
@@ -143,7 +143,7 @@ async def test_only_changes_that_media_nodes_see_raise_the_revision(
 
 
 async def test_an_event_is_cancelled_before_and_ended_after_it_was_live(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     never = await create(api)
     ended = await api.post(f"/v1/events/{never['id']}/end")
@@ -173,7 +173,7 @@ async def test_an_event_is_cancelled_before_and_ended_after_it_was_live(
 
 
 async def test_rotation_replaces_key_and_passphrase(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = await create(api)
     rotated = (await api.post(f"/v1/events/{event['id']}/rotate-key")).json()
@@ -188,7 +188,7 @@ async def test_rotation_replaces_key_and_passphrase(
 
 
 async def test_a_token_opens_this_event_and_no_other(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = await create(api, access="token")
     response = await api.post(
@@ -208,7 +208,7 @@ async def test_a_token_opens_this_event_and_no_other(
     assert token["expires_at"] == "2030-03-17T17:56:40.000Z"
 
 
-async def test_tokens_without_a_body_differ(api: httpx.AsyncClient) -> None:
+async def test_tokens_without_a_body_differ(api: httpx2.AsyncClient) -> None:
     event = await create(api)
     made = [(await api.post(f"/v1/events/{event['id']}/tokens")).json() for _ in range(2)]
     assert made[0]["token"] != made[1]["token"]
@@ -216,7 +216,7 @@ async def test_tokens_without_a_body_differ(api: httpx.AsyncClient) -> None:
 
 
 async def test_what_nodes_reported_is_shown_in_words_newest_first(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = await create(api)
     reports: list[tuple[str, dict[str, Any]]] = [
@@ -246,7 +246,7 @@ async def test_what_nodes_reported_is_shown_in_words_newest_first(
 
 
 async def test_playback_needs_no_key_and_shows_no_secret(
-    api: httpx.AsyncClient, viewer: httpx.AsyncClient
+    api: httpx2.AsyncClient, viewer: httpx2.AsyncClient
 ) -> None:
     event = await create(api, access="token")
     response = await viewer.get(f"/v1/playback/{event['id']}")
@@ -262,7 +262,7 @@ async def test_playback_needs_no_key_and_shows_no_secret(
     assert (await viewer.get(f"/v1/playback/{event['id']}")).status_code == 404
 
 
-async def test_pages_of_other_origins_may_call_the_api(viewer: httpx.AsyncClient) -> None:
+async def test_pages_of_other_origins_may_call_the_api(viewer: httpx2.AsyncClient) -> None:
     preflight = await viewer.options(
         "/v1/events",
         headers={

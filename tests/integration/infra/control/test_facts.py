@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import select
@@ -48,7 +48,7 @@ async def media(valkey: ValkeyServer) -> AsyncIterator[FactWriter]:
 
 
 @pytest.fixture
-async def event(api: httpx.AsyncClient) -> str:
+async def event(api: httpx2.AsyncClient) -> str:
     return str((await api.post("/v1/events", json={"name": "x"})).json()["id"])
 
 
@@ -208,7 +208,7 @@ async def test_what_cannot_be_applied_does_not_stop_the_rest(
 
 
 async def test_another_projects_fact_shows_up_nowhere(
-    client: Redis, media: FactWriter, deployment: Deployment, event: str, api: httpx.AsyncClient
+    client: Redis, media: FactWriter, deployment: Deployment, event: str, api: httpx2.AsyncClient
 ) -> None:
     refused = {"reason": "bad-key"}
     await media.send(

@@ -1,6 +1,6 @@
 """`/v1/jobs` and `/v1/events/{id}/assets`; downloads come from a real S3 server."""
 
-import httpx
+import httpx2
 import pytest
 
 from infra.storage.objects import ObjectStore
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 
 
 async def test_a_job_with_its_attempts_in_order(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     job = (await api.get(f"/v1/jobs/{add_job(deployment, 'ev_1')}")).json()
     assert job["id"] == "job_1"
@@ -27,7 +27,7 @@ async def test_a_job_with_its_attempts_in_order(
 
 
 async def test_jobs_are_listed_filtered_and_paged(
-    api: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     for number in range(5):
         add_job(deployment, "ev_1", f"job_{number}", at=number // 2)
@@ -51,7 +51,7 @@ class TestAssets:
         return s3_url
 
     async def test_anyone_can_download_an_asset_by_its_link(
-        self, api: httpx.AsyncClient, deployment: Deployment, s3_for_presigning: str
+        self, api: httpx2.AsyncClient, deployment: Deployment, s3_for_presigning: str
     ) -> None:
         event = (await api.post("/v1/events", json={"name": "x"})).json()["id"]
         assert (await api.get(f"/v1/events/{event}/assets")).json()["items"] == []
@@ -64,7 +64,7 @@ class TestAssets:
         assert (asset["kind"], asset["bytes"], asset["duration_ms"]) == ("mp4", 5, 4000)
         assert asset["key"] == key
         assert asset["url_expires_at"] == "2030-03-17T18:46:40.000Z"
-        async with httpx.AsyncClient(trust_env=False) as anyone:
+        async with httpx2.AsyncClient(trust_env=False) as anyone:
             download = await anyone.get(asset["url"])
         assert download.content == b"movie"
         assert "archive.mp4" in download.headers["Content-Disposition"]

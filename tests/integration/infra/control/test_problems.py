@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 JSON = {"Content-Type": "application/json"}
 
 
-def problem(response: httpx.Response) -> dict[str, Any]:
+def problem(response: httpx2.Response) -> dict[str, Any]:
     assert response.headers["Content-Type"] == "application/problem+json"
     body = dict(response.json())
     assert body["status"] == response.status_code
@@ -40,7 +40,7 @@ def problem(response: httpx.Response) -> dict[str, Any]:
     ],
 )
 async def test_a_body_that_is_no_json_object(
-    api: httpx.AsyncClient, body: bytes, where: str
+    api: httpx2.AsyncClient, body: bytes, where: str
 ) -> None:
     told = problem(await api.post("/v1/events", content=body, headers=JSON))
     assert told["status"] in {400, 422}
@@ -48,7 +48,7 @@ async def test_a_body_that_is_no_json_object(
     assert any(item["where"].startswith(where) for item in told.get("errors", [{"where": where}]))
 
 
-async def test_json_without_its_content_type(api: httpx.AsyncClient) -> None:
+async def test_json_without_its_content_type(api: httpx2.AsyncClient) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     told = problem(await api.post("/v1/events", content=b'{"name":"x"}', headers=form))
     assert "Content-Type: application/json" in told["fix"]
@@ -73,7 +73,7 @@ async def test_json_without_its_content_type(api: httpx.AsyncClient) -> None:
     ],
 )
 async def test_a_value_that_cannot_be_used_is_named(
-    api: httpx.AsyncClient, fields: dict[str, Any], where: str
+    api: httpx2.AsyncClient, fields: dict[str, Any], where: str
 ) -> None:
     told = problem(await api.post("/v1/events", json=fields))
     assert told["status"] == 422
@@ -81,7 +81,7 @@ async def test_a_value_that_cannot_be_used_is_named(
     assert where in told["detail"]
 
 
-async def test_a_patch_cannot_null_what_has_no_null(api: httpx.AsyncClient) -> None:
+async def test_a_patch_cannot_null_what_has_no_null(api: httpx2.AsyncClient) -> None:
     event = (await api.post("/v1/events", json={"name": "x"})).json()["id"]
     told = problem(await api.patch(f"/v1/events/{event}", json={"access": None}))
     assert "access cannot be null" in told["detail"]
@@ -89,13 +89,13 @@ async def test_a_patch_cannot_null_what_has_no_null(api: httpx.AsyncClient) -> N
     assert told["errors"][0]["where"] == "body.target_duration_s"
 
 
-async def test_a_lone_surrogate_is_refused_in_words(api: httpx.AsyncClient) -> None:
+async def test_a_lone_surrogate_is_refused_in_words(api: httpx2.AsyncClient) -> None:
     for body in (b'{"name":"\\ud800"}', b'{"name":"x","\\udfff":1}'):
         told = problem(await api.post("/v1/events", content=body, headers=JSON))
         assert told["status"] == 422
 
 
-async def test_a_body_without_end_is_cut_off(api: httpx.AsyncClient) -> None:
+async def test_a_body_without_end_is_cut_off(api: httpx2.AsyncClient) -> None:
     told = problem(await api.post("/v1/events", content=b" " * (MAX_BODY + 1), headers=JSON))
     assert told["status"] == 413
     padded = b" " * (MAX_BODY - 12) + b'{"name":"x"}'
@@ -116,7 +116,7 @@ async def test_a_body_without_end_is_cut_off(api: httpx.AsyncClient) -> None:
         "/v1/nothing",
     ],
 )
-async def test_a_path_that_names_nothing_is_404(api: httpx.AsyncClient, path: str) -> None:
+async def test_a_path_that_names_nothing_is_404(api: httpx2.AsyncClient, path: str) -> None:
     assert problem(await api.get(path))["status"] == 404
 
 
@@ -125,22 +125,22 @@ async def test_a_path_that_names_nothing_is_404(api: httpx.AsyncClient, path: st
     ["limit=0", "limit=201", "limit=x", "after=x", "after=%00", "after=%F0%9F", "state=gone"],
 )
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/jobs"])
-async def test_a_query_that_cannot_be_used(api: httpx.AsyncClient, path: str, query: str) -> None:
+async def test_a_query_that_cannot_be_used(api: httpx2.AsyncClient, path: str, query: str) -> None:
     assert problem(await api.get(f"{path}?{query}"))["status"] == 422
 
 
-async def test_a_foreign_event_filter_finds_nothing(api: httpx.AsyncClient) -> None:
+async def test_a_foreign_event_filter_finds_nothing(api: httpx2.AsyncClient) -> None:
     assert (await api.get("/v1/jobs?event=a%00b")).json() == {"items": [], "next": None}
 
 
-async def test_a_wrong_method(api: httpx.AsyncClient) -> None:
+async def test_a_wrong_method(api: httpx2.AsyncClient) -> None:
     response = await api.put("/v1/events", json={})
     assert problem(response)["status"] == 405
     assert response.headers["Allow"]
 
 
 async def test_an_outage_in_the_middle_of_a_request_is_503(
-    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_key: str) -> str:
         raise OperationalError("SELECT", {}, ConnectionResetError())
@@ -159,8 +159,8 @@ async def test_a_bug_is_500_without_its_secrets(
         raise RuntimeError("passphrase hunter2")
 
     monkeypatch.setattr(dependencies, "hash_api_key", broken)
-    transport = httpx.ASGITransport(deployment.app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://control.test") as client:
+    transport = httpx2.ASGITransport(deployment.app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://control.test") as client:
         response = await client.get("/v1/events", headers={"Authorization": "Bearer x"})
     assert problem(response)["status"] == 500
     assert "hunter2" not in response.text
@@ -187,14 +187,16 @@ async def test_a_bug_is_500_without_its_secrets(
         },
     )
 )
-async def test_whatever_is_posted_is_taken_or_refused(api: httpx.AsyncClient, body: object) -> None:
+async def test_whatever_is_posted_is_taken_or_refused(
+    api: httpx2.AsyncClient, body: object
+) -> None:
     response = await api.post("/v1/events", content=json.dumps(body), headers=JSON)
     assert response.status_code in {201, 400, 422}
     if response.status_code != 201:
         problem(response)
 
 
-async def test_the_api_describes_itself(viewer: httpx.AsyncClient) -> None:
+async def test_the_api_describes_itself(viewer: httpx2.AsyncClient) -> None:
     document = (await viewer.get("/openapi.json")).json()
     text = json.dumps(document)
     schemas = document["components"]["schemas"]
@@ -212,7 +214,7 @@ async def test_the_api_describes_itself(viewer: httpx.AsyncClient) -> None:
     assert set(document["paths"]) - set(secured) == {"/v1/playback/{event}"}
 
 
-async def test_operations_paths(viewer: httpx.AsyncClient) -> None:
+async def test_operations_paths(viewer: httpx2.AsyncClient) -> None:
     ready = await viewer.get("/readyz")
     assert ready.status_code == 503
     assert ready.json() == {"ready": False, "checks": {"database": "ok", "bus": "no bus here"}}

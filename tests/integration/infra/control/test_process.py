@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from infra.events.bus import connect
@@ -55,8 +55,8 @@ class Control:
                 stderr=log,
             )
 
-    def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
+    def client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {KEY}"},
             trust_env=False,
@@ -73,7 +73,7 @@ class Control:
                 assert self.process.poll() is None, self.log.read_text()
                 try:
                     response = await client.get("/readyz")
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     pass
                 else:
                     seen = response.json()["checks"]

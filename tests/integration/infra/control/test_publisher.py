@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import select
 
@@ -61,13 +61,13 @@ async def on_bus(bus: DesiredBus) -> dict[str, DesiredEvent]:
     }
 
 
-async def create(api: httpx.AsyncClient, **fields: object) -> str:
+async def create(api: httpx2.AsyncClient, **fields: object) -> str:
     response = await api.post("/v1/events", json={"name": "x", **fields})
     return str(response.json()["id"])
 
 
 async def test_a_new_bus_gets_everything_with_an_epoch(
-    api: httpx.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, deployment: Deployment
+    api: httpx2.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, deployment: Deployment
 ) -> None:
     event = await create(api, access="token", takeover=True, reconnect_window_s=7)
     await publisher.publish()
@@ -92,7 +92,7 @@ async def test_a_new_bus_gets_everything_with_an_epoch(
 
 
 async def test_changes_follow_and_cost_no_more_than_themselves(
-    api: httpx.AsyncClient,
+    api: httpx2.AsyncClient,
     bus: DesiredBus,
     publisher: DesiredPublisher,
     deployment: Deployment,
@@ -111,7 +111,7 @@ async def test_changes_follow_and_cost_no_more_than_themselves(
 
 
 async def test_an_ended_event_is_closed_for_a_day_and_then_forgotten(
-    api: httpx.AsyncClient, bus: DesiredBus, deployment: Deployment
+    api: httpx2.AsyncClient, bus: DesiredBus, deployment: Deployment
 ) -> None:
     publisher = DesiredPublisher(bus, deployment.databases, deployment.clock, compare_s=0)
     event, running = await create(api), await create(api)
@@ -127,7 +127,7 @@ async def test_an_ended_event_is_closed_for_a_day_and_then_forgotten(
 
 
 async def test_a_crash_between_bus_and_mark_only_repeats(
-    api: httpx.AsyncClient,
+    api: httpx2.AsyncClient,
     bus: DesiredBus,
     publisher: DesiredPublisher,
     deployment: Deployment,
@@ -151,7 +151,7 @@ async def test_a_crash_between_bus_and_mark_only_repeats(
 
 
 async def test_a_change_while_publishing_stays_owed(
-    api: httpx.AsyncClient,
+    api: httpx2.AsyncClient,
     bus: DesiredBus,
     publisher: DesiredPublisher,
     deployment: Deployment,
@@ -175,7 +175,7 @@ async def test_a_change_while_publishing_stays_owed(
 
 
 async def test_a_bus_that_lost_its_last_second_is_repaired_after_its_restart(
-    api: httpx.AsyncClient,
+    api: httpx2.AsyncClient,
     bus: DesiredBus,
     publisher: DesiredPublisher,
     valkey: ValkeyServer,
@@ -197,7 +197,7 @@ async def test_a_bus_that_lost_its_last_second_is_repaired_after_its_restart(
 
 
 async def test_a_lost_epoch_rewrites_everything(
-    api: httpx.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, valkey: ValkeyServer
+    api: httpx2.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, valkey: ValkeyServer
 ) -> None:
     event = await create(api)
     await publisher.publish()
@@ -212,7 +212,7 @@ async def test_a_lost_epoch_rewrites_everything(
 
 
 async def test_a_running_publisher_tells_media_through_an_outage(
-    api: httpx.AsyncClient, bus: DesiredBus, deployment: Deployment, valkey: ValkeyServer
+    api: httpx2.AsyncClient, bus: DesiredBus, deployment: Deployment, valkey: ValkeyServer
 ) -> None:
     publisher = DesiredPublisher(bus, deployment.databases, deployment.clock, interval_s=3600)
     deployment_ring, seen = publisher.ring, asyncio.Queue[DesiredSnapshot](100)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.infra.control.conftest import Deployment
@@ -24,7 +24,7 @@ def operations(deployment: Deployment) -> list[tuple[str, str]]:
 
 
 async def test_every_route_with_an_id_answers_404_to_another_project(
-    api: httpx.AsyncClient, other: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, other: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = (await api.post("/v1/events", json={"name": "mine"})).json()
     job = add_job(deployment, event["id"])
@@ -44,7 +44,7 @@ async def test_every_route_with_an_id_answers_404_to_another_project(
 
 
 async def test_lists_hold_only_what_is_ones_own(
-    api: httpx.AsyncClient, other: httpx.AsyncClient, deployment: Deployment
+    api: httpx2.AsyncClient, other: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = (await api.post("/v1/events", json={"name": "mine"})).json()["id"]
     job = add_job(deployment, event)
@@ -55,7 +55,7 @@ async def test_lists_hold_only_what_is_ones_own(
 
 
 async def test_a_cursor_of_another_project_shows_nothing(
-    api: httpx.AsyncClient, other: httpx.AsyncClient
+    api: httpx2.AsyncClient, other: httpx2.AsyncClient
 ) -> None:
     for number in range(3):
         await api.post("/v1/events", json={"name": f"E{number}"})
@@ -64,7 +64,7 @@ async def test_a_cursor_of_another_project_shows_nothing(
 
 
 async def test_two_projects_derive_from_two_secrets(
-    api: httpx.AsyncClient, other: httpx.AsyncClient
+    api: httpx2.AsyncClient, other: httpx2.AsyncClient
 ) -> None:
     mine = (await api.post("/v1/events", json={"name": "a"})).json()
     theirs = (await other.post("/v1/events", json={"name": "b"})).json()
@@ -85,7 +85,7 @@ async def test_two_projects_derive_from_two_secrets(
     ],
 )
 async def test_without_a_valid_key_nothing_is_shown(
-    deployment: Deployment, viewer: httpx.AsyncClient, header: str | None
+    deployment: Deployment, viewer: httpx2.AsyncClient, header: str | None
 ) -> None:
     headers = {} if header is None else {"Authorization": header}
     for method, path in [*operations(deployment), ("get", "/v1/events"), ("post", "/v1/events")]:

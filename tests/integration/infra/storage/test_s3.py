@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from infra.errors import ObjectExists, ObjectMissing, StorageError
@@ -23,7 +23,7 @@ class TestS3ObjectStore(ObjectStoreContract):
 
 def test_a_presigned_url_downloads_under_the_given_name(s3_store: ObjectStore) -> None:
     s3_store.put("vod/p/ev/a.mp4", b"movie", "video/mp4")
-    answer = httpx.get(s3_store.presign("vod/p/ev/a.mp4", 60, download_name='Zoë "live".mp4'))
+    answer = httpx2.get(s3_store.presign("vod/p/ev/a.mp4", 60, download_name='Zoë "live".mp4'))
     assert answer.status_code == 200
     assert answer.content == b"movie"
     assert answer.headers["content-type"] == "video/mp4"
@@ -35,9 +35,9 @@ def test_a_presigned_url_downloads_under_the_given_name(s3_store: ObjectStore) -
 def test_without_the_signature_nobody_reads(s3_store: ObjectStore) -> None:
     s3_store.put("vod/p/secret", b"movie", "video/mp4")
     url = s3_store.presign("vod/p/secret", 60)
-    assert httpx.get(url).content == b"movie"
-    assert httpx.get(url.split("?")[0]).status_code == 403
-    assert httpx.get(url.replace("vod/p/secret", "vod/p/other")).status_code == 403
+    assert httpx2.get(url).content == b"movie"
+    assert httpx2.get(url.split("?")[0]).status_code == 403
+    assert httpx2.get(url.replace("vod/p/secret", "vod/p/other")).status_code == 403
 
 
 def test_presigned_urls_carry_the_public_endpoint(s3_server: SeaweedServer, s3_url: str) -> None:
@@ -46,7 +46,7 @@ def test_presigned_urls_carry_the_public_endpoint(s3_server: SeaweedServer, s3_u
         store.put("vod/a", b"movie", "video/mp4")
         url = store.presign("vod/a", 60)
     assert urlsplit(url).netloc == f"localhost:{port}"
-    assert httpx.get(url).content == b"movie"
+    assert httpx2.get(url).content == b"movie"
 
 
 @pytest.fixture

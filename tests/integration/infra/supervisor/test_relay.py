@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from infra.storage.objects import ObjectStore
@@ -91,5 +91,5 @@ async def test_presigned_urls_work_from_outside_while_the_store_stays_inside(
         assert urlsplit(url).hostname == "localhost"
         assert location.endpoint is not None
         assert urlsplit(url).port != urlsplit(location.endpoint).port
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             assert (await client.get(url)).content == b"content"

@@ -15,7 +15,7 @@ structlog.get_logger("hotpath").info("started", url="redis://u:pw@h/0", port=1)
 structlog.get_logger("hotpath").debug("hidden")
 extra = {"color_message": "slow"}
 logging.getLogger("uvicorn.error").warning("slow %s", "client", extra=extra)
-logging.getLogger("httpx").info("one request")
+logging.getLogger("httpx2").info("one request")
 try:
     1 / 0
 except ZeroDivisionError:
