@@ -1,9 +1,9 @@
 """The packager: one programme's items in, LL-HLS media out to viewers and to the recorder.
 
-Invariant: what it publishes is a pure function of the marked units; a part is with viewers before
-the recorder gets it, and neither makes the programme wait. Upstream: a `hotpath.bus` cursor.
-Downstream: `LivePlaylists` and the `Recorder`. One asyncio task per programme; muxing runs in an
-executor.
+Invariant: what it publishes is a pure function of the marked units; the recorder gets everything
+just before viewers do (its calls only queue, and what a viewer has seen should be on its way to
+disk), and neither makes the programme wait. Upstream: a `hotpath.bus` cursor. Downstream: the
+`Recorder` and `LivePlaylists`. One asyncio task per programme; muxing runs in an executor.
 """
 
 import asyncio
@@ -135,15 +135,15 @@ class Packager:
             case Incomplete():
                 self._publish_incomplete(event)
             case Ended(final=final):
-                self._playlist.end(final=final)
                 self._recorder.seal(final=final)
+                self._playlist.end(final=final)
 
     def _publish_init(self, event: InitNeeded, product: Product) -> None:
         track = event.format.track
         if isinstance(product, bytes):
             self._unusable.pop(track, None)
-            self._playlist.init(event.format, event.number, product)
             self._recorder.init(event.format, event.number, product)
+            self._playlist.init(event.format, event.number, product)
         else:
             self._unusable[track] = None
             self._log.error("rendition cannot be packaged", rendition=track, why=str(product))
@@ -153,10 +153,6 @@ class Packager:
         if track in self._unusable:
             self._unusable[track] = self._unusable[track] or part
             return
-        self._playlist.part(part, data)
-        now_ns = time.time_ns()
-        for unit in part.units:
-            observe_stage("packaged", (now_ns - unit.ingest_ns) / 1e9)
         self._recorder.part(
             track,
             part.msn,
@@ -171,6 +167,10 @@ class Packager:
             pdt_ns=part.pdt_ns,
             ingest_ns=part.units[0].ingest_ns,
         )
+        self._playlist.part(part, data)
+        now_ns = time.time_ns()
+        for unit in part.units:
+            observe_stage("packaged", (now_ns - unit.ingest_ns) / 1e9)
 
     def _publish_segment(self, segment: SegmentReady) -> None:
         track = segment.format.track
@@ -189,23 +189,23 @@ class Packager:
                     )
                 )
             return
-        self._playlist.segment(segment)
         self._recorder.segment(track, segment.msn, duration=segment.duration)
+        self._playlist.segment(segment)
 
     def _publish_gap(self, gap: GapSegment) -> None:
         track = gap.format.track
         if self._playlist.knows(track):
-            self._playlist.gap(gap)
             self._recorder.gap(track, gap.msn, start=gap.start, duration=gap.duration)
+            self._playlist.gap(gap)
 
     def _publish_incomplete(self, lost: Incomplete) -> None:
         track = lost.format.track
         if not self._playlist.knows(track):
             return
-        self._playlist.gap(lost)
         if lost.emitted:
             self._recorder.segment(track, lost.msn, duration=lost.emitted)
         if lost.duration > lost.emitted:
             self._recorder.hole(
                 track, first_msn=lost.msn, last_msn=lost.msn, reason="reader-behind"
             )
+        self._playlist.gap(lost)

@@ -1,10 +1,10 @@
 """The spool: finished media on local disk until the object store has acknowledged it.
 
 Invariant: calls of a `SpoolSession` never block and never raise for a full disk; every part that
-the writer thread has taken survives `kill -9` (usually within a millisecond of the call, later
-while the thread waits for the disk to sync a segment); a finished file never changes and is
-deleted by the uploader only, after the object store acknowledged it. What could not be kept is
-listed as a hole.
+the append thread has taken survives `kill -9`, usually within a millisecond of the call, however
+long the disk takes to sync earlier ones, for which another thread waits (the settler); a finished
+file never changes and is deleted by the uploader only, after the object store acknowledged it.
+What could not be kept is listed as a hole.
 
 Upstream: `packager`, which calls the `Recorder` methods on the event loop. Downstream: the
 uploader, another process that shares nothing but the folder (`spool_layout`).
@@ -12,8 +12,8 @@ uploader, another process that shares nothing but the folder (`spool_layout`).
 
 import os
 import threading
+import time
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from typing import Any
 from hotpath.hls.recorder import HoleReason
 from hotpath.hls.spool_capacity import Capacity
 from hotpath.hls.spool_health import OnDegraded, OnRestored, RecordingHealth
-from hotpath.hls.spool_layout import LIVE, SessionFolder
+from hotpath.hls.spool_layout import DOORBELL, LIVE, SessionFolder
+from hotpath.hls.spool_ledger import SessionLedger
 from hotpath.hls.spool_lock import take_media_lock
 from hotpath.hls.spool_queue import WriteQueue
 from hotpath.hls.spool_recovery import unsealed_sessions
 from hotpath.hls.spool_segment import PartInfo
 from hotpath.hls.spool_session import SessionFiles
+from hotpath.hls.spool_settler import Doorbell, SpoolSettler
 from hotpath.hls.spool_writer import SpoolWriter
 from hotpath.media.unit import Format
 from infra.errors import LivepathError
@@ -42,11 +44,11 @@ class IncarnationReused(LivepathError):
 
 
 class Spool:
-    """The spool folder of one media node, with its writer thread.
+    """The spool folder of one media node, with its two threads.
 
     `on_degraded(key, reason)` tells that media of a programme is being lost, once until
-    `on_restored(key)` tells that a whole segment was recorded again. Both are called on the writer
-    thread, `on_degraded` also inside a `SpoolSession` call when the disk hangs; they must be quick
+    `on_restored(key)` tells that a whole segment was recorded again. Both are called on the spool's
+    threads, `on_degraded` also inside a `SpoolSession` call when the disk hangs; they must be quick
     and must not raise.
     """
 
@@ -66,8 +68,11 @@ class Spool:
         self._lock = take_media_lock(root)
         self._queue = WriteQueue(queue_bytes, QUEUE_OPERATIONS)
         self._callbacks = (on_degraded, on_restored)
-        capacity = Capacity(root / LIVE, max_bytes, reserve_bytes)
-        self._writer = SpoolWriter(root, self._queue, capacity, unsealed_sessions(root))
+        self._capacity = Capacity(root / LIVE, max_bytes, reserve_bytes)
+        self._doorbell = Doorbell(root / DOORBELL)
+        self._settler = SpoolSettler(self._doorbell, unsealed_sessions(root))
+        self._writer = SpoolWriter(self._queue, self._capacity, self._settler)
+        self._settler.start()
         self._writer.start()
 
     def open_session(
@@ -99,16 +104,17 @@ class Spool:
             "target_duration_s": target_duration_s,
             "traceparent": traceparent,
         }
-        files = SessionFiles(folder, header, RecordingHealth(key, *self._callbacks))
-        with suppress(OSError):
-            files.settle()
+        health = RecordingHealth(key, *self._callbacks)
+        ledger = SessionLedger(folder, header, health, self._capacity, self._doorbell.ring)
+        ledger.settle()
+        files = SessionFiles(ledger)
         self._queue.force(partial(self._writer.open, files))
         return SpoolSession(files, self._writer, self._queue)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything given so far was handled; False if that took too long."""
         done = threading.Event()
-        self._queue.force(done.set)
+        self._queue.force(partial(self._settler.flush, done))
         return done.wait(timeout_s)
 
     def close(self, timeout_s: float = 3.0) -> bool:
@@ -116,8 +122,10 @@ class Spool:
 
         Sessions that were not sealed are left to `recover`.
         """
+        deadline = time.monotonic() + timeout_s
         self._queue.close()
         ended = self._writer.join(timeout_s)
+        ended = self._settler.join(max(0.0, deadline - time.monotonic())) and ended
         os.close(self._lock)
         return ended
 

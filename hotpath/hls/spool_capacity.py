@@ -2,6 +2,8 @@
 
 Invariant: the estimate is never below the true use, since deletions by the uploader (another
 process) are seen only by looking; so the folder is measured only when the estimate says full.
+
+Upstream: `spool_writer`; `spool_ledger` only reports failures, on its own thread.
 """
 
 import errno
@@ -10,6 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 StopReason = Literal["spool-full", "disk-error"]
 
@@ -39,6 +45,26 @@ class Capacity:
         self._clock = clock
         self._used = measure(folder)
         self._measured_at = clock()
+        self._full = False
+        """Recording has stopped, in every session."""
+
+    def has_room(self, size: int) -> bool:
+        """Whether recording goes on with this much more."""
+        if self._full and self.may_resume():
+            log.info("recording goes on")
+            self._full = False
+        if not self._full and not self.fits(size):
+            self._full = True
+            log.error("recording stopped: the spool is full; is the uploader running?")
+        return not self._full
+
+    def failed(self, error: OSError) -> StopReason:
+        """A write or sync failed: on a full disk recording stops. Any thread may tell."""
+        reason = stop_reason(error)
+        if reason == "spool-full" and not self._full:
+            self._full = True
+            log.error("recording stopped: the disk is full", error=str(error))
+        return reason
 
     def add(self, size: int) -> None:
         """Bytes were written, or removed by ourselves (negative)."""

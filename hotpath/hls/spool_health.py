@@ -2,7 +2,7 @@
 
 Invariant: `on_degraded` and `on_restored` alternate, starting with `on_degraded`. A rendition is
 well again when a segment later than everything it lost was recorded; the programme, when all are.
-Called from the event loop (a full queue) and from the writer thread.
+Called from the event loop (a full queue), from the append thread and from the settler.
 """
 
 import threading

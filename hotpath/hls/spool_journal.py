@@ -5,13 +5,14 @@ records that were appended, never a wrong one. Each line carries the CRC-32 of t
 
     {"kind":"segment","rendition":"video",...,"crc":"0f3a91c2"}
 
-Upstream: `spool_writer` (journal, index), `uploader` (acknowledgements). Downstream:
-`spool_recovery`, `spool_manifest`.
+Upstream: `spool_ledger` (journal), `spool_segment` (index), `uploader` (acknowledgements).
+Downstream: `spool_recovery`, `spool_manifest`.
 """
 
 import json
 import os
 import re
+import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -90,12 +91,16 @@ class Journal:
     """An append-only file of records that outlives torn and failed writes.
 
     Opening cuts off a torn tail. An append that fails (a full disk) leaves the earlier records
-    readable and can be tried again.
+    readable and can be tried again. Where another thread appended between a record and its failed
+    sync, the record stays, unconfirmed.
+
+    Threads may share it: an append that is not `durable` never waits for another one's sync.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._end = intact_length(path)
+        self._lock = threading.Lock()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             os.ftruncate(self._fd, self._end)
@@ -106,10 +111,18 @@ class Journal:
     def append(self, *records: Mapping[str, Any], durable: bool = True) -> int:
         """Add the records, all or none; returns the bytes written. Raises OSError."""
         data = b"".join(encode(record) for record in records)
-        write_at(self._fd, data, self._end)
+        with self._lock:
+            start, end = self._end, self._end + len(data)
+            write_at(self._fd, data, start)
+            self._end = end
         if durable:
-            os.fdatasync(self._fd)
-        self._end += len(data)
+            try:
+                os.fdatasync(self._fd)
+            except OSError:
+                with self._lock:
+                    if self._end == end:
+                        self._end = start
+                raise
         return len(data)
 
     def close(self) -> None:

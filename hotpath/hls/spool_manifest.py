@@ -4,7 +4,7 @@ Invariant: the manifest is a function of the journal alone (no clock), so compos
 a crash gives the same bytes, and a second upload finds its own object. Memory does not grow with
 the length of the session: segments are copied line by line, once per rendition.
 
-Upstream: `spool_writer` at the seal, `spool_recovery`. Downstream: `infra.manifest` readers.
+Upstream: `spool_ledger` at the seal, `spool_recovery`. Downstream: `infra.manifest` readers.
 Journal records, in `kind`: session, init, segment, gap, hole, lost, seal.
 """
 

@@ -1,4 +1,4 @@
-"""The bounded way from the event loop to the spool's writer thread.
+"""The bounded way from the event loop to the spool's append thread.
 
 Invariant: `offer` and `force` never block. Media is offered and may be refused when too many bytes
 or operations wait; what is forced (the end of a segment that is wholly in, a seal) is small and at
@@ -37,11 +37,11 @@ class WriteQueue:
             if not self._closed:
                 self._append(operation, 0)
 
-    def take(self, timeout_s: float) -> Operation | None:
-        """The next operation, or None if none came in time or the queue is closed and empty."""
+    def take(self) -> Operation | None:
+        """The next operation, as soon as there is one; None if the queue is closed and empty."""
         with self._changed:
-            if not self._operations and not self._closed:
-                self._changed.wait(timeout_s)
+            while not self._operations and not self._closed:
+                self._changed.wait()
             if not self._operations:
                 return None
             operation, size = self._operations.popleft()
@@ -53,11 +53,6 @@ class WriteQueue:
         with self._changed:
             self._closed = True
             self._changed.notify()
-
-    @property
-    def ended(self) -> bool:
-        with self._changed:
-            return self._closed and not self._operations
 
     def _append(self, operation: Operation, size: int) -> None:
         self._operations.append((operation, size))

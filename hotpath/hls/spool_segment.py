@@ -1,10 +1,11 @@
-"""The open segment on disk: parts appended to `.partial`, each described by a line in `.index`.
+"""A segment on disk until it is finished: parts appended to `.partial`, each with an `.index` line.
 
 Invariant: a part counts once its index line is written, which happens after its bytes; whatever
 the moment of a crash, `read_parts` gives every part whose `append` returned before it (before the
 last `fsync` where the machine itself lost power) and nothing else.
 
-Upstream: `spool_writer`. Downstream: `spool_recovery` reads what a crash left behind.
+Upstream: `spool_session` appends, `spool_ledger` finishes. Downstream: `spool_recovery` reads what
+a crash left behind.
 """
 
 import os
@@ -78,7 +79,6 @@ class OpenSegment:
         self.parts: list[StoredPart] = []
         self._partial = folder / partial_name(msn)
         self._index = folder / index_name(msn)
-        self._renamed = False
         self._length = 0
         self._index_length = 0
         self._fd = self._index_fd = -1
@@ -107,20 +107,11 @@ class OpenSegment:
         self.parts.append(stored)
         return len(data) + len(line)
 
-    def sync(self) -> None:
-        """Make the bytes durable and stamp the file with the ingest time of its first unit."""
-        stamp = self.parts[0].info.ingest_ns
-        os.utime(self._fd, ns=(stamp, stamp))
-        os.fsync(self._fd)
-
-    def finish(self) -> None:
-        """Give the synced file its final name; the index is no longer needed. May be repeated."""
+    def close(self, duration: int | None) -> "ClosedSegment":
+        """No part follows; there must be one. For `duration` see `segment_entry`."""
         self._close()
-        if not self._renamed:
-            os.replace(self._partial, self.folder / segment_name(self.msn))
-            self._renamed = True
-        journal.sync_folder(self.folder)
-        self._index.unlink(missing_ok=True)
+        entry = segment_entry(self.msn, self.parts, duration)
+        return ClosedSegment(self.folder, entry, self.parts[0].info.ingest_ns)
 
     def discard(self) -> None:
         """Remove it, as far as the disk lets us: its segment is listed as a hole."""
@@ -141,6 +132,45 @@ class OpenSegment:
         for fd in descriptors:
             if fd >= 0:
                 os.close(fd)
+
+
+class ClosedSegment:
+    """A segment that takes no more parts and waits for the disk. It holds no descriptor, so that
+    many may wait. `sync` and `finish` may raise OSError."""
+
+    def __init__(self, folder: Path, entry: dict[str, Any], ingest_ns: int) -> None:
+        self.entry = entry
+        self.msn: int = entry["msn"]
+        self.journalled = False
+        self._folder = folder
+        self._partial = folder / partial_name(self.msn)
+        self._index = folder / index_name(self.msn)
+        self._ingest_ns = ingest_ns
+        self._renamed = False
+
+    def sync(self) -> None:
+        """Make the bytes durable and stamp the file with the ingest time of its first unit."""
+        fd = os.open(self._partial, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.utime(fd, ns=(self._ingest_ns, self._ingest_ns))
+            # A write-back that failed earlier is told here too, though this descriptor is new.
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def finish(self) -> None:
+        """Give the synced file its final name; the index is no longer needed. May be repeated."""
+        if not self._renamed:
+            os.replace(self._partial, self._folder / segment_name(self.msn))
+            self._renamed = True
+        journal.sync_folder(self._folder)
+        self._index.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove it, as far as the disk lets us: it is listed as a hole."""
+        for path in (self._index, self._partial):
+            with suppress(OSError):
+                path.unlink()
 
 
 def read_parts(folder: Path, msn: int) -> list[StoredPart]:

@@ -1,5 +1,7 @@
 """Feeds a spool with recognisable media and reads back what it kept."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hotpath.hls.spool import Spool, SpoolSession
@@ -12,6 +14,7 @@ KEY = ProgramKey("default", "ev_a", "main")
 STARTED_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 PARTS = 4
+WAIT_S = 20
 
 FORMATS = {
     "video": Format("video", Codec.H264, 90_000, b"", "avc1.42c01f", width=1280, height=720),
@@ -27,6 +30,31 @@ def part_bytes(rendition: str, msn: int, part: int, size: int = 1000) -> bytes:
 
 def segment_bytes(rendition: str, msn: int, parts: int = PARTS, size: int = 1000) -> bytes:
     return b"".join(part_bytes(rendition, msn, part, size) for part in range(parts))
+
+
+class Node:
+    """Holds a spool and what it told."""
+
+    def __init__(self, root: Path, **options: int) -> None:
+        self.told: list[str] = []
+        limits = {"max_bytes": 1 << 30, "reserve_bytes": 0} | options
+        self.spool = Spool(root, on_degraded=self._degraded, on_restored=self._restored, **limits)
+
+    def _degraded(self, key: ProgramKey, reason: str) -> None:
+        self.told.append(f"{key.event} {reason}")
+
+    def _restored(self, key: ProgramKey) -> None:
+        self.told.append(f"{key.event} restored")
+
+    def flush(self) -> None:
+        assert self.spool.flush(10)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Feed:

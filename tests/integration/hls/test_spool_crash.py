@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from hotpath.hls.spool_recovery import recover
-from tests.support.spool import folder, manifest, part_bytes, rendition
+from tests.support.spool import (
+    PARTS,
+    folder,
+    holes,
+    manifest,
+    msns,
+    part_bytes,
+    rendition,
+    segment_bytes,
+)
+from tests.support.spool_stuck_child import SEGMENTS
 
 pytestmark = pytest.mark.integration
 
@@ -51,6 +61,37 @@ def test_every_part_taken_before_kill_9_comes_back(tmp_path: Path, seed: int) ->
         assert [s.msn for s in rendition(found, name).segments] == sorted(
             msn for kind, msn in content if kind == name
         )
+
+
+def test_parts_do_not_wait_for_the_disk_to_sync_earlier_segments(tmp_path: Path) -> None:
+    """The kill comes while nothing was synced since the session was opened."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.spool_stuck_child", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    taken = []
+    for line in child.stdout:
+        if line == "syncing\n":
+            break
+        taken.append(line)
+    child.kill()
+    child.stdout.close()
+    # Had a part been kept waiting, the child would have given up by itself.
+    assert child.wait() == -signal.SIGKILL
+
+    (session,) = recover(tmp_path)
+    found = manifest(tmp_path)
+    assert session.parts == len(taken) == 2 * SEGMENTS * PARTS
+    for name in ("video", "audio"):
+        assert msns(found, name) == list(range(SEGMENTS))
+        assert holes(found, name) == []
+        media = folder(tmp_path).path / name
+        assert (media / "init-0.mp4").read_bytes() == f"init of {name}".encode()
+        for msn in range(SEGMENTS):
+            content = (media / f"s{msn}.m4s").read_bytes()
+            assert content == segment_bytes(name, msn, size=20_000)
 
 
 def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:

@@ -1,15 +1,14 @@
 import errno
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hotpath.hls import spool_capacity, spool_writer
+from hotpath.hls import spool_capacity, spool_settler
 from hotpath.hls.recorder import Recorder
-from hotpath.hls.spool import IncarnationReused, Spool, SpoolSession
+from hotpath.hls.spool import IncarnationReused, SpoolSession
 from hotpath.hls.spool_segment import OpenSegment
 from infra.errors import ConfigurationError
 from infra.keys import ProgramKey
@@ -18,6 +17,7 @@ from tests.support.spool import (
     SECOND_NS,
     STARTED_NS,
     Feed,
+    Node,
     folder,
     holes,
     manifest,
@@ -25,27 +25,10 @@ from tests.support.spool import (
     open_session,
     rendition,
     segment_bytes,
+    until,
 )
 
 OTHER = ProgramKey("default", "ev_b", "main")
-
-
-class Node:
-    """Holds the spool and what it was told."""
-
-    def __init__(self, root: Path, **options: int) -> None:
-        self.told: list[str] = []
-        limits = {"max_bytes": 1 << 30, "reserve_bytes": 0} | options
-        self.spool = Spool(root, on_degraded=self._degraded, on_restored=self._restored, **limits)
-
-    def _degraded(self, key: ProgramKey, reason: str) -> None:
-        self.told.append(f"{key.event} {reason}")
-
-    def _restored(self, key: ProgramKey) -> None:
-        self.told.append(f"{key.event} restored")
-
-    def flush(self) -> None:
-        assert self.spool.flush(10)
 
 
 @pytest.fixture
@@ -317,14 +300,16 @@ class TestRefusingDisk:
     def test_what_must_not_be_lost_is_written_when_the_disk_is_back(
         self, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(spool_writer, "RETRY_S", 0.01)
+        monkeypatch.setattr(spool_settler, "RETRY_S", 0.01)
         with monkeypatch.context() as patch:
-            patch.setattr("hotpath.hls.spool_session.make_durable", _refuse)
+            patch.setattr("hotpath.hls.spool_ledger.make_durable", _refuse)
             session = open_session(node.spool)
             feed = Feed(session)
             feed.segments(range(2))
             node.flush()
             assert not folder(tmp_path).path.exists()
+        until(folder(tmp_path).journal.exists)
+        node.flush()
         feed.segment(2)
         session.seal(final=True)
         node.flush()
@@ -339,13 +324,10 @@ class TestRefusingDisk:
         Feed(session).segment(0)
         node.flush()
         with monkeypatch.context() as patch:
-            patch.setattr("hotpath.hls.spool_session.write_manifest", _refuse)
+            patch.setattr("hotpath.hls.spool_ledger.write_manifest", _refuse)
             session.seal(final=True)
             node.flush()
-        deadline = time.monotonic() + 10
-        while not folder(tmp_path).manifest.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(folder(tmp_path).manifest.exists)
         assert msns(manifest(tmp_path)) == [0]
 
 
