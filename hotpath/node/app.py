@@ -268,7 +268,7 @@ class MediaNode:
             self._degraded.pop(key, None)
             journal.program(key, FactType.RECORDING_RESTORED)
 
-        # The spool calls on its own thread.
+        # The spool calls on threads of its own.
         def degraded(key: ProgramKey, reason: str) -> None:
             loop.call_soon_threadsafe(note_degraded, key, reason)
 
