@@ -191,13 +191,13 @@ class TestFullSpool:
     @pytest.fixture
     def node(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
         monkeypatch.setattr(spool_capacity, "RETRY_S", 0.0)
-        node = Node(tmp_path, max_bytes=22_000)
+        node = Node(tmp_path, max_bytes=22_500)
         yield node
         assert node.spool.close(10)
 
     def test_recording_stops_and_what_was_recorded_stays(self, node: Node, tmp_path: Path) -> None:
         session = open_session(node.spool)
-        Feed(session).segments(range(10))
+        _play(node, Feed(session), range(10))
         session.seal(final=True)
         node.flush()
         kept = msns(manifest(tmp_path))
@@ -213,7 +213,7 @@ class TestFullSpool:
     def test_recording_goes_on_with_a_whole_segment(self, node: Node, tmp_path: Path) -> None:
         session = open_session(node.spool)
         feed = Feed(session)
-        feed.segments(range(6))
+        _play(node, feed, range(6))
         feed.part("video", 6, 0)
         node.flush()
         for path in (folder(tmp_path).path / "video").glob("*.m4s"):
@@ -236,8 +236,7 @@ class TestFullSpool:
         node = Node(tmp_path, max_bytes=60_000)
         session = open_session(node.spool)
         feed = Feed(session)
-        feed.segments(range(20))
-        node.flush()
+        _play(node, feed, range(20))
         media = folder(tmp_path).path / "video"
         for msn in range(4):
             (media / f"s{msn}.m4s").unlink()
@@ -253,6 +252,13 @@ class TestFullSpool:
         assert (media / "s21.m4s").exists()
         assert node.told == ["ev_a spool-full", "ev_a restored"]
         assert node.spool.close(10)
+
+
+def _play(node: Node, feed: Feed, msns: range) -> None:
+    """Each segment is settled before the next: part indexes that wait to be deleted take room."""
+    for msn in msns:
+        feed.segment(msn)
+        node.flush()
 
 
 class TestRefusingDisk:
