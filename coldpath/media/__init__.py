@@ -1,0 +1,1 @@
+"""What functions do with media: remux, playlists, verification. Knows no Celery."""

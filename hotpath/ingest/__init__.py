@@ -1,0 +1,1 @@
+"""How publishers arrive: SRT, admission, demultiplexing, health."""

@@ -1,0 +1,1 @@
+"""What flows: units, formats, and the byte formats they come in. Pure."""

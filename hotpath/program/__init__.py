@@ -1,0 +1,1 @@
+"""One continuous programme per feed: timeline, boundaries, states, checkpoint."""

@@ -1,0 +1,1 @@
+"""API keys, stream keys and viewer tokens."""

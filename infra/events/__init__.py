@@ -1,0 +1,1 @@
+"""Desired state to the media nodes, facts back from them, over the bus."""

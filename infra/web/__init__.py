@@ -1,0 +1,1 @@
+"""The pages for people, and the build of the libraries they load."""
