@@ -22,11 +22,18 @@ up: bootstrap player ## Start the whole stack here; UP_ARGS="--host 0.0.0.0 --po
 doctor: bootstrap ## Say what this machine lacks and how to fix it
 	$(BIN)/livepath doctor
 
+# Most tests wait more than they work, so four run side by side. End-to-end tests measure, and have
+# the machine to themselves.
 test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
+ifeq ($(TEST_ARGS),)
+	$(BIN)/pytest -n 4 --dist loadfile tests/unit tests/integration
+	$(BIN)/pytest tests/e2e
+else
 	$(BIN)/pytest $(TEST_ARGS)
+endif
 
 check: lint ## Format, lint, types, import contracts and unit tests, in about a minute
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n 4 --dist loadfile tests/unit
 
 lint: bootstrap-test ## The part of check that runs no code: format, lint, types, import contracts
 	$(BIN)/ruff format --check $(SOURCES)
