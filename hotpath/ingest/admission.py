@@ -17,7 +17,7 @@ from infra.events.desired import DesiredEvent, DesiredProject
 
 
 class Reason(Enum):
-    """Verdicts of srt.c, in its order; the values are those of `publisher.refused` facts."""
+    """Verdicts of srt_admission.c, in order; the values are those of `publisher.refused` facts."""
 
     ADMITTED = "admitted"
     BAD_STREAMID = "bad-streamid"

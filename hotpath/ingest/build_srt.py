@@ -1,4 +1,4 @@
-"""Build script of `hotpath.ingest._srt`: libsrt and `srt.c`, bound by cffi in API mode.
+"""Build script of `hotpath.ingest._srt`: libsrt and `srt_*.c`, bound by cffi in API mode.
 
 Run by setuptools (`cffi_modules` in setup.py); it must not import anything of this package.
 Needs the SRT headers and library (Debian: `libsrt-openssl-dev`).
@@ -65,15 +65,18 @@ int srt_epoll_uwait(int eid, SRT_EPOLL_EVENT *events, int size, int64_t timeout_
 #define SRT_REJ_UNSECURE ...
 """
 
+HERE = Path(__file__).resolve().parent
+SOURCES = ("srt_streamid.c", "srt_admission.c", "srt_socket.c")
+
 ffibuilder = FFI()
 ffibuilder.cdef(DECLARATIONS)
 ffibuilder.set_source(
     "hotpath.ingest._srt",
-    (Path(__file__).resolve().parent / "srt.c").read_text(),
+    "".join(f'#line 1 "{name}"\n{(HERE / name).read_text()}' for name in SOURCES),
     libraries=["srt", "pthread"],
     extra_compile_args=["-O2", "-std=gnu11", "-fvisibility=hidden"],
 )
 
 if __name__ == "__main__":
     # In place, for a checkout that is not installed.
-    ffibuilder.compile(tmpdir=str(Path(__file__).resolve().parents[2]))
+    ffibuilder.compile(tmpdir=str(HERE.parents[1]))

@@ -1,7 +1,7 @@
 """The SRT listening socket: libsrt behind a small typed surface.
 
 The only module that touches cffi. Calls release the GIL; all but `set_table` belong to the ingest
-thread. Downstream: `hotpath.ingest.srt`. The decisions fall in srt.c.
+thread. Downstream: `hotpath.ingest.srt`. The decisions fall in srt_admission.c.
 """
 
 import socket as sockets
@@ -23,7 +23,7 @@ _started = False
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What srt.c decided about one connect."""
+    """What srt_admission.c decided about one connect."""
 
     socket: int
     reason: Reason

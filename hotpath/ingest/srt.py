@@ -1,7 +1,7 @@
 """SRT ingest: one UDP port, many publishers, one thread.
 
 Invariant: at most one publisher per event; its sink calls come on the event loop, in order. Who
-may connect is decided in srt.c; whom the table no longer admits is disconnected.
+may connect is decided in srt_admission.c; whom the table no longer admits is disconnected.
 
 The thread waits on libsrt's epoll (whose id is no OS descriptor, so asyncio cannot), drains many
 messages per call, demultiplexes there, and hands batches to the loop. Upstream: encoders.

@@ -3,8 +3,8 @@
 Two forms: the bare `EVENT/KEY` (survives shells and encoder forms) and SRT Access Control,
 `#!::r=EVENT,m=publish,u=KEY` (draft-sharabayko-srt appendix B; other pairs are ignored).
 
-This is the specification in Python of `lp_parse_streamid` in srt.c, which alone runs on the
-connect path; tests hold the two equal. Pure.
+This is the specification in Python of `lp_parse_streamid` in srt_streamid.c, which alone runs on
+the connect path; tests hold the two equal. Pure.
 """
 
 import re

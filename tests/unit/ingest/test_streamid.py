@@ -1,4 +1,4 @@
-"""The Python specification of streamids, and its equality with srt.c."""
+"""The Python specification of streamids, and its equality with srt_streamid.c."""
 
 import pytest
 from hotpath.ingest._srt import ffi, lib
