@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Error, Page
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, expect
 
 from tests.e2e.conftest import FPS, SIZE, Studio
 from tests.e2e.watching import (
@@ -99,16 +99,16 @@ async def test_keyboard_and_screen_reader(browser: Browser, on_air: dict[str, An
     await until_playing(page, 1.0)
     await page.keyboard.press("k")
     assert await page.evaluate("livepath.video.paused")
-    assert await page.locator("#play").get_attribute("aria-label") == "Play"
+    await expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
     await page.keyboard.press("k")
     await page.keyboard.press("m")
     assert await page.evaluate("livepath.video.muted")
-    assert await page.get_by_role("button", name="Sound on").count() == 1
+    await expect(page.get_by_role("button", name="Sound on")).to_have_count(1)
     unnamed = """[...document.querySelectorAll("button, input")]
         .filter(x => !x.ariaLabel && !x.innerText.trim() && !x.hidden).map(x => x.id)"""
     assert await page.evaluate(unnamed) == []
     await until_playing(page, 1.0)
-    assert await page.locator("#announce").inner_text() == "Live"
+    await expect(page.locator("#announce")).to_have_text("Live")
 
 
 async def test_token_event_plays_with_a_token_only(
