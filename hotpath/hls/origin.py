@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from prometheus_client import Counter, Gauge
 
-from hotpath.hls.access import Access
+from infra.auth.access import Access
 from hotpath.hls.live import LivePlaylists, monotonic_ms
 from hotpath.hls.playlist import WINDOW
 from hotpath.hls.reply import NO_STORE, Reply, refusal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hotpath.hls.access import Access, Denied
+from infra.auth.access import Access, Denied
 from infra.auth.tokens import ViewerClaims, issue
 
 SECRET = b"s" * 32

@@ -1,0 +1,16 @@
+"""Where a peer's packets go: a socket and an address on it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way to a peer. Equal paths are the same way."""
+
+    fd: int
+    """Descriptor to send on; a datagram socket, also for ICE-TCP (see `address`)."""
+    address: tuple[str, int] | None
+    """Numeric host and port; None: `fd` is connected (one end of a pair whose other end the
+    transport copies into a TCP stream) and takes one plain datagram at a time, never GSO."""
+    protocol: Literal["udp", "tcp"] = "udp"
