@@ -1,0 +1,53 @@
+"""The media port's front door: which application answers a path.
+
+    /whip/...                                    WHIP
+    [/t/{token}]/live/{p}/{e}/{feed}/whep[/...]  WHEP; the token is handed on out of the path
+    everything else                              the LL-HLS origin
+
+Plain ASGI: one look at the path, so that LL-HLS pays nothing for its neighbours. Upstream: the HTTP
+server. Downstream: `hotpath.ingest.whip`, `hotpath.fanout.whep`, `hotpath.hls.origin`.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TOKEN = "livepath.token"  # noqa: S105 - the name of a scope key
+_WHEP_DEPTH = 5  # "", "live", project, event, feed, "whep"
+
+
+class Front:
+    """Leads every request to the application that owns its path."""
+
+    def __init__(self, origin: App, whep: App, whip: App) -> None:
+        self._origin = origin
+        self._whep = whep
+        self._whip = whip
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        if path.startswith("/whip/"):
+            await self._whip(scope, receive, send)
+        elif "/whep" in path and (found := _whep(path)) is not None:
+            token, inner = found
+            # `raw_path` must agree with `path`, or a router could take its own from it.
+            changed = {**scope, "path": inner, "raw_path": inner.encode(), TOKEN: token}
+            await self._whep(changed, receive, send)
+        else:
+            await self._origin(scope, receive, send)
+
+
+def _whep(path: str) -> tuple[str | None, str] | None:
+    """Token and path without it, if the path is one of WHEP's."""
+    token = None
+    if path.startswith("/t/"):
+        token, _, rest = path[3:].partition("/")
+        path = "/" + rest
+    pieces = path.split("/")
+    if len(pieces) > _WHEP_DEPTH and pieces[1] == "live" and pieces[_WHEP_DEPTH] == "whep":
+        return token, path
+    return None

@@ -1,0 +1,58 @@
+"""Which application of the media port answers which path."""
+
+from typing import Any
+
+import pytest
+
+from hotpath.node.front import TOKEN, Front
+
+
+class App:
+    def __init__(self) -> None:
+        self.scopes: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+
+
+async def led(path: str) -> tuple[str, Any]:
+    apps = {"origin": App(), "whep": App(), "whip": App()}
+    front = Front(apps["origin"], apps["whep"], apps["whip"])
+    await front({"type": "http", "path": path, "raw_path": path.encode()}, None, None)  # type: ignore[arg-type]
+    found = [(name, app.scopes[0]) for name, app in apps.items() if app.scopes]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "app"),
+    [
+        ("/live/default/ev_1/main/index.m3u8", "origin"),
+        ("/t/TOKEN/live/default/ev_1/main/index.m3u8", "origin"),
+        ("/live/default/ev_1/main/whep", "whep"),
+        ("/live/default/ev_1/main/whep/s1/events", "whep"),
+        ("/t/TOKEN/live/default/ev_1/main/whep", "whep"),
+        ("/whip/ev_1", "whip"),
+        ("/whip/ev_1/s1", "whip"),
+        ("/live/default/whep/main/index.m3u8", "origin"),
+        ("/live/default/ev_1/whep", "origin"),
+        ("/whep", "origin"),
+        ("/whip", "origin"),
+        ("/metrics", "origin"),
+        ("/", "origin"),
+    ],
+)
+async def test_every_path_has_one_application(path: str, app: str) -> None:
+    assert (await led(path))[0] == app
+
+
+async def test_whep_gets_the_token_beside_the_path() -> None:
+    _, scope = await led("/t/TOKEN/live/default/ev_1/main/whep")
+    assert scope[TOKEN] == "TOKEN"
+    assert scope["path"] == "/live/default/ev_1/main/whep"
+    assert scope["raw_path"] == b"/live/default/ev_1/main/whep"
+
+
+async def test_without_a_token_prefix_whep_gets_none() -> None:
+    _, scope = await led("/live/default/ev_1/main/whep")
+    assert scope[TOKEN] is None
