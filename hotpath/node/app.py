@@ -10,11 +10,10 @@ facts wait in the outbox. `run` returns after an ordered stop.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,24 +23,21 @@ from hotpath.bus.registry import Registry
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer
 from hotpath.hls.spool import Spool
-from hotpath.hls.spool_recovery import RecoveredSession, recover
 from hotpath.ingest.metrics import IngestCollector
 from hotpath.ingest.srt import SrtIngest
 from hotpath.node import snapshot as snapshots
 from hotpath.node.incarnations import Incarnations
 from hotpath.node.journal import Journal
 from hotpath.node.launcher import Launcher
+from hotpath.node.left_behind import Folders, LeftBehind, read_back
 from hotpath.node.metrics import NodeCollector
 from hotpath.node.outbox import FactsFile, Outbox
 from hotpath.node.programs import Programs
+from hotpath.node.recordings import Recordings
 from hotpath.node.sink import ProgramSink
-from hotpath.program import checkpoint as checkpoints
-from hotpath.program.checkpoint import Checkpoint, next_incarnation
+from hotpath.program.checkpoint import next_incarnation
 from infra.events.desired_reader import DesiredReader
-from infra.events.desired_state import DesiredSnapshot
-from infra.events.facts import FactType, MediaFact
 from infra.events.facts_bus import FactWriter
-from infra.keys import ProgramKey
 from infra.settings import MediaSettings
 from infra.telemetry.ops import Check, Impaired
 
@@ -51,74 +47,6 @@ PROGRAMS_STOP_S = 1.5
 HTTP_STOP_S = 1.0
 FACTS_STOP_S = 0.5
 SPOOL_STOP_S = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where the node keeps what, below its data folder."""
-
-    data: Path
-
-    @property
-    def desired(self) -> Path:
-        return self.data / "media" / "desired.json"
-
-    @property
-    def facts(self) -> Path:
-        return self.data / "media" / "facts.jsonl"
-
-    @property
-    def programs(self) -> Path:
-        return self.data / "media" / "programs"
-
-    @property
-    def spool(self) -> Path:
-        return self.data / "spool"
-
-
-@dataclass(frozen=True, slots=True)
-class _LeftBehind:
-    """What an earlier life of the node left on disk."""
-
-    snapshot: DesiredSnapshot
-    checkpoints: dict[ProgramKey, Checkpoint]
-    facts: list[MediaFact]
-
-
-def read_back(folders: Folders, facts: FactsFile) -> _LeftBehind:
-    """Everything from disk, spool sessions of earlier lives sealed; waits for the disk."""
-    recovered = recover(folders.spool)
-    for session in recovered:
-        log.info(
-            "a recording was recovered",
-            program=str(session.key),
-            incarnation=session.incarnation,
-            segments=session.segments,
-            parts=session.parts,
-        )
-    found, unreadable = checkpoints.load_all(folders.programs)
-    for path in unreadable:
-        log.error("a checkpoint cannot be read; its programme starts anew", path=str(path))
-    return _LeftBehind(snapshots.load(folders.desired), raised(found, recovered), facts.load())
-
-
-def raised(
-    found: dict[ProgramKey, Checkpoint], recovered: Sequence[RecoveredSession]
-) -> dict[ProgramKey, Checkpoint]:
-    """Checkpoints that also cover what the spool holds, should a reservation have failed."""
-    covering = dict(found)
-    for session in recovered:
-        known = covering.get(session.key)
-        if known is not None:
-            covering[session.key] = known.model_copy(
-                update={
-                    "msn_reserved": max(known.msn_reserved, session.highest_msn + 1),
-                    "discontinuity_seq": max(
-                        known.discontinuity_seq, session.highest_discontinuity_seq
-                    ),
-                }
-            )
-    return covering
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +73,6 @@ class MediaNode:
         self._folders = Folders(settings.data_dir)
         self._boot = next_incarnation(started_ms)
         self._running: set[str] = set()
-        self._degraded: dict[ProgramKey, str] = {}
-        """Programmes whose recording loses media now, and why."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then stop in order."""
@@ -162,17 +88,23 @@ class MediaNode:
             await self._serve(stop, self._assemble(stack, left, outbox, disk))
 
     def _assemble(
-        self, stack: AsyncExitStack, left: _LeftBehind, outbox: Outbox, disk: Executor
+        self, stack: AsyncExitStack, left: LeftBehind, outbox: Outbox, disk: Executor
     ) -> _Parts:
         """The data path, from what is wanted to what listens; both ports are taken here."""
         settings = self._settings
         journal = Journal(settings.node, self._boot, outbox.put)
-        spool = self._spool(journal, asyncio.get_running_loop())
+        recordings = Recordings(journal)
+        spool = Spool(
+            self._folders.spool,
+            settings.spool_max_bytes,
+            recordings.degraded,
+            recordings.restored,
+        )
         stack.push_async_callback(asyncio.to_thread, spool.close, SPOOL_STOP_S)
         reader = DesiredReader(settings.bus_url, held=left.snapshot)
         incarnations = Incarnations(self._folders.programs, spool, disk)
         registry = Registry()
-        origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations))
+        origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations, recordings))
         launcher = Launcher(
             registry,
             incarnations,
@@ -259,31 +191,13 @@ class MediaNode:
             except OSError as error:
                 log.error("the desired state cannot be kept on disk", why=str(error))
 
-    def _spool(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> Spool:
-        def note_degraded(key: ProgramKey, reason: str) -> None:
-            self._degraded[key] = reason
-            journal.program(key, FactType.RECORDING_DEGRADED, reason=reason)
-
-        def note_restored(key: ProgramKey) -> None:
-            self._degraded.pop(key, None)
-            journal.program(key, FactType.RECORDING_RESTORED)
-
-        # The spool calls on threads of its own.
-        def degraded(key: ProgramKey, reason: str) -> None:
-            loop.call_soon_threadsafe(note_degraded, key, reason)
-
-        def restored(key: ProgramKey) -> None:
-            loop.call_soon_threadsafe(note_restored, key)
-
-        folder, max_bytes = self._folders.spool, self._settings.spool_max_bytes
-        return Spool(folder, max_bytes, degraded, restored)
-
     def _checks(
         self,
         registry: Registry,
         reader: DesiredReader,
         outbox: Outbox,
         incarnations: Incarnations,
+        recordings: Recordings,
     ) -> dict[str, Check]:
         def running(name: str) -> str | None:
             return None if name in self._running else "not serving"
@@ -294,13 +208,8 @@ class MediaNode:
             return Impaired(problem) if problem else None
 
         def spool() -> str | None:
-            if incarnations.problem:
-                return incarnations.problem
-            losing = {key: why for key, why in self._degraded.items() if registry.get(key)}
-            if losing:
-                reasons = ", ".join(sorted(set(losing.values())))
-                return Impaired(f"{len(losing)} recordings lose media: {reasons}")
-            return None
+            on_air = recordings.problem(lambda key: registry.get(key) is not None)
+            return incarnations.problem or on_air
 
         return {
             "srt": lambda: running("srt"),
