@@ -5,10 +5,20 @@ carries a description, from which `docs/configuration.md` is generated.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(word for word in (part.strip() for part in value.split(",")) if word)
+
+
+# pydantic-settings would read a list as JSON, which nobody wants to quote in a shell.
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 class RoleSettings(BaseSettings):
@@ -35,7 +45,8 @@ class ControlSettings(RoleSettings):
         description="Base URL of control API and pages, as clients reach it.",
     )
     media_public_url: str = Field(
-        "http://127.0.0.1:8081", description="Base URL of LL-HLS playback, as viewers reach it."
+        "http://127.0.0.1:8081",
+        description="Base URL of LL-HLS, WHEP and WHIP, as viewers and publishers reach it.",
     )
     srt_public_url: str = Field(
         "srt://127.0.0.1:8082", description="SRT address, as encoders reach it."
@@ -69,8 +80,10 @@ class MediaSettings(RoleSettings):
     """`python -m hotpath`: the media node. State and spool live below the data folder."""
 
     node: str = Field("local", description="Name of this media node, unique in the deployment.")
-    media_host: str = Field("127.0.0.1", description="Address LL-HLS listens on.")
-    media_port: int = Field(8081, description="TCP port of LL-HLS.")
+    media_host: str = Field(
+        "127.0.0.1", description="Address that LL-HLS, WHEP and WHIP (HTTP) listen on."
+    )
+    media_port: int = Field(8081, description="TCP port of LL-HLS, WHEP and WHIP (HTTP).")
     srt_host: str = Field("127.0.0.1", description="Address SRT listens on.")
     srt_port: int = Field(8082, description="UDP port of SRT.")
     srt_latency_ms: int = Field(120, description="SRT receive latency offered to encoders, ms.")
@@ -79,6 +92,56 @@ class MediaSettings(RoleSettings):
     spool_max_bytes: int = Field(
         8 * 1024**3,
         description="Bytes of unacknowledged media kept on disk before recording stops.",
+    )
+    webrtc_hosts: CommaList = Field(
+        ("127.0.0.1",),
+        description="Addresses that WebRTC media (UDP, and TCP if `webrtc_tcp`) listens on; "
+        "`0.0.0.0` is every IPv4 address, `::` every IPv6 address.",
+    )
+    webrtc_port: int = Field(
+        8089, ge=0, le=65535, description="The one port of WebRTC media; 0 picks a free one."
+    )
+    webrtc_advertise: CommaList = Field(
+        (),
+        description="Addresses or names by which clients reach `webrtc_hosts` from outside (NAT, "
+        "cloud); names are resolved at start. None: the listening addresses.",
+    )
+    webrtc_tcp: bool = Field(
+        True, description="Also take WebRTC media over TCP, for networks without UDP."
+    )
+    max_viewers: int = Field(2000, ge=0, description="WebRTC viewers on this node.")
+    max_viewers_per_event: int = Field(
+        0, ge=0, description="WebRTC viewers of one event on this node; 0: no limit of its own."
+    )
+    max_viewers_per_ip: int = Field(
+        1000, ge=0, description="WebRTC viewers from one address; 0: no limit."
+    )
+    joins_per_s: int = Field(
+        200, ge=1, description="WebRTC joins a second; more are refused with Retry-After."
+    )
+    max_publishers: int = Field(200, ge=0, description="WHIP publishers on this node.")
+    whip_max_bitrate: int = Field(
+        20_000_000, ge=100_000, description="Bits per second above which a WHIP publisher is ended."
+    )
+    fanout_shards: int = Field(
+        0, ge=0, le=256, description="Threads that send to viewers; 0: one per core."
+    )
+    consent_timeout_s: float = Field(
+        15.0,
+        ge=5,
+        le=60,
+        description="Seconds without a connectivity check after which a WebRTC peer is gone.",
+    )
+    turn_urls: CommaList = Field(
+        (), description="TURN servers offered to clients, such as `turn:turn.example:3478`."
+    )
+    turn_secret: str = Field(
+        "",
+        repr=False,
+        description="Secret shared with the TURN servers (coturn's `static-auth-secret`).",
+    )
+    turn_ttl_s: int = Field(
+        43_200, ge=60, description="Seconds for which a client's TURN credentials are good."
     )
 
 

@@ -1,12 +1,16 @@
-"""Stream keys and SRT passphrases, derived, so that a media node verifies them offline.
+"""Stream keys, SRT passphrases and WHIP tokens, derived, so a media node verifies them offline.
 
-Invariant: both are pure functions of (project secret, event, kid, generation). The key travels in
-clear in the SRT streamid and is therefore no secret by itself; the passphrase never travels.
-Rotation raises the event's generation; nothing else needs to be stored.
+Invariant: each is a pure function of (project secret, event, kid, generation), and none tells
+anything about the others. The key travels in clear in the SRT streamid and is therefore no secret
+by itself; the passphrase never travels; the WHIP token is a bearer token, so whoever reads an SRT
+handshake on the wire learns nothing that WHIP accepts. Rotation raises the event's generation;
+nothing else needs to be stored.
 
     key        = kid "." generation "." base32(mac)[:26]
     mac        = HMAC-SHA256(secret, "livepath-key|event|kid|generation")
     passphrase = base32(HKDF-SHA256(secret, info="livepath-srt|event|kid|generation"))[:32]
+    token      = kid "." generation "." base32(bearer)[:32]
+    bearer     = HMAC-SHA256(secret, "livepath-whip|event|kid|generation")
 """
 
 import base64
@@ -26,6 +30,12 @@ def stream_key(secret: bytes, event: str, kid: str, generation: int) -> str:
     """The key an encoder puts behind `EVENT/` in its streamid."""
     mac = hmac.digest(secret, _context("livepath-key", event, kid, generation), hashlib.sha256)
     return f"{kid}.{generation}.{_base32(mac, 26)}"
+
+
+def whip_token(secret: bytes, event: str, kid: str, generation: int) -> str:
+    """The bearer token that a WHIP publisher of the event sends."""
+    mac = hmac.digest(secret, _context("livepath-whip", event, kid, generation), hashlib.sha256)
+    return f"{kid}.{generation}.{_base32(mac, 32)}"
 
 
 def srt_passphrase(secret: bytes, event: str, kid: str, generation: int) -> str:

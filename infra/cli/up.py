@@ -12,7 +12,7 @@ from rich.console import Console
 from infra.cli.hints import ffmpeg_command, paste_lines
 from infra.cli.status import show
 from infra.errors import LivepathError
-from infra.supervisor.options import StackOptions, external_from
+from infra.supervisor.options import WEBRTC_ADVERTISE, StackOptions, external_from
 from infra.supervisor.stack import Stack
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,7 +29,7 @@ def up(
     host: Annotated[
         str,
         typer.Option(
-            help="Address that the API, playback and SRT listen on; 0.0.0.0 for all. "
+            help="Address that the API, playback, SRT and WebRTC listen on; 0.0.0.0 for all. "
             "Everything else stays on loopback."
         ),
     ] = "127.0.0.1",
@@ -37,14 +37,15 @@ def up(
         str | None,
         typer.Option(
             help="Name or address by which clients reach this machine; fills every URL that the "
-            "API returns. Default: HOST, or this machine's address when HOST is 0.0.0.0."
+            "API returns, and WebRTC's candidates (LIVEPATH_WEBRTC_ADVERTISE if they differ). "
+            "Default: HOST, or this machine's address when HOST is 0.0.0.0."
         ),
     ] = None,
     port_base: Annotated[
         int,
         typer.Option(
             help="The API and pages listen on this port N, playback on N+1, SRT on N+2 (UDP), S3 "
-            "on N+8, the rest up to N+31; 0 picks a free block."
+            "on N+8, WebRTC on N+9 (UDP and TCP), the rest up to N+31; 0 picks a free block."
         ),
     ] = 8080,
     log_format: Annotated[
@@ -68,6 +69,7 @@ def up(
         port_base=port_base,
         log_format=log_format,
         log_level=log_level,
+        webrtc_advertise=os.environ.get(WEBRTC_ADVERTISE),
         **external_from(os.environ),  # type: ignore[arg-type]
     )
     try:

@@ -13,6 +13,7 @@ from infra.supervisor.options import (
     authority,
     inherited_environment,
     is_loopback,
+    webrtc_addresses,
 )
 from infra.supervisor.ports import LOOPBACK, PortPlan
 from infra.supervisor.roles import (
@@ -152,6 +153,10 @@ def _listen_settings(options: StackOptions, plan: PortPlan) -> dict[str, str]:
         "LIVEPATH_MEDIA_PORT": str(plan.media),
         "LIVEPATH_SRT_HOST": options.host,
         "LIVEPATH_SRT_PORT": str(plan.srt),
+        "LIVEPATH_WEBRTC_HOSTS": LOOPBACK if options.host == "localhost" else options.host,
+        "LIVEPATH_WEBRTC_PORT": str(plan.webrtc),
+        "LIVEPATH_WEBRTC_ADVERTISE": options.webrtc_advertise
+        or webrtc_addresses(options.host, options.advertise),
         "LIVEPATH_UPLOADER_HOST": LOOPBACK,
         "LIVEPATH_UPLOADER_PORT": str(plan.uploader),
         "LIVEPATH_DISPATCHER_HOST": LOOPBACK,

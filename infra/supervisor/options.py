@@ -15,6 +15,7 @@ EXTERNAL = {
     "database_url": "LIVEPATH_DATABASE_URL",
 }
 """Options that, when set, replace an embedded server; and the variables that set them."""
+WEBRTC_ADVERTISE = "LIVEPATH_WEBRTC_ADVERTISE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class StackOptions:
     s3_url: str | None = None
     database_url: str | None = None
     """None: SQLite in the data folder."""
+    webrtc_advertise: str | None = None
+    """Addresses or names that WebRTC candidates carry; None: `advertise`, if it is not local."""
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +62,16 @@ def advertised_name(host: str, advertise: str | None) -> str:
     if not _wildcard(host):
         return host
     return _outgoing_address() or socket.gethostname()
+
+
+def webrtc_addresses(host: str, advertise: str | None) -> str:
+    """What WebRTC candidates carry instead of the listening address; empty: nothing else.
+
+    Candidates hold addresses, so the media node resolves names when it starts.
+    """
+    if advertise:
+        return advertise
+    return advertised_name(host, None) if _wildcard(host) else ""
 
 
 def authority(host: str, port: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from infra.supervisor.errors import StackError
 
 BLOCK = 32
-INTERNAL = BLOCK - 10
+INTERNAL = BLOCK - 11
 LOOPBACK = "127.0.0.1"
 # Below the kernel's ephemeral range (32768 and up), where any outgoing socket may sit on a port.
 _FIRST_BLOCK, _LAST_BLOCK = 18_016, 32_672
@@ -65,11 +65,16 @@ class PortPlan:
     def s3(self) -> int:
         return self.base + 8
 
+    @property
+    def webrtc(self) -> int:
+        """UDP and TCP."""
+        return self.base + 9
+
     def internal(self, index: int) -> int:
         """The `index`-th port of what clients never talk to (SeaweedFS's own)."""
         if not 0 <= index < INTERNAL:
             raise ValueError(f"internal port {index} lies outside the block of {BLOCK}")
-        return self.base + 9 + index
+        return self.base + 10 + index
 
     @property
     def reservation(self) -> int:
@@ -79,12 +84,13 @@ class PortPlan:
 
 def busy_ports(host: str, plan: PortPlan) -> list[int]:
     """Ports of the plan that something else listens on."""
-    found = []
-    for port in range(plan.base, plan.base + BLOCK):
-        kind = socket.SOCK_DGRAM if port == plan.srt else socket.SOCK_STREAM
-        if not _free(host, port, kind):
-            found.append(port)
-    return found
+    stream, datagram = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    kinds = {plan.srt: (datagram,), plan.webrtc: (datagram, stream)}
+    return [
+        port
+        for port in range(plan.base, plan.base + BLOCK)
+        if not all(_free(host, port, kind) for kind in kinds.get(port, (stream,)))
+    ]
 
 
 def _free(host: str, port: int, kind: socket.SocketKind) -> bool:

@@ -75,6 +75,7 @@ def test_no_two_servers_share_a_port(tmp_path: Path) -> None:
     ports = [port for port in ports if port] + [found.relay[1]]
     assert len(ports) == len(set(ports))
     assert all(9008 <= port < 9032 for port in ports)
+    assert 9009 not in ports  # WebRTC's
 
 
 def test_a_loopback_stack_needs_no_relay(tmp_path: Path) -> None:
@@ -121,3 +122,21 @@ def test_secrets_do_not_show_in_a_representation(tmp_path: Path) -> None:
 def test_only_some_roles_can_be_asked_for(tmp_path: Path) -> None:
     found = layout(tmp_path, only=frozenset({"valkey-bus"}))
     assert [role.name for role in found.roles] == ["valkey-bus"]
+
+
+def test_webrtc_listens_where_viewers_are_and_advertises_what_they_reach(tmp_path: Path) -> None:
+    local = role(layout(tmp_path), "media").environment
+    assert local["LIVEPATH_WEBRTC_HOSTS"] == "127.0.0.1"
+    assert local["LIVEPATH_WEBRTC_PORT"] == "9009"
+    assert local["LIVEPATH_WEBRTC_ADVERTISE"] == ""
+    public = role(layout(tmp_path, host="0.0.0.0", advertise="live.example.org"), "media")
+    assert public.environment["LIVEPATH_WEBRTC_HOSTS"] == "0.0.0.0"
+    assert public.environment["LIVEPATH_WEBRTC_ADVERTISE"] == "live.example.org"
+
+
+def test_candidates_may_differ_from_the_name_in_urls(tmp_path: Path) -> None:
+    found = layout(
+        tmp_path, host="0.0.0.0", advertise="live.example.org", webrtc_advertise="203.0.113.7"
+    )
+    assert role(found, "media").environment["LIVEPATH_WEBRTC_ADVERTISE"] == "203.0.113.7"
+    assert found.endpoints({}).media_url == "http://live.example.org:9001"

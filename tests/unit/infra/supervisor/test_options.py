@@ -2,7 +2,13 @@ import socket
 
 import pytest
 
-from infra.supervisor.options import advertised_name, authority, external_from, is_loopback
+from infra.supervisor.options import (
+    advertised_name,
+    authority,
+    external_from,
+    is_loopback,
+    webrtc_addresses,
+)
 
 
 def test_a_given_name_is_advertised() -> None:
@@ -36,3 +42,15 @@ def test_loopback(host: str, only_here: bool) -> None:
 def test_external_servers_come_from_the_environment() -> None:
     environment = {"LIVEPATH_BUS_URL": "redis://h/1", "LIVEPATH_S3_URL": "", "OTHER": "x"}
     assert external_from(environment) == {"bus_url": "redis://h/1"}
+
+
+def test_candidates_carry_what_is_advertised() -> None:
+    assert webrtc_addresses("0.0.0.0", "live.example.org") == "live.example.org"
+
+
+def test_candidates_of_a_single_address_are_that_address() -> None:
+    assert webrtc_addresses("192.0.2.7", None) == ""
+
+
+def test_candidates_never_carry_a_wildcard() -> None:
+    assert webrtc_addresses("0.0.0.0", None) == advertised_name("0.0.0.0", None)

@@ -10,7 +10,7 @@ def test_every_port_has_its_own_number_within_the_block() -> None:
     plan = PortPlan(8080)
     named = [
         *(plan.control, plan.media, plan.srt, plan.uploader, plan.dispatcher),
-        *(plan.worker, plan.broker, plan.bus, plan.s3),
+        *(plan.worker, plan.broker, plan.bus, plan.s3, plan.webrtc),
     ]
     internal = [plan.internal(index) for index in range(INTERNAL)]
     assert sorted([*named, *internal, plan.reservation]) == list(range(8080, 8080 + BLOCK))
@@ -38,7 +38,14 @@ def test_reserved_blocks_never_meet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "index"), [(socket.SOCK_STREAM, 1), (socket.SOCK_DGRAM, 2)], ids=["tcp", "srt-udp"]
+    ("kind", "index"),
+    [
+        (socket.SOCK_STREAM, 1),
+        (socket.SOCK_DGRAM, 2),
+        (socket.SOCK_STREAM, 9),
+        (socket.SOCK_DGRAM, 9),
+    ],
+    ids=["tcp", "srt-udp", "webrtc-tcp", "webrtc-udp"],
 )
 def test_busy_ports_are_found(kind: socket.SocketKind, index: int) -> None:
     reservation = reserve_block("127.0.0.1")
