@@ -1,0 +1,165 @@
+"""Who may still join: viewers per node, event and address, joins per second, and measured load.
+
+Invariant: a viewer that is watching is never touched by these limits, only who wants to join; what
+was let in is counted until `leave`. Load is what the sending threads were measured to use, scaled
+to the viewers there are now, so a rush of joins is refused before it is felt.
+
+Upstream: `hotpath.fanout.service` asks before it opens a session. Pure: `now` is an argument.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one node takes on."""
+
+    viewers: int = 2_000
+    viewers_per_event: int = 0
+    """0: no limit of its own."""
+    viewers_per_address: int = 1_000
+    """0: no limit. Many viewers can share one address: a school, a carrier's NAT."""
+    joins_per_second: int = 200
+    join_burst: int = 400
+    busy: float = 0.85
+    """Share of a core that the busiest sending thread may use before joins are refused."""
+    send_delay_ms: int = 150
+    """Mean time from the bus to the socket above which joins are refused."""
+
+
+class Cause(Enum):
+    """Why a join was refused; the value is the metric label."""
+
+    NODE_FULL = "node-full"
+    EVENT_FULL = "event-full"
+    ADDRESS_FULL = "address-full"
+    JOIN_RATE = "join-rate"
+    OVERLOADED = "overloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    cause: Cause
+    detail: str
+    retry_after_s: int
+
+
+class Rate:
+    """At most `per_second` on average and `burst` at once (GCRA)."""
+
+    def __init__(self, per_second: int, burst: int) -> None:
+        self._interval = SECOND // per_second if per_second else 0
+        self._slack = self._interval * max(burst - 1, 0)
+        self._due = 0
+
+    def wait_ns(self, now: int) -> int:
+        """How long until one more may come; 0: now."""
+        return max(0, self._due - self._slack - now)
+
+    def take(self, now: int) -> None:
+        self._due = max(self._due, now) + self._interval
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    now: int
+    cpu_ns: tuple[int, ...]
+    viewers: int
+    delay_ns: int
+
+
+class Load:
+    """How busy the sending threads are, over the last `window_ns`."""
+
+    def __init__(self, busy: float, send_delay_ms: int, window_ns: int = 4 * SECOND) -> None:
+        self._busy = busy
+        self._delay_ns = send_delay_ms * 1_000_000
+        self._window_ns = window_ns
+        self._measured: deque[_Measured] = deque()
+
+    def receive(self, now: int, cpu_ns: Sequence[int], viewers: int, delay_ns: int) -> None:
+        """CPU time of each thread since it began, viewers now, mean delay since last time."""
+        self._measured.append(_Measured(now, tuple(cpu_ns), viewers, delay_ns))
+        while self._measured[0].now < now - self._window_ns:
+            self._measured.popleft()
+
+    @property
+    def share(self) -> float:
+        """Share of a core that the busiest thread used; 0 until two measurements are there."""
+        if len(self._measured) < 2:
+            return 0.0
+        first, last = self._measured[0], self._measured[-1]
+        used = max((b - a for a, b in zip(first.cpu_ns, last.cpu_ns, strict=True)), default=0)
+        return used / max(last.now - first.now, 1)
+
+    @property
+    def delay_ns(self) -> int:
+        """Mean time to the socket, over the window."""
+        return sum(m.delay_ns for m in self._measured) // max(len(self._measured), 1)
+
+    def expected(self, viewers: int) -> float:
+        """The share with `viewers`, if each costs what each has cost."""
+        # Below a few dozen viewers the threads' fixed cost says nothing about the next viewer.
+        mean = sum(m.viewers for m in self._measured) / max(len(self._measured), 1)
+        return self.share * max(viewers / mean, 1.0) if mean >= 20 else self.share
+
+    def problem(self, viewers: int) -> str | None:
+        """Why one more viewer is too many, if it is."""
+        expected = self.expected(viewers + 1)
+        if self._busy and expected >= self._busy:
+            return f"the busiest sending thread would use {expected:.0%} of a core"
+        if self._delay_ns and self.delay_ns >= self._delay_ns:
+            return f"frames reach the socket {self.delay_ns // 1_000_000} ms late"
+        return None
+
+
+class Gate:
+    """Counts who is in and decides who may come in; see the module for the invariant."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.load = Load(limits.busy, limits.send_delay_ms)
+        self.viewers = 0
+        self._rate = Rate(limits.joins_per_second, limits.join_burst)
+        self._events: Counter[str] = Counter()
+        self._addresses: Counter[str] = Counter()
+
+    def join(self, event: str, address: str, now: int) -> Refused | None:
+        """None: the viewer is in, until `leave` with the same event and address."""
+        refused = self._refused(event, address, now)
+        if refused is None:
+            self._rate.take(now)
+            self.viewers += 1
+            self._events[event] += 1
+            self._addresses[address] += 1
+        return refused
+
+    def leave(self, event: str, address: str) -> None:
+        self.viewers -= 1
+        for counter, name in ((self._events, event), (self._addresses, address)):
+            counter[name] -= 1
+            if not counter[name]:
+                del counter[name]
+
+    def _refused(self, event: str, address: str, now: int) -> Refused | None:
+        limits = self.limits
+        if self.viewers >= limits.viewers:
+            return Refused(Cause.NODE_FULL, f"the node takes {limits.viewers} viewers", 30)
+        per_event, per_address = limits.viewers_per_event, limits.viewers_per_address
+        if per_event and self._events[event] >= per_event:
+            return Refused(Cause.EVENT_FULL, f"the event takes {per_event} viewers here", 30)
+        if per_address and self._addresses[address] >= per_address:
+            return Refused(Cause.ADDRESS_FULL, f"{per_address} viewers share your address", 30)
+        problem = self.load.problem(self.viewers)
+        if problem:
+            return Refused(Cause.OVERLOADED, problem, 10)
+        wait = self._rate.wait_ns(now)
+        if wait:
+            detail = f"the node takes {limits.joins_per_second} viewers a second"
+            return Refused(Cause.JOIN_RATE, detail, 1 + wait // SECOND)
+        return None

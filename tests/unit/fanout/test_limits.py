@@ -1,0 +1,110 @@
+"""Who may join, and that nobody is let in past what was measured."""
+
+import pytest
+
+from hotpath.fanout.limits import SECOND, Cause, Gate, Limits, Load, Rate
+
+OPEN = Limits(viewers=100, joins_per_second=1000, join_burst=1000, busy=0.85)
+
+
+def joined(gate: Gate, count: int, now: int = 0) -> list[Cause | None]:
+    answers = [gate.join("ev_1", "192.0.2.1", now) for _ in range(count)]
+    return [refused.cause if refused else None for refused in answers]
+
+
+@pytest.mark.parametrize(
+    ("limits", "cause"),
+    [
+        (Limits(viewers=2), Cause.NODE_FULL),
+        (Limits(viewers_per_event=2), Cause.EVENT_FULL),
+        (Limits(viewers_per_address=2), Cause.ADDRESS_FULL),
+        (Limits(joins_per_second=1, join_burst=2), Cause.JOIN_RATE),
+    ],
+)
+def test_the_third_viewer_is_refused_with_the_cause(limits: Limits, cause: Cause) -> None:
+    gate = Gate(limits)
+    assert joined(gate, 3) == [None, None, cause]
+    assert gate.viewers == 2
+
+
+def test_who_leaves_makes_room_for_one() -> None:
+    gate = Gate(Limits(viewers=1))
+    assert joined(gate, 1) == [None]
+    gate.leave("ev_1", "192.0.2.1")
+    assert joined(gate, 2) == [None, Cause.NODE_FULL]
+
+
+def test_other_events_and_addresses_have_room_of_their_own() -> None:
+    gate = Gate(Limits(viewers_per_event=1, viewers_per_address=1))
+    assert gate.join("ev_1", "192.0.2.1", 0) is None
+    assert gate.join("ev_2", "192.0.2.2", 0) is None
+
+
+def test_refusals_do_not_use_up_the_join_rate() -> None:
+    gate = Gate(Limits(viewers=1, joins_per_second=1, join_burst=2))
+    assert joined(gate, 50)[1:] == [Cause.NODE_FULL] * 49
+    gate.leave("ev_1", "192.0.2.1")
+    assert joined(gate, 1) == [None]
+
+
+def test_the_rate_allows_a_burst_and_then_one_at_a_time() -> None:
+    rate, taken = Rate(10, 5), []
+    for step in range(40):
+        now = step * SECOND // 20
+        if rate.wait_ns(now) == 0:
+            rate.take(now)
+            taken.append(step)
+    assert taken[:9] == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert len(taken) == 5 + 19
+
+
+def test_a_refused_join_says_when_to_come_back() -> None:
+    gate = Gate(Limits(joins_per_second=1, join_burst=1))
+    gate.join("ev_1", "192.0.2.1", 0)
+    refused = gate.join("ev_1", "192.0.2.1", 0)
+    assert refused is not None
+    assert gate.join("ev_1", "192.0.2.1", refused.retry_after_s * SECOND) is None
+
+
+def loaded(share: float, viewers: int, delay_ns: int = 0) -> Load:
+    load = Load(0.85, 150)
+    for second in range(4):
+        busiest = int(second * SECOND * share)
+        load.receive(second * SECOND, [busiest // 2, busiest], viewers, delay_ns)
+    return load
+
+
+def test_the_busiest_thread_decides() -> None:
+    assert loaded(0.8, 100).share == pytest.approx(0.8)
+    assert loaded(0.8, 100).problem(100) is None
+    assert loaded(0.9, 100).problem(100) is not None
+
+
+def test_load_is_expected_to_grow_with_the_viewers_that_came_since() -> None:
+    load = loaded(0.5, 100)
+    assert load.problem(150) is None
+    assert load.problem(180) is not None
+
+
+def test_a_few_viewers_predict_nothing() -> None:
+    assert loaded(0.1, 2).problem(200) is None
+
+
+def test_late_frames_refuse_joins_though_the_thread_is_idle() -> None:
+    assert loaded(0.1, 100, 200_000_000).problem(100) == "frames reach the socket 200 ms late"
+
+
+def test_load_that_has_passed_is_forgotten() -> None:
+    load = loaded(0.95, 100)
+    for second in range(4, 12):
+        load.receive(second * SECOND, [0, int(3 * SECOND * 0.95)], 100, 0)
+    assert load.problem(100) is None
+
+
+def test_overload_refuses_joins_and_leaves_viewers_alone() -> None:
+    gate = Gate(OPEN)
+    joined(gate, 30)
+    for second in range(4):
+        gate.load.receive(second * SECOND, [second * SECOND], gate.viewers, 0)
+    assert joined(gate, 1, 5 * SECOND) == [Cause.OVERLOADED]
+    assert gate.viewers == 30
