@@ -46,6 +46,7 @@ ENTRY = AdmissionEntry(
     generation=1,
     kid="k1",
     passphrase="benchmark-passphrase",
+    whip_token="k1.1.benchmark-token",
     open=True,
     takeover=True,
 )

@@ -1,18 +1,20 @@
 """Who may publish: the admission table made from desired state, and the words for a refusal.
 
 Pure. Upstream: the desired state that control writes (`infra.events.desired`). Downstream:
-`hotpath.ingest.srt` copies the table into C, where the decision falls. Keys and passphrases are
-derived here, once per change of the table, so that a connect costs no hashing.
+`hotpath.ingest.srt` copies the table into C, where the decision falls; for WHIP it falls in
+`decide`. Keys, tokens and passphrases are derived here, once per change of the table, so that a
+connect costs no hashing.
 """
 
 import base64
 import binascii
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from hotpath.ingest.streamid import parse
-from infra.auth.streamkeys import srt_passphrase, stream_key
+from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 from infra.events.desired import DesiredEvent, DesiredProject
 
 
@@ -42,6 +44,7 @@ class AdmissionEntry:
     generation: int
     kid: str
     passphrase: str = field(repr=False)
+    whip_token: str = field(repr=False)
     open: bool
     takeover: bool
 
@@ -89,11 +92,49 @@ def admission_table(
                 generation=event.generation,
                 kid=event.kid,
                 passphrase=srt_passphrase(known, event.id, event.kid, event.generation),
+                whip_token=whip_token(known, event.id, event.kid, event.generation),
                 open=event.open,
                 takeover=event.takeover,
             )
         )
     return table
+
+
+_NOBODYS_TOKEN = "k0.0." + 32 * "a"
+"""Compared with where the event is unknown, so that the answer takes as long."""
+
+
+def decide(
+    table: Mapping[str, AdmissionEntry], event: str, token: str | None, *, busy: bool
+) -> AdmissionEntry | Reason:
+    """Whether the bearer of a WHIP token may publish; `busy`: somebody else is publishing.
+
+    The reason is for the audit line: an endpoint answers an unknown event as it answers a bad key.
+    """
+    entry = table.get(event)
+    presented = (token or "").encode()
+    valid = entry.whip_token if entry else _NOBODYS_TOKEN
+    if not hmac.compare_digest(presented, valid.encode()) or entry is None:
+        if entry is None:
+            return Reason.UNKNOWN_EVENT
+        return Reason.ROTATED_KEY if _other_generation(presented, valid) else Reason.BAD_KEY
+    if not entry.open:
+        return Reason.EVENT_CLOSED
+    if busy and not entry.takeover:
+        return Reason.BUSY
+    return entry
+
+
+def _other_generation(presented: bytes, valid: str) -> bool:
+    """A token of the same kid and another generation: of before a rotation, if it is genuine."""
+    shown, known = presented.split(b"."), valid.encode().split(b".")
+    return (
+        len(shown) == len(known) == 3
+        and shown[0] == known[0]
+        and shown[1].isdigit()
+        and shown[1] != known[1]
+        and bool(shown[2])
+    )
 
 
 def still_admitted(before: AdmissionEntry, now: AdmissionEntry | None) -> Reason:

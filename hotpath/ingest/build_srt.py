@@ -38,6 +38,7 @@ void lp_listener_free(lp_listener *listener);
 int lp_set_table(lp_listener *listener, const lp_entry *entries, uint32_t count,
                  int64_t version);
 void lp_set_active(lp_listener *listener, const char *event, SRTSOCKET socket);
+void lp_set_occupied(lp_listener *listener, const char *event, int occupied);
 int lp_drain_verdicts(lp_listener *listener, lp_verdict *out, int max, uint64_t *overflow);
 SRTSOCKET lp_listen(lp_listener *listener, const char *address, int port, int latency_ms,
                     int idle_ms, int *bound_port);

@@ -1,7 +1,8 @@
 """The SRT listening socket: libsrt behind a small typed surface.
 
-The only module that touches cffi. Calls release the GIL; all but `set_table` belong to the ingest
-thread. Downstream: `hotpath.ingest.srt`. The decisions fall in srt_admission.c.
+The only module that touches cffi. Calls release the GIL; all but `set_table` and `set_occupied`
+belong to the ingest thread. Downstream: `hotpath.ingest.srt`. The decisions fall in
+srt_admission.c.
 """
 
 import socket as sockets
@@ -114,6 +115,12 @@ class SrtListener:
     def set_active(self, event: str, socket: int | None) -> None:
         """Tell C who publishes the event, for its busy check."""
         lib.lp_set_active(self._context, event.encode(), -1 if socket is None else socket)
+
+    def set_occupied(self, event: str, occupied: bool) -> None:
+        """Tell C that somebody publishes the event by another protocol. Any thread, as a table."""
+        with self._closing:
+            if self._context != ffi.NULL:
+                lib.lp_set_occupied(self._context, event.encode(), occupied)
 
     def wait(self, timeout_ms: int) -> list[int]:
         """Sockets that have something to say."""

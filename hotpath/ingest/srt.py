@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hotpath.ingest.admission import AdmissionEntry, Reason, Refusal, still_admitted
 from hotpath.ingest.connection import Connection
@@ -46,11 +46,13 @@ class SrtIngest:
         latency_ms: int,
         sink: PublisherSink,
         *,
+        ids: Iterator[int] | None = None,
         idle_timeout_ms: int = 3000,
         stall_after_s: float = 5.0,
         connect_burst: float = 60.0,
         connects_per_s: float = 10.0,
     ) -> None:
+        """`ids`: of publishers; shared with the ingests of other protocols."""
         self._listener = SrtListener(
             host,
             port,
@@ -67,7 +69,7 @@ class SrtIngest:
         # Replaced as a whole, never changed: two threads read it.
         self._tables: tuple[tuple[int, dict[str, AdmissionEntry]], ...] = ()
         self._versions = itertools.count(1)
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(1) if ids is None else ids
         self._commands: deque[Callable[[], None]] = deque()
         self._stop = threading.Event()
         self._failure: BaseException | None = None
@@ -88,6 +90,13 @@ class SrtIngest:
         self._tables = (*self._tables[1 - _TABLES_KEPT :], (version, table))
         self._listener.set_table(tuple(table.values()), version)
         self._commands.append(self._recheck)
+
+    def set_occupied(self, event: str, occupied: bool) -> None:
+        """Somebody publishes the event by another protocol: it is busy unless it allows takeover.
+
+        Lost when a table leaves the event out; whoever is not admitted does not publish either.
+        """
+        self._listener.set_occupied(event, occupied)
 
     def disconnect(self, publisher_id: int, reason: str) -> None:
         """Close a publisher's connection; unknown ids are ignored."""

@@ -10,6 +10,7 @@ typedef struct {
     lp_entry entry;
     SRTSOCKET admitted; /* last socket this listener let pass; it may still fail the passphrase */
     SRTSOCKET active;   /* the publisher that Python accepted */
+    int occupied;       /* somebody publishes the event by another protocol */
 } lp_row;
 
 typedef struct {
@@ -115,6 +116,7 @@ int lp_set_table(lp_listener *listener, const lp_entry *entries, uint32_t count,
         if (old) {
             rows[i].admitted = old->admitted;
             rows[i].active = old->active;
+            rows[i].occupied = old->occupied;
         }
     }
     lp_row *old_rows = listener->rows;
@@ -134,6 +136,16 @@ void lp_set_active(lp_listener *listener, const char *event, SRTSOCKET socket)
     lp_row *row = known_row(listener, event);
     if (row)
         row->active = socket;
+    pthread_mutex_unlock(&listener->lock);
+}
+
+/* Somebody publishes the event by another protocol, or no longer does. */
+void lp_set_occupied(lp_listener *listener, const char *event, int occupied)
+{
+    pthread_mutex_lock(&listener->lock);
+    lp_row *row = known_row(listener, event);
+    if (row)
+        row->occupied = occupied;
     pthread_mutex_unlock(&listener->lock);
 }
 
@@ -272,7 +284,8 @@ static int decide(lp_listener *listener, SRTSOCKET socket, const struct sockaddr
         return LP_EVENT_CLOSED;
     /* Callbacks of one port run one after another, so a socket admitted earlier has either
      * connected by now or failed; two publishers can never both pass. */
-    if (!row->entry.takeover && (is_alive(row->active) || is_alive(row->admitted)))
+    if (!row->entry.takeover &&
+        (row->occupied || is_alive(row->active) || is_alive(row->admitted)))
         return LP_BUSY;
     row->admitted = socket;
     memcpy(passphrase, row->entry.passphrase, sizeof row->entry.passphrase);

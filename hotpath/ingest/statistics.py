@@ -1,10 +1,11 @@
 """Publishers and their figures. Pure data.
 
-Upstream: `hotpath.ingest.listener` (libsrt) and `hotpath.ingest.session`. Downstream: health rules,
-`hotpath.ingest.metrics`, the node.
+Upstream: `hotpath.ingest.listener` (libsrt), `hotpath.ingest.session`, `hotpath.ingest.whip_*`.
+Downstream: health rules, `hotpath.ingest.metrics`, the node.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Publisher:
     peer: str
     """`address:port`; for logs and audit, never a metric label."""
     connected_ns: int
+    protocol: Literal["srt", "whip"] = "srt"
 
 
 @dataclass(frozen=True, slots=True)

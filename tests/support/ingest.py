@@ -9,7 +9,7 @@ from hotpath.ingest.admission import AdmissionEntry, Refusal
 from hotpath.ingest.srt import SrtIngest
 from hotpath.ingest.statistics import Publisher
 from hotpath.media.unit import Format, Unit
-from infra.auth.streamkeys import srt_passphrase, stream_key
+from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 
 SECRET = b"test project secret"
 
@@ -64,6 +64,7 @@ def entry(
         generation=generation,
         kid="k1",
         passphrase=srt_passphrase(SECRET, event, "k1", generation),
+        whip_token=whip_token(SECRET, event, "k1", generation),
         open=is_open,
         takeover=takeover,
     )

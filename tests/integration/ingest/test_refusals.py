@@ -15,6 +15,7 @@ from tests.support.media import ffmpeg, publishing
 pytestmark = pytest.mark.integration
 
 A = entry("ev_a")
+FREE = entry("ev_free", takeover=True)
 
 
 def refused_by_server(stream: Path, url: str) -> bool:
@@ -160,3 +161,20 @@ def test_a_refusal_has_no_secret() -> None:
     assert A.key not in repr(A)
     assert A.passphrase not in repr(A)
     assert set(Refusal.__dataclass_fields__) == {"event", "project", "peer", "reason", "at_ns"}
+
+
+async def test_an_event_published_by_another_protocol_is_busy(long_stream: Path) -> None:
+    async with serving(A, FREE) as (ingest, sink):
+        ingest.set_occupied("ev_a", True)
+        ingest.set_occupied("ev_free", True)
+        ingest.set_table([A, FREE])  # what is occupied stays so
+        with (
+            publishing(long_stream, srt_url(ingest.port, A)),
+            publishing(long_stream, srt_url(ingest.port, FREE)),
+        ):
+            await until(lambda: sink.refusals and sink.publishers)
+        ingest.set_occupied("ev_a", False)
+        with publishing(long_stream, srt_url(ingest.port, A)):
+            await until(lambda: len(sink.publishers) == 2)
+        assert [(r.event, r.reason) for r in sink.refusals] == [("ev_a", "busy")]
+        assert [p.event for p in sink.publishers] == ["ev_free", "ev_a"]

@@ -1,10 +1,12 @@
 import base64
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hotpath.ingest._srt import lib
 
-from hotpath.ingest.admission import REASONS, Reason, admission_table, still_admitted
-from infra.auth.streamkeys import srt_passphrase, stream_key
+from hotpath.ingest.admission import REASONS, Reason, admission_table, decide, still_admitted
+from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 from infra.events.desired import DesiredEvent, DesiredProject
 
 SECRET = b"0123456789abcdef"
@@ -61,3 +63,46 @@ def test_who_is_in_stays_only_while_the_table_would_let_them_in() -> None:
 def test_reasons_stand_in_the_order_of_srt_c() -> None:
     for number, reason in enumerate(REASONS):
         assert getattr(lib, f"LP_{reason.name}") == number
+
+
+def test_a_whip_publisher_is_let_in_by_its_token() -> None:
+    (entry,) = admission_table([PROJECT], [desired()])
+    assert entry.whip_token == whip_token(SECRET, "ev_1", "k1", 3)
+    assert decide({"ev_1": entry}, "ev_1", entry.whip_token, busy=False) is entry
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (None, Reason.BAD_KEY),
+        ("", Reason.BAD_KEY),
+        ("k1.3.guess", Reason.BAD_KEY),
+        ("k1.x.guess", Reason.BAD_KEY),
+        ("k2.2.guess", Reason.BAD_KEY),
+        ("k1.2.", Reason.BAD_KEY),
+        ("schlüssel", Reason.BAD_KEY),
+        (stream_key(SECRET, "ev_1", "k1", 3), Reason.BAD_KEY),
+        (whip_token(SECRET, "ev_1", "k1", 2), Reason.ROTATED_KEY),
+    ],
+)
+def test_a_whip_publisher_with_another_token_is_not(token: str | None, reason: Reason) -> None:
+    (entry,) = admission_table([PROJECT], [desired()])
+    assert decide({"ev_1": entry}, "ev_1", token, busy=False) is reason
+
+
+def test_a_whip_publisher_needs_an_open_event_that_is_free_or_may_be_taken_over() -> None:
+    (entry,) = admission_table([PROJECT], [desired()])
+    token = entry.whip_token
+    assert decide({}, "ev_1", token, busy=False) is Reason.UNKNOWN_EVENT
+    assert decide({}, "ev_1", "k0.0." + 32 * "a", busy=False) is Reason.UNKNOWN_EVENT
+    closed = replace(entry, open=False)
+    assert decide({"ev_1": closed}, "ev_1", token, busy=False) is Reason.EVENT_CLOSED
+    assert decide({"ev_1": entry}, "ev_1", token, busy=True) is Reason.BUSY
+    free = replace(entry, takeover=True)
+    assert decide({"ev_1": free}, "ev_1", token, busy=True) is free
+
+
+def test_no_secret_of_an_entry_is_in_its_repr() -> None:
+    (entry,) = admission_table([PROJECT], [desired()])
+    for secret in (entry.key, entry.passphrase, entry.whip_token):
+        assert secret not in repr(entry)
