@@ -9,14 +9,15 @@ from starlette.middleware.cors import CORSMiddleware
 from infra.control import problems
 from infra.control.context import ControlContext
 from infra.control.middleware import BodyLimit, Timing
-from infra.control.routes import events, jobs, ops, playback
+from infra.control.routes import events, jobs, ops, playback, publishing
 from infra.web import pages
 
 _DESCRIPTION = """\
 Schedule events, get ingest addresses, hand out viewer tokens, and follow what becomes of them.
 
 - **Authentication**: `Authorization: Bearer <API key>`. A key opens one project; what belongs to
-  another project answers 404. `GET /v1/playback/{event}` needs no key.
+  another project answers 404. `GET /v1/playback/{event}` needs no key, `GET /v1/publish/{event}`
+  the event's WHIP token instead.
 - **Errors** are `application/problem+json` (RFC 9457); `fix` says what to do.
 - **Lists** are newest first; pass `next` as `after` until it is null.
 - **Times** are RFC 3339 in UTC.
@@ -48,11 +49,12 @@ def create_app(context: ControlContext) -> FastAPI:
             {"name": "assets", "description": "Recordings and what was made of them."},
             {"name": "jobs", "description": "Work that runs after or beside an event."},
             {"name": "playback", "description": "What a player may know without a key."},
+            {"name": "publishing", "description": "What a publisher may know without a key."},
         ],
     )
     app.state.context = context
     problems.install(app)
-    for module in (events, jobs, playback):
+    for module in (events, jobs, playback, publishing):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)
     app.include_router(pages.router)

@@ -8,7 +8,7 @@ triggers history expansion in interactive shells.
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from infra.auth.streamkeys import srt_passphrase, stream_key
+from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 
 FEED = "main"
 # 7 TS packets of 188 bytes: what fits the SRT payload on a 1500-byte link.
@@ -23,6 +23,15 @@ class SrtAccess:
     stream_id: str
     passphrase: str
     latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WhipAccess:
+    """What a WHIP publisher needs."""
+
+    url: str
+    token: str
+    publish_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +65,34 @@ class Links:
             latency_ms=self.srt_latency_ms,
         )
 
+    def whip(self, secret: bytes, event: str, kid: str, generation: int) -> WhipAccess:
+        """The WHIP endpoint with the bearer token of the event's current key."""
+        token = whip_token(secret, event, kid, generation)
+        return WhipAccess(self.whip_url(event), token, self.publish(event, token))
+
+    def whip_url(self, event: str) -> str:
+        """The WHIP endpoint; the same for every key of the event."""
+        return f"{self.media_url.rstrip('/')}/whip/{event}"
+
+    def publish(self, event: str, token: str) -> str:
+        """The page that publishes a camera; the token is a fragment, so it stays out of logs."""
+        return f"{self.public_url.rstrip('/')}/publish/{event}#{token}"
+
     def path_prefix(self, project: str, event: str) -> str:
         """The path that a viewer token of the event opens."""
         return f"/live/{project}/{event}"
 
     def hls(self, project: str, event: str, token: str | None = None) -> str:
         """The multivariant playlist."""
+        return self._media(project, event, "index.m3u8", token)
+
+    def whep(self, project: str, event: str, token: str | None = None) -> str:
+        """The WHEP endpoint."""
+        return self._media(project, event, "whep", token)
+
+    def _media(self, project: str, event: str, name: str, token: str | None) -> str:
         behind = f"/t/{token}" if token else ""
-        path = f"{self.path_prefix(project, event)}/{FEED}/index.m3u8"
+        path = f"{self.path_prefix(project, event)}/{FEED}/{name}"
         return f"{self.media_url.rstrip('/')}{behind}{path}"
 
     def player(self, event: str, token: str | None = None) -> str:

@@ -137,6 +137,23 @@ class SrtOut(_Out):
     latency_ms: int
 
 
+class WhipOut(_Out):
+    """WHIP ingest (RFC 9725), for browsers, OBS and everything else that speaks WebRTC."""
+
+    url: str = Field(
+        description="Endpoint that takes the SDP offer.",
+        examples=["https://media.example/whip/ev_2kq5mzx7c3v4b6n7a8sd"],
+    )
+    token: str = Field(
+        description="Bearer token; `rotate-key` replaces it.", examples=["k1.1.mzxw6ytboi…"]
+    )
+    publish_url: str = Field(
+        description="Page that publishes a camera or a screen. The token is the fragment, so no "
+        "server logs it; whoever has this link can publish.",
+        examples=["https://live.example/publish/ev_2kq5mzx7c3v4b6n7a8sd#k1.1.mzxw6ytboi…"],
+    )
+
+
 class Notice(_Out):
     """Something a media node reported about a publisher of this event."""
 
@@ -148,6 +165,7 @@ class Notice(_Out):
 
 class IngestOut(_Out):
     srt: SrtOut | None = Field(description="null once the event is over.")
+    whip: WhipOut | None = Field(description="null once the event is over.")
     recent: list[Notice] = Field(
         default_factory=list,
         description="Latest connections, refusals and warnings, newest first; only for one event.",
@@ -158,6 +176,11 @@ class PlaybackLinks(_Out):
     hls_url: str = Field(
         description="LL-HLS multivariant playlist. `access: token`: use the URL "
         "that comes with a viewer token."
+    )
+    whep_url: str = Field(
+        description="WebRTC (WHEP), for the lowest delay. `access: token`: send a viewer token as "
+        "bearer token, or use the URL that comes with it.",
+        examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
     )
     player_url: str = Field(description="Page with a player.")
 
@@ -209,6 +232,10 @@ class TokenOut(_Out):
     token: str
     expires_at: Timestamp
     hls_url: str = Field(description="The token is a path prefix and covers every child URL.")
+    whep_url: str = Field(
+        description="WebRTC (WHEP); the token is a path prefix.",
+        examples=["https://media.example/t/TOKEN/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
+    )
     player_url: str = Field(description="The token is the fragment, so no server logs it.")
 
 
@@ -283,4 +310,21 @@ class PlaybackOut(_Out):
     state: EventState
     access: Access
     starts_at: datetime | None = Field(description="When it is announced to start.")
-    hls_url: str
+    hls_url: str = Field(description="LL-HLS multivariant playlist.")
+    whep_url: str = Field(
+        description="WebRTC (WHEP), for the lowest delay; LL-HLS is for those who cannot connect.",
+        examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
+    )
+
+
+class PublishOut(_Out):
+    """What a publisher may know with the event's WHIP token alone."""
+
+    id: str
+    name: str
+    state: EventState
+    starts_at: datetime | None = Field(description="When it is announced to start.")
+    whip_url: str = Field(description="Endpoint that takes the SDP offer.")
+    recent: list[Notice] = Field(
+        description="Latest connections, refusals and warnings, newest first."
+    )

@@ -4,12 +4,14 @@ A change that media nodes must learn of raises the event's revision; the publish
 """
 
 import base64
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from infra.auth.streamkeys import whip_token
 from infra.auth.tokens import ViewerClaims, issue
 from infra.control.bootstrap import FIRST_KID
 from infra.control.context import ControlContext
@@ -200,6 +202,25 @@ def event_not_found(event_id: str) -> NotFound:
         f"there is no event {shown!r} in this project",
         "List the project's events with GET /v1/events.",
     )
+
+
+async def event_of_publisher(
+    session: AsyncSession, context: ControlContext, event_id: str, token: str
+) -> tuple[Event, EventService]:
+    """The event that this WHIP token publishes to. A wrong token and a wrong id are told alike."""
+    event = await session.get(Event, event_id) if is_name(event_id) else None
+    refusal = NotFound(
+        "there is no event that this token publishes to; its key may have been replaced",
+        "Ask the organiser for the current publishing link.",
+    )
+    if event is None:
+        raise refusal
+    service = EventService(session, context, event.project)
+    secret = (await service.secrets())[event.kid]
+    expected = whip_token(secret, event.id, event.kid, event.generation)
+    if not hmac.compare_digest(expected.encode(), token.encode(errors="replace")):
+        raise refusal
+    return event, service
 
 
 async def public_event(session: AsyncSession, event_id: str) -> Event:

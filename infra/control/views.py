@@ -15,8 +15,10 @@ from infra.control.schemas import (
     Notice,
     PlaybackLinks,
     PlaybackOut,
+    PublishOut,
     RecordingOut,
     SrtOut,
+    WhipOut,
     at,
     required_at,
 )
@@ -67,10 +69,13 @@ def event_out(
         ended_at=at(event.ended_ms),
         ingest=IngestOut(
             srt=_srt(event, links, secrets) if state in OPEN_STATES else None,
+            whip=_whip(event, links, secrets) if state in OPEN_STATES else None,
             recent=[notice(fact) for fact in facts],
         ),
         playback=PlaybackLinks(
-            hls_url=links.hls(event.project, event.id), player_url=links.player(event.id)
+            hls_url=links.hls(event.project, event.id),
+            whep_url=links.whep(event.project, event.id),
+            player_url=links.player(event.id),
         ),
         recording=RecordingOut(degraded=event.recording_degraded),
     )
@@ -84,6 +89,11 @@ def _srt(event: Event, links: Links, secrets: SecretRing) -> SrtOut:
         passphrase=access.passphrase,
         latency_ms=access.latency_ms,
     )
+
+
+def _whip(event: Event, links: Links, secrets: SecretRing) -> WhipOut:
+    access = links.whip(secrets[event.kid], event.id, event.kid, event.generation)
+    return WhipOut(url=access.url, token=access.token, publish_url=access.publish_url)
 
 
 def notice(fact: Fact) -> Notice:
@@ -111,6 +121,18 @@ def playback_out(event: Event, links: Links) -> PlaybackOut:
         access=cast("Access", event.access),
         starts_at=at(event.starts_at_ms),
         hls_url=links.hls(event.project, event.id),
+        whep_url=links.whep(event.project, event.id),
+    )
+
+
+def publish_out(event: Event, links: Links, facts: Sequence[Fact]) -> PublishOut:
+    return PublishOut(
+        id=event.id,
+        name=event.name,
+        state=EventState(event.state),
+        starts_at=at(event.starts_at_ms),
+        whip_url=links.whip_url(event.id),
+        recent=[notice(fact) for fact in facts],
     )
 
 

@@ -90,7 +90,7 @@ async def end_event(
     return await _shown(service, context, await service.end(event))
 
 
-@router.post("/{event}/rotate-key", summary="Replace stream key and passphrase")
+@router.post("/{event}/rotate-key", summary="Replace stream key, passphrase and WHIP token")
 async def rotate_key(
     event: EventId, session: Session, project: ProjectId, context: Context
 ) -> EventOut:
@@ -114,6 +114,7 @@ async def create_token(
         token=issued.token,
         expires_at=required_at(issued.expires_at_ms),
         hls_url=context.links.hls(project, event, issued.token),
+        whep_url=context.links.whep(project, event, issued.token),
         player_url=context.links.player(event, issued.token),
     )
 

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/playback", tags=["playback"])
 async def get_playback(
     event: EventId, session: Session, context: Context, response: Response
 ) -> PlaybackOut:
-    """With `access: token` put `/t/{token}` before the path of `hls_url`."""
+    """With `access: token` put `/t/{token}` before the path of `hls_url` and `whep_url`."""
     # One answer serves a crowd of viewers that arrive together.
     response.headers["Cache-Control"] = "public, max-age=1"
     return playback_out(await public_event(session, event), context.links)

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from infra.auth.streamkeys import srt_passphrase, stream_key
+from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 from infra.auth.tokens import covers, verify
 from infra.db.control import Event, Fact, ProjectSecret
 from infra.db.events_state import advance_event
@@ -53,10 +53,17 @@ async def test_a_new_event_says_where_to_publish_and_where_to_watch(
     assert srt["stream_id"] == f"{event['id']}/{stream_key(secret, event['id'], 'k1', 1)}"
     assert srt["passphrase"] == srt_passphrase(secret, event["id"], "k1", 1)
     assert srt["latency_ms"] == 120
+    token = whip_token(secret, event["id"], "k1", 1)
+    assert event["ingest"]["whip"] == {
+        "url": f"http://media.test/whip/{event['id']}",
+        "token": token,
+        "publish_url": f"http://control.test/publish/{event['id']}#{token}",
+    }
     assert srt["url"].startswith(f"srt://media.test:8082?streamid={srt['stream_id']}&")
     live = f"/live/default/{event['id']}/main/index.m3u8"
     assert event["playback"] == {
         "hls_url": f"http://media.test{live}",
+        "whep_url": f"http://media.test/live/default/{event['id']}/main/whep",
         "player_url": f"http://control.test/watch/{event['id']}",
     }
     assert event["recording"] == {"degraded": False}
@@ -152,6 +159,7 @@ async def test_an_event_is_cancelled_before_and_ended_after_it_was_live(
     cancelled = await api.delete(f"/v1/events/{never['id']}")
     assert cancelled.json()["state"] == "cancelled"
     assert cancelled.json()["ingest"]["srt"] is None
+    assert cancelled.json()["ingest"]["whip"] is None
     assert (await api.delete(f"/v1/events/{never['id']}")).status_code == 200
 
     live = await create(api)
@@ -166,13 +174,14 @@ async def test_an_event_is_cancelled_before_and_ended_after_it_was_live(
     assert over["started_at"] == "2030-03-17T17:46:45.000Z"
     assert over["ended_at"] == "2030-03-17T17:46:50.000Z"
     assert over["ingest"]["srt"] is None
+    assert over["ingest"]["whip"] is None
     assert (await api.post(f"/v1/events/{live['id']}/end")).json() == over
     trigger(deployment, live["id"], Trigger.ARCHIVE_READY)
     assert (await api.get(f"/v1/events/{live['id']}")).json()["state"] == "archived"
     assert (await api.delete(f"/v1/events/{live['id']}")).status_code == 409
 
 
-async def test_rotation_replaces_key_and_passphrase(
+async def test_rotation_replaces_key_passphrase_and_whip_token(
     api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = await create(api)
@@ -180,6 +189,9 @@ async def test_rotation_replaces_key_and_passphrase(
     before, after = event["ingest"]["srt"], rotated["ingest"]["srt"]
     assert before["passphrase"] != after["passphrase"]
     secret = secret_of(deployment)
+    assert rotated["ingest"]["whip"]["token"] == whip_token(secret, event["id"], "k1", 2)
+    assert rotated["ingest"]["whip"]["token"] != event["ingest"]["whip"]["token"]
+    assert rotated["ingest"]["whip"]["url"] == event["ingest"]["whip"]["url"]
     assert after["stream_id"] == f"{event['id']}/{stream_key(secret, event['id'], 'k1', 2)}"
     with deployment.session() as session:
         assert session.get_one(Event, event["id"]).revision == 2
@@ -204,6 +216,9 @@ async def test_a_token_opens_this_event_and_no_other(
     assert covers(claims, live)
     assert not covers(claims, "/live/default/ev_other/main/index.m3u8")
     assert token["hls_url"] == f"http://media.test/t/{token['token']}{live}"
+    whep = f"/live/default/{event['id']}/main/whep"
+    assert token["whep_url"] == f"http://media.test/t/{token['token']}{whep}"
+    assert covers(claims, whep)
     assert token["player_url"] == f"http://control.test/watch/{event['id']}#{token['token']}"
     assert token["expires_at"] == "2030-03-17T17:56:40.000Z"
 
@@ -257,6 +272,7 @@ async def test_playback_needs_no_key_and_shows_no_secret(
         "access": "token",
         "starts_at": None,
         "hls_url": event["playback"]["hls_url"],
+        "whep_url": event["playback"]["whep_url"],
     }
     await api.delete(f"/v1/events/{event['id']}")
     assert (await viewer.get(f"/v1/playback/{event['id']}")).status_code == 404

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.auth.streamkeys import srt_passphrase, stream_key
+from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 from infra.control.links import Links
 
 SECRET = bytes(range(32))
@@ -87,8 +87,19 @@ def test_playback_urls() -> None:
         LINKS.hls("acme", "ev_1", "tok")
         == "https://media.example/t/tok/live/acme/ev_1/main/index.m3u8"
     )
+    assert LINKS.whep("acme", "ev_1") == "https://media.example/live/acme/ev_1/main/whep"
+    assert (
+        LINKS.whep("acme", "ev_1", "tok") == "https://media.example/t/tok/live/acme/ev_1/main/whep"
+    )
     assert LINKS.player("ev_1") == "https://live.example/watch/ev_1"
     assert LINKS.player("ev_1", "tok") == "https://live.example/watch/ev_1#tok"
+
+
+def test_whip_token_is_in_no_url_but_a_fragment() -> None:
+    access = LINKS.whip(SECRET, "ev_1", "k1", 3)
+    assert access.url == "https://media.example/whip/ev_1"
+    assert access.token == whip_token(SECRET, "ev_1", "k1", 3)
+    assert access.publish_url == f"https://live.example/publish/ev_1#{access.token}"
 
 
 @pytest.mark.parametrize("netloc", ["10.0.0.7:9002", "[2001:db8::1]:9002", "studio.example:1"])
