@@ -12,7 +12,17 @@ from collections.abc import Iterable
 from typing import Literal
 
 from hotpath.bus.ring import Position, Ring
-from hotpath.media.unit import VIDEO, Format, FormatChange, Item, ProgramEnd, Sample
+from hotpath.media.unit import (
+    COMPANION,
+    VIDEO,
+    CompanionEnd,
+    CompanionSample,
+    Format,
+    FormatChange,
+    Item,
+    ProgramEnd,
+    Sample,
+)
 from infra.keys import ProgramKey
 
 ITEM_OVERHEAD = 512
@@ -74,7 +84,7 @@ class ProgramStream:
         self.key = key
         self.incarnation = incarnation
         self.formats: dict[str, Format] = {}
-        """Formats in force now, by track; updated by FormatChange items."""
+        """Formats in force now, by track; updated by FormatChange and CompanionEnd items."""
         self.ended = False
         self.ring: Ring[Item] = Ring(max_items, max_bytes)
         self.waiting: list[Cursor] = []
@@ -106,6 +116,11 @@ class ProgramStream:
                 join = unit.keyframe and unit.track == lead and (lead == VIDEO or mark.independent)
                 size = len(unit.data) + ITEM_OVERHEAD
                 self.ring.append(item, size, unit=True, join=join)
+            case CompanionSample(unit=unit):
+                self.ring.append(item, len(unit.data) + ITEM_OVERHEAD, unit=True)
+            case CompanionEnd():
+                self.formats.pop(COMPANION, None)
+                self.ring.append(item, ITEM_OVERHEAD, sticky=COMPANION)
             case FormatChange(format=fmt):
                 self.formats[fmt.track] = fmt
                 # A first format is where the very first readers start: nothing precedes it.

@@ -21,6 +21,7 @@ from hotpath.hls.events import (
     SegmentReady,
 )
 from hotpath.media.unit import (
+    COMPANION,
     Format,
     FormatChange,
     Item,
@@ -98,7 +99,7 @@ class Segmenter:
                     self._receive_part_cut(item, events)
                 case SegmentCut():
                     self._receive_segment_cut(item, events)
-                case FormatChange():
+                case FormatChange() if item.format.track != COMPANION:
                     self._receive_format(item, events)
                 case ProgramEnd(final=final):
                     for track in self._tracks.values():

@@ -23,6 +23,9 @@ class Codec(Enum):
 
 VIDEO, AUDIO = "video", "audio"
 """Track names of a programme; also the names of its passthrough renditions."""
+COMPANION = "opus"
+"""Track name of the publisher's own Opus, where `AUDIO` was made from it: for WebRTC viewers only.
+It is no rendition and gets no marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,16 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class CompanionSample:
+    """A unit of the companion on the programme timeline. It belongs to no part or segment."""
+
+    unit: Unit
+    pdt_ns: int
+    """Programme wall clock of the unit, Unix ns; agrees with `Mark.pdt_ns` of other tracks."""
+    published_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartCut:
     """The part is complete; it is published at once, not on the next arrival."""
 
@@ -117,11 +130,19 @@ class SegmentCut:
 
 @dataclass(frozen=True, slots=True)
 class FormatChange:
-    """Units after this one need a new init section; always right after a SegmentCut (or first)."""
+    """Units after this one need a new init section; always right after a SegmentCut (or first).
+
+    That of the companion comes at any time, before the samples that need it.
+    """
 
     format: Format
     number: int
     """Init section number, from 0, per track and incarnation."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionEnd:
+    """The present publisher has no companion: WebRTC viewers hear the programme's `AUDIO`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +153,6 @@ class ProgramEnd:
     """True: the event is over (ENDLIST). False: this node stops, another incarnation may follow."""
 
 
-Item: TypeAlias = Sample | PartCut | SegmentCut | FormatChange | ProgramEnd
+Item: TypeAlias = (
+    Sample | CompanionSample | PartCut | SegmentCut | FormatChange | CompanionEnd | ProgramEnd
+)

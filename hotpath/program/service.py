@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from hotpath.media.unit import AUDIO, VIDEO, Format, Item, Sample, Unit
+from hotpath.media.unit import AUDIO, COMPANION, VIDEO, Format, Item, Sample, Unit
+from hotpath.program.companion import Companion, apart
 from hotpath.program.complaints import Complaints
 from hotpath.program.marks import MarkWriter, same_media
 from hotpath.program.session import Session
@@ -75,6 +76,7 @@ class Program:
         self._emit = on_event
         self._publish: Publish | None = None
         self._writer: MarkWriter | None = None
+        self._companion = Companion(0)
         self._timeline = Timeline()
         self._session: Session | None = None
         self._open_wanted = False
@@ -94,6 +96,7 @@ class Program:
         """An incarnation is durable: from now on the programme may publish."""
         self._publish = publish
         self._timeline = Timeline(numbers.epoch_ns)
+        self._companion = Companion(numbers.epoch_ns)
         self._writer = MarkWriter(
             epoch_ns=numbers.epoch_ns,
             msn=numbers.msn,
@@ -146,7 +149,8 @@ class Program:
             session.describe(formats)
             self._try_begin(now, wall_ns)
             return
-        coming = tuple(programme_format(format) for format in formats)
+        coming, companion = apart(programme_format(format) for format in formats)
+        self._change_companion(session, companion, wall_ns)
         present = {format.track: format for format in session.formats}
         late = [format for format in coming if format.track not in present]
         unchanged = all(
@@ -267,7 +271,7 @@ class Program:
                 self._emit(OpenWanted(session.first_key.ingest_ns))
             return
         session.begun = True
-        self._timeline.begin(session.formats, same_clock=False)
+        self._timeline.begin(session.every, same_clock=False)
         self._take(session, session.take(), wall_ns)
 
     def _take(self, session: Session, units: Sequence[Unit], wall_ns: int) -> None:
@@ -283,16 +287,33 @@ class Program:
         if self._writer is None:
             return []
         if isinstance(step, Stretch):
-            return self._writer.begin(session.formats, wall_ns)
+            begun = self._writer.begin(session.formats, wall_ns)
+            return begun + self._companion.announce(session.companion)
+        if step.track == COMPANION:
+            return self._companion.write(step, wall_ns)
         return self._writer.write(step, wall_ns)
+
+    def _change_companion(self, session: Session, format: Format | None, wall_ns: int) -> None:
+        """At once: no other track is concerned, so nothing begins anew."""
+        if format == session.companion:
+            return
+        session.companion = format
+        if format is None:
+            self._timeline.remove(COMPANION)
+        else:
+            self._timeline.add(format)
+        if session.published:
+            self._send(self._companion.announce(format), session, wall_ns)
 
     def _change_formats(self, session: Session, unit: Unit) -> bool:
         """Put wanted formats in force at the new lead's keyframe; whether `unit` can be used."""
+        if unit.track == COMPANION:
+            return True
         wanted = session.wanted or ()
         lead = VIDEO if any(f.track == VIDEO for f in wanted) else AUDIO
         if unit.track == lead and unit.keyframe and not unit.damaged:
             session.formats, session.wanted = wanted, None
-            self._timeline.begin(wanted, same_clock=True)
+            self._timeline.begin(session.every, same_clock=True)
             return True
         present = next((f for f in session.formats if f.track == unit.track), None)
         coming = next((f for f in wanted if f.track == unit.track), None)

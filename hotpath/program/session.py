@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hotpath.media.unit import VIDEO, Format, Unit
-from hotpath.program.timeline import programme_format
+from hotpath.program.companion import apart
+from hotpath.program.timeline import lead_of, programme_format
 
 BACKLOG_UNITS = 4096
 BACKLOG_BYTES = 32 * 1024 * 1024
@@ -25,7 +26,9 @@ class Session:
     last_units: int
     """Monotonic ns of the newest units (or of the connect)."""
     formats: tuple[Format, ...] = ()
-    """In force, as the programme publishes them."""
+    """In force, as the programme publishes them; without the companion's."""
+    companion: Format | None = None
+    """In force; a change needs no new beginning."""
     wanted: tuple[Format, ...] | None = None
     """To be put in force at the next keyframe."""
     begun: bool = False
@@ -39,13 +42,17 @@ class Session:
     backlog_bytes: int = 0
 
     @property
+    def every(self) -> tuple[Format, ...]:
+        """Formats in force, the companion's with them."""
+        return self.formats if self.companion is None else (*self.formats, self.companion)
+
+    @property
     def lead(self) -> str | None:
-        names = [format.track for format in self.formats]
-        return VIDEO if VIDEO in names else next(iter(names), None)
+        return lead_of(self.formats)
 
     def describe(self, formats: Sequence[Format]) -> None:
         """Formats that hold before the programme has begun."""
-        self.formats = tuple(programme_format(format) for format in formats)
+        self.formats, self.companion = apart(programme_format(format) for format in formats)
         if self.first_key is not None and self.first_key.track != self.lead:
             self.first_key = None
             self._find_first_key(self.backlog, self.first_key_at)

@@ -7,17 +7,20 @@ begins; the next one starts at a keyframe of the lead, as much later as the wall
 
 The programme's clock counts from its epoch (the first keyframe ever, Unix ns), over reconnects and
 restarts of the node. Audio is counted in whole frames, because 90 kHz cannot express them, and set
-right when the publisher's clock is further off than `RESYNC_FRAMES`.
+right when the publisher's clock is further off than `RESYNC_FRAMES`. The companion is counted the
+same way and follows the same offset, but never decides anything for another track.
 
 Upstream: `hotpath.program.service`, with 90 kHz units of one publisher, unwrapped. Downstream:
 `marks`. Pure: the wall clock arrives as each unit's `ingest_ns`.
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from hotpath.media.unit import VIDEO, Codec, Format, Unit
+from hotpath.media.opus import SAMPLE_RATE as OPUS_RATE
+from hotpath.media.opus import packet_samples
+from hotpath.media.unit import COMPANION, VIDEO, Codec, Format, Unit
 
 CLOCK_HZ = 90_000
 JUMP = CLOCK_HZ
@@ -74,6 +77,18 @@ def programme_format(format: Format) -> Format:
     return replace(format, frame_duration=samples)
 
 
+def lead_of(formats: Iterable[Format]) -> str | None:
+    """The track whose clock the others follow."""
+    names = [format.track for format in formats if format.track != COMPANION]
+    return VIDEO if VIDEO in names else next(iter(names), None)
+
+
+def _samples(track: _Track, unit: Unit) -> int:
+    """How long an audio frame lasts: Opus packets say it themselves, and may change it."""
+    spoken = packet_samples(unit.data) if track.format.codec is Codec.OPUS else 0
+    return spoken * track.format.timescale // OPUS_RATE or track.frame
+
+
 class Timeline:
     """Maps one publisher after the other onto one clock; see the module for the invariant."""
 
@@ -93,6 +108,9 @@ class Timeline:
         self._start = 0
         self._held: deque[Unit] = deque()
         """Units of other tracks whose clock is not known to be the lead's yet."""
+        self._held_companion: deque[Unit] = deque()
+        self._companion_end = 0
+        """90 kHz: no unit of the companion was mapped to a later time."""
 
     def begin(self, formats: Sequence[Format], *, same_clock: bool) -> None:
         """Start over at the lead's next keyframe: another publisher, or other formats of this one.
@@ -106,16 +124,22 @@ class Timeline:
             if format.track in old:
                 track.last = old[format.track].last
             self._tracks[format.track] = track
-        self._lead = VIDEO if VIDEO in self._tracks else next(iter(self._tracks), None)
+        self._lead = lead_of(formats)
         if not same_clock:
             self._offset = None
         self._anchored = False
         self._held.clear()
+        self._held_companion.clear()
 
     def add(self, format: Format) -> None:
         """One more track of the same publisher; it follows the lead's clock at once."""
         self._tracks[format.track] = _Track(format, format.frame_duration)
-        self._lead = self._lead or format.track
+        self._lead = self._lead or lead_of([format])
+
+    def remove(self, name: str) -> None:
+        """The publisher no longer has this track, which was not the lead."""
+        self._tracks.pop(name, None)
+        self._held_companion.clear()
 
     def receive(self, unit: Unit) -> list[Unit | Stretch]:
         """What the unit becomes: itself on the programme's clock, with what it set free."""
@@ -150,6 +174,7 @@ class Timeline:
         step = lead.step(raw) or 0
         return step > 0 and any(
             track is not lead
+            and track.format.track != COMPANION
             and track.stretch == self._stretch
             and track.last is not None
             and abs(raw - track.last) <= NEAR
@@ -171,12 +196,14 @@ class Timeline:
             if same_clock:
                 track.stretch = self._stretch
         out: list[Unit | Stretch] = [Stretch(self._start), *self._map(lead, unit)]
-        held, self._held = self._held, deque()
+        held = [*self._held, *self._held_companion]
+        self._held.clear()
+        self._held_companion.clear()
         for other in held:
             if abs(other.dts - unit.dts) <= NEAR:
                 out += self._map(self._tracks[other.track], other)
             else:
-                self.counts["other-clock"] += 1
+                self._count(other, "other-clock")
         return out
 
     # -- the others --------------------------------------------------------------------------
@@ -195,14 +222,18 @@ class Timeline:
         if near and (settled or not track.continues(raw)):
             return self._map(track, unit)
         track.follow(raw)
-        self.counts["other-clock"] += 1
+        self._count(unit, "other-clock")
         return []
 
     def _hold(self, unit: Unit) -> None:
-        self._held.append(unit)
-        if len(self._held) > HELD_MAX:
-            self._held.popleft()
-            self.counts["other-clock"] += 1
+        held = self._held_companion if unit.track == COMPANION else self._held
+        held.append(unit)
+        if len(held) > HELD_MAX:
+            self._count(held.popleft(), "other-clock")
+
+    def _count(self, unit: Unit, reason: str) -> None:
+        """The companion's are not the creator's business: the same sound is counted as audio."""
+        self.counts[f"companion-{reason}" if unit.track == COMPANION else reason] += 1
 
     # -- shared ------------------------------------------------------------------------------
 
@@ -220,18 +251,24 @@ class Timeline:
         rate = track.format.timescale
         tick = (pts * rate + CLOCK_HZ // 2) // CLOCK_HZ
         if track.next_tick is None:
-            first = -(-self._start * rate // CLOCK_HZ)
+            companion = unit.track == COMPANION
+            start = max(self._start, self._companion_end) if companion else self._start
+            first = -(-start * rate // CLOCK_HZ)
             if tick < first - track.frame // 2:
-                self.counts["before-start"] += 1
+                self._count(unit, "before-start")
                 return []
             tick = max(tick, first)
         elif abs(tick - track.next_tick) <= RESYNC_FRAMES * track.frame:
             tick = track.next_tick
         elif tick < track.next_tick:
-            self.counts["audio-overlap"] += 1
+            self._count(unit, "audio-overlap")
             return []
         else:
-            self.counts["audio-resync"] += 1
-        track.next_tick = tick + track.frame
-        self.end = max(self.end, -(-track.next_tick * CLOCK_HZ // rate))
+            self._count(unit, "audio-resync")
+        track.next_tick = tick + _samples(track, unit)
+        end = -(-track.next_tick * CLOCK_HZ // rate)
+        if unit.track == COMPANION:
+            self._companion_end = max(self._companion_end, end)
+        else:
+            self.end = max(self.end, end)
         return [replace(unit, pts=tick, dts=tick)]

@@ -8,8 +8,11 @@ from hotpath.bus.registry import Registry
 from hotpath.bus.stream import ProgramStream
 from hotpath.media.unit import (
     AUDIO,
+    COMPANION,
     VIDEO,
     Codec,
+    CompanionEnd,
+    CompanionSample,
     Format,
     FormatChange,
     Item,
@@ -144,3 +147,35 @@ def test_a_registry_holds_one_open_stream_per_programme() -> None:
     registry.close(KEY)
     assert registry.get(KEY) is None
     assert len(registry) == 0
+
+
+OPUS = Format(COMPANION, Codec.OPUS, 48_000, b"OpusHead", "opus", sample_rate=48_000, channels=2)
+
+
+def companion(number: int) -> CompanionSample:
+    unit = Unit(COMPANION, number * 960, number * 960, True, b"\xfc", number, number)
+    return CompanionSample(unit, number, number)
+
+
+async def test_a_companion_is_no_place_to_join_at() -> None:
+    programme = stream()
+    programme.publish([sample(0, keyframe=True), FormatChange(OPUS, 0), companion(1), sample(1)])
+    programme.publish([companion(2)])
+    joined = programme.cursor().read_nowait()
+    assert next(item for item in joined if isinstance(item, Sample)) == sample(0, keyframe=True)
+    assert [item for item in joined if isinstance(item, CompanionSample)] == [
+        companion(1),
+        companion(2),
+    ]
+    assert programme.formats == {VIDEO: H264, AUDIO: AAC, COMPANION: OPUS}
+
+
+async def test_a_reader_that_comes_later_learns_whether_there_is_a_companion() -> None:
+    programme = stream()
+    programme.publish([FormatChange(OPUS, 0), companion(0), sample(0, keyframe=True)])
+    assert FormatChange(OPUS, 0) in programme.cursor().read_nowait()
+    programme.publish([CompanionEnd(), sample(1, keyframe=True)])
+    found = programme.cursor().read_nowait()
+    assert CompanionEnd() in found
+    assert FormatChange(OPUS, 0) not in found
+    assert COMPANION not in programme.formats
