@@ -3,6 +3,7 @@
 LivepathError
 └── ApiProblem             status, slug, detail and fix
     ├── Unauthorized       401  no valid API key
+    │   └── BadPublishToken     no valid WHIP token
     ├── NotFound           404  not there, or of another project (never told apart)
     ├── Conflict           409  the state does not allow it
     ├── Invalid            422  a value cannot be used
@@ -70,6 +71,10 @@ class ApiProblem(LivepathError):
 class Unauthorized(ApiProblem):
     status, slug, title = 401, "unauthorized", "No valid API key"
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="livepath"'}
+
+
+class BadPublishToken(Unauthorized):
+    slug, title = "bad-token", "No valid WHIP token"
 
 
 class NotFound(ApiProblem):

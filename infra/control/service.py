@@ -17,7 +17,7 @@ from infra.control.bootstrap import FIRST_KID
 from infra.control.context import ControlContext
 from infra.control.ids import new_id
 from infra.control.paging import PageRequest, page_of
-from infra.control.problems import Conflict, NotFound
+from infra.control.problems import BadPublishToken, Conflict, NotFound
 from infra.control.schemas import EventCreate, EventPatch, TokenCreate, to_ms
 from infra.control.views import SecretRing
 from infra.db.control import OPEN_STATES, Event, Fact, ProjectSecret
@@ -209,7 +209,7 @@ async def event_of_publisher(
 ) -> tuple[Event, EventService]:
     """The event that this WHIP token publishes to. A wrong token and a wrong id are told alike."""
     event = await session.get(Event, event_id) if is_name(event_id) else None
-    refusal = NotFound(
+    refusal = BadPublishToken(
         "there is no event that this token publishes to; its key may have been replaced",
         "Ask the organiser for the current publishing link.",
     )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from infra.control.dependencies import Context, EventId, Session
-from infra.control.problems import Unauthorized
+from infra.control.problems import BadPublishToken
 from infra.control.schemas import PublishOut
 from infra.control.service import event_of_publisher
 from infra.control.views import publish_out
@@ -30,7 +30,7 @@ async def get_publishing(
     """The WHIP endpoint, the event's state, and what media nodes say about the publishers."""
     response.headers["Cache-Control"] = "no-store"
     if credentials is None:
-        raise Unauthorized(
+        raise BadPublishToken(
             "the request carries no WHIP token", "Send the header Authorization: Bearer <token>."
         )
     found, service = await event_of_publisher(session, context, event, credentials.credentials)

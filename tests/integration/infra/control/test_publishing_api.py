@@ -55,7 +55,8 @@ async def test_without_token_or_with_another_nothing_opens(
     (event, token), (_, others) = await create(api), await create(api)
     for given in (None, others, token[:-1], "ä", "x" * 10_000):
         response = await ask(viewer, event, given)
-        assert response.status_code == (401 if given is None else 404), given
+        assert response.status_code == 401, given
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
         assert response.json()["fix"]
 
 
@@ -65,7 +66,7 @@ async def test_no_event_and_a_wrong_token_cannot_be_told_apart(
     event, token = await create(api)
     missing = await ask(viewer, "ev_aaaaaaaaaaaaaaaaaaaa", token)
     wrong = await ask(viewer, event, "k1.1.aaaa")
-    assert missing.status_code == wrong.status_code == 404
+    assert missing.status_code == wrong.status_code == 401
     assert missing.json() == wrong.json()
 
 
@@ -74,7 +75,7 @@ async def test_a_replaced_key_closes_it(
 ) -> None:
     event, token = await create(api)
     rotated = (await api.post(f"/v1/events/{event}/rotate-key")).json()
-    assert (await ask(viewer, event, token)).status_code == 404
+    assert (await ask(viewer, event, token)).status_code == 401
     assert (await ask(viewer, event, rotated["ingest"]["whip"]["token"])).status_code == 200
 
 

@@ -9,7 +9,8 @@ from tests.integration.infra.control.conftest import Deployment
 from tests.integration.infra.control.rows import add_asset, add_job
 
 pytestmark = pytest.mark.integration
-KEYLESS = {"/v1/playback/{event}"}
+KEYLESS = {"/v1/playback/{event}", "/v1/publish/{event}"}
+"""The second takes the event's WHIP token, which is no API key."""
 BODIES: dict[str, Any] = {"patch": {"name": "stolen"}}
 
 
