@@ -9,7 +9,7 @@ Spec: WHATWG HTML 9.2; draft-ietf-wish-whep-03, "Server Sent Events extension".
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
 EVENTS = ("drain", "move", "revoked", "ended", "rendition", "marker")
@@ -53,7 +53,7 @@ class Channel:
         self._closed = True
         self._wake.set()
 
-    async def stream(self, keep_alive_s: float) -> AsyncIterator[bytes]:
+    async def stream(self, keep_alive_s: float) -> AsyncGenerator[bytes, None]:
         """The events as they come, with a comment when nothing came for `keep_alive_s`."""
         self._reader += 1
         mine = self._reader

@@ -1,0 +1,232 @@
+"""One programme for WebRTC viewers: read from the bus, packetized once, pushed to the kernel.
+
+Invariant: every frame is packetized once whatever the number of viewers; what nobody watches is not
+encoded. The kernel streams live as long as the feed: a new incarnation, format or input of the
+programme goes on in them, at a keyframe, on the programme's own timeline.
+
+Upstream: a bus cursor and, where the source cannot be used as it is, a `Transcode`. Downstream:
+`Stream.push`, and `Watcher`s that are told when they can attach. Lives on the event loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+import structlog
+
+from hotpath.bus.stream import ProgramStream
+from hotpath.fanout.kernel import Frame, Kernel, Stream
+from hotpath.fanout.packetize import h264_payloads, opus_payloads
+from hotpath.fanout.rendition import Rendition
+from hotpath.fanout.selection import Input, Kind, Selection
+from hotpath.fanout.transcode import MakeBridge, Transcode
+from hotpath.media.unit import AUDIO, VIDEO, Codec, Format, Item, ProgramEnd, Unit
+from infra.keys import ProgramKey
+from infra.telemetry.stages import observe_stage
+
+log = structlog.get_logger(__name__)
+
+VIDEO_HZ, AUDIO_HZ = 90_000, 48_000
+LINGER_S = 10.0
+"""An encode goes on for so long without viewers, so that a reload does not start it anew."""
+DEFAULT_PROFILE = "42e01f"
+"""Constrained baseline 3.1, which everything decodes: offered until the source says otherwise."""
+KEYFRAME_EVERY_S = 1.0
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+
+
+class Watcher(Protocol):
+    """One viewer, as the feed sees it."""
+
+    def video_ready(self) -> None:
+        """The renditions carry what is on the air now; called once."""
+
+
+class Feed:
+    """See the module for the invariant."""
+
+    def __init__(
+        self,
+        key: ProgramKey,
+        kernel: Kernel,
+        make_bridge: MakeBridge | None,
+        spawn: Spawn,
+        *,
+        request_keyframe: Callable[[], None] | None = None,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self.key = key
+        self.renditions = (Rendition("main", kernel.stream(VIDEO_HZ, video=True)),)
+        self.audio: Stream = kernel.stream(AUDIO_HZ, video=False)
+        self.ended: bool | None = None
+        """None: on the air; else whether the event is over (True) or may go on (False)."""
+        self.skipped = 0
+        """Units lost because this reader fell behind."""
+        self._make_bridge = make_bridge
+        self._spawn = spawn
+        self._request_keyframe = request_keyframe
+        self._linger_s = linger_s
+        self._selection = Selection()
+        self._watchers: set[Watcher] = set()
+        self._untold: set[Watcher] = set()
+        """Those of them that have not been told yet that video is ready."""
+        self._stream: ProgramStream | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._transcodes: dict[Kind, tuple[Transcode, asyncio.Task[None]]] = {}
+        self._profile: str | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._asked_ns = 0
+        self._log = log.bind(program=str(key))
+
+    # -- the programme -----------------------------------------------------------------------
+
+    def follow(self, stream: ProgramStream) -> None:
+        """The programme is on the air as this stream; one that was followed before is left."""
+        if self._reader is not None:
+            self._reader.cancel()
+        self._stop_transcodes()
+        self._stream, self.ended = stream, None
+        self._selection = Selection()
+        cursor = stream.cursor("keyframe")
+        self._reader = self._spawn(self._read(stream, cursor), f"feed {self.key}")
+
+    def close(self) -> None:
+        """Nothing follows; the kernel streams end."""
+        if self._reader is not None:
+            self._reader.cancel()
+        if self._idle is not None:
+            self._idle.cancel()
+        self._stop_transcodes()
+        for rendition in self.renditions:
+            rendition.stream.close()
+        self.audio.close()
+
+    async def _read(self, stream: ProgramStream, cursor: Any) -> None:
+        skipped = 0
+        while items := await cursor.read():
+            if cursor.skipped != skipped:
+                self.skipped += cursor.skipped - skipped
+                skipped = cursor.skipped
+                self._selection.skipped()
+                self._log.warning("the WebRTC feed fell behind", units_lost=skipped)
+            for item in items:
+                self._receive(item)
+            self._reconcile()
+
+    def _receive(self, item: Item) -> None:
+        if isinstance(item, ProgramEnd):
+            self.ended = item.final
+        taken = self._selection.receive(item)
+        if taken is not None:
+            self._push(taken.kind, taken.format, taken.unit, taken.wall_ns)
+
+    # -- frames ------------------------------------------------------------------------------
+
+    def _push(self, kind: Kind, format: Format, unit: Unit, wall_ns: int) -> None:
+        if kind == "video":
+            stream, clock_hz = self.renditions[0].stream, VIDEO_HZ
+            payloads = h264_payloads(unit.data, format.config)
+            self._profile = _profile(format) or self._profile
+        else:
+            stream, clock_hz = self.audio, AUDIO_HZ
+            payloads = opus_payloads(unit.data)
+        if not payloads:
+            return
+        timestamp = unit.pts * clock_hz // format.timescale
+        frame = Frame(timestamp, unit.keyframe, payloads, wall_ns, unit.capture_ns)
+        stream.push(frame)
+        if kind == "video":
+            self.renditions[0].rate.receive(timestamp, len(unit.data))
+        if self._watchers:
+            observe_stage("sent", (time.time_ns() - unit.ingest_ns) / 1e9)
+
+    @property
+    def profile_level_id(self) -> str:
+        """Of the H.264 that viewers get, for the SDP answer."""
+        return self._profile or DEFAULT_PROFILE
+
+    def request_keyframe(self) -> None:
+        """A viewer has no picture and the ring no keyframe: ask a source that can be asked."""
+        now = time.monotonic_ns()
+        if self._request_keyframe is None or now - self._asked_ns < KEYFRAME_EVERY_S * 1e9:
+            return
+        self._asked_ns = now
+        self._request_keyframe()
+
+    # -- watchers ----------------------------------------------------------------------------
+
+    @property
+    def watchers(self) -> int:
+        return len(self._watchers)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Until `unwatch`; `video_ready` is called at once if there is video to attach to."""
+        self._watchers.add(watcher)
+        self._untold.add(watcher)
+        self._reconcile()
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
+        self._untold.discard(watcher)
+        if not self._watchers and self._transcodes and self._idle is None:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._linger_s, self._stop_idle)
+
+    def _stop_idle(self) -> None:
+        self._idle = None
+        if not self._watchers:
+            self._stop_transcodes()
+
+    def _reconcile(self) -> None:
+        """Encode what is needed and watched, and tell who waits for video."""
+        if self._watchers and self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        selection = self._selection
+        self._ensure("video", VIDEO, Codec.H264, needed=selection.video is Input.ENCODED)
+        self._ensure("audio", AUDIO, Codec.OPUS, needed=selection.audio is Input.ENCODED)
+        if self._untold and self._video_live():
+            ready, self._untold = self._untold, set()
+            for watcher in ready:
+                watcher.video_ready()
+
+    def _video_live(self) -> bool:
+        if self._selection.video is Input.ENCODED:
+            running = self._transcodes.get("video")
+            return running is not None and running[0].live
+        return self._selection.video is Input.SOURCE
+
+    def _ensure(self, kind: Kind, track: str, target: Codec, *, needed: bool) -> None:
+        running = self._transcodes.get(kind)
+        if running is not None and not needed:
+            self._stop(kind)
+        if running is not None or not (needed and self._watchers):
+            return
+        if self._stream is None or self._make_bridge is None or self.ended is not None:
+            return
+        transcode = Transcode(
+            self._stream,
+            track,
+            target,
+            self._make_bridge,
+            lambda format, unit, wall_ns: self._push(kind, format, unit, wall_ns),
+            self._reconcile,
+        )
+        task = self._spawn(transcode.run(), f"transcode {kind} {self.key}")
+        self._transcodes[kind] = transcode, task
+
+    def _stop(self, kind: Kind) -> None:
+        _, task = self._transcodes.pop(kind)
+        task.cancel()
+
+    def _stop_transcodes(self) -> None:
+        for kind in list(self._transcodes):
+            self._stop(kind)
+
+
+def _profile(format: Format) -> str | None:
+    """profile-level-id of an H.264 format, from its RFC 6381 name."""
+    name, _, profile = format.codecs.partition(".")
+    return profile.lower() if name in ("avc1", "avc3") and len(profile) == 6 else None
