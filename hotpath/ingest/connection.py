@@ -12,7 +12,7 @@ from functools import partial
 from hotpath.ingest.admission import AdmissionEntry
 from hotpath.ingest.fallback_process import FallbackProcess
 from hotpath.ingest.handover import Gate, Handover
-from hotpath.ingest.health import HealthMonitor, Observation
+from hotpath.ingest.health import HealthMonitor, Observation, findings
 from hotpath.ingest.publisher import PublisherSink
 from hotpath.ingest.session import (
     FormatsChanged,
@@ -55,7 +55,7 @@ class Connection:
         self._handover = handover
         self._gate = Gate()
         self._session = TsIngest()
-        self._health = HealthMonitor()
+        self._health = HealthMonitor(findings)
         self._stall_after_ns = stall_after_ns
         self._last_data_ns = time.monotonic_ns()
         self._socket_statistics = SocketStatistics()

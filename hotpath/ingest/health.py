@@ -6,8 +6,9 @@ for `CLEAR_NS`; so a constant flaw is one line, not one a second.
 Upstream: `hotpath.ingest.connection`, once a second. Downstream: `publisher_warning`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from hotpath.ingest.session import SessionFacts
 from hotpath.ingest.statistics import SocketStatistics
@@ -36,21 +37,34 @@ class Finding:
     message: str
 
 
+class Timed(Protocol):
+    """What rules look at, once a second."""
+
+    @property
+    def now_ns(self) -> int: ...
+
+
+T = TypeVar("T", bound=Timed)
+Rules = Callable[[T, T | None, bool], Iterator[Finding]]
+"""Everything that holds now, given what was before and whether the publisher has settled."""
+
+
 @dataclass(slots=True)
-class HealthMonitor:
+class HealthMonitor(Generic[T]):
     """One publisher's findings over time."""
 
+    rules: Rules[T]
     _started_ns: int | None = None
-    _before: Observation | None = None
+    _before: T | None = None
     _held_until: dict[str, int] = field(default_factory=dict)
 
-    def observe(self, now: Observation) -> list[Finding]:
+    def observe(self, now: T) -> list[Finding]:
         """Findings that are new."""
         if self._started_ns is None:
             self._started_ns = now.now_ns
         settled = now.now_ns - self._started_ns >= SETTLE_NS
         fresh = []
-        for finding in findings(now, self._before, settled=settled):
+        for finding in self.rules(now, self._before, settled):
             if self._held_until.get(finding.code, 0) <= now.now_ns:
                 fresh.append(finding)
             self._held_until[finding.code] = now.now_ns + CLEAR_NS
@@ -58,11 +72,11 @@ class HealthMonitor:
         return fresh
 
 
-def findings(now: Observation, before: Observation | None, *, settled: bool) -> Iterator[Finding]:
-    """Everything that holds now."""
+def findings(now: Observation, before: Observation | None, settled: bool) -> Iterator[Finding]:
+    """Everything that holds now, for SRT."""
     yield from _transport(now, before, settled=settled)
     yield from _video(now, settled=settled)
-    yield from _audio(now, settled=settled)
+    yield from audio_findings(now.facts, settled=settled)
 
 
 def _transport(now: Observation, before: Observation | None, *, settled: bool) -> Iterator[Finding]:
@@ -121,21 +135,25 @@ def _video(now: Observation, *, settled: bool) -> Iterator[Finding]:
     if video.b_frames:
         yield Finding(
             "b-frames",
-            "The video has B-frames, which cost delay and an extra encode for WebRTC viewers: "
+            "The video has B-frames, which cost delay and one shared encode for WebRTC viewers: "
             "set B-frames to 0 (x264: tune zerolatency).",
         )
     if video.interlaced:
         yield Finding("interlaced", "The video is coded as interlaced: send progressive.")
     if fmt and fmt.codec is Codec.HEVC:
-        yield Finding("hevc", "The video is HEVC, which many browsers do not play: send H.264.")
+        yield Finding(
+            "hevc",
+            "The video is HEVC, which many browsers do not play and which costs one shared encode "
+            "for WebRTC viewers: send H.264.",
+        )
 
 
-def _audio(now: Observation, *, settled: bool) -> Iterator[Finding]:
+def audio_findings(facts: SessionFacts, *, settled: bool) -> Iterator[Finding]:
     if not settled:
         return
-    if now.facts.audio is None:
+    if facts.audio is None:
         yield Finding("no-audio", "The stream has no audio.")
-    elif not now.facts.audio.units:
+    elif not facts.audio.units:
         yield Finding("silent-audio", "The stream declares audio, but none has come.")
 
 

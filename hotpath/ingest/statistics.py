@@ -43,6 +43,41 @@ class SocketStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class RtpStatistics:
+    """Totals since the connect over the tracks of one WHIP publisher, and present values."""
+
+    packets: int = 0
+    """Retransmissions included."""
+    bytes: int = 0
+    missing: int = 0
+    """Packets given up: they never came in time."""
+    retransmitted: int = 0
+    """Packets that came again because they were asked for."""
+    undecrypted: int = 0
+    """Packets that no track could use."""
+    nacks: int = 0
+    """Packets asked for again."""
+    keyframe_requests: int = 0
+    round_trip_ms: float = 0.0
+    jitter_ms: float = 0.0
+    rate_mbps: float = 0.0
+    allowed_mbps: float = 0.0
+    """What the publisher was told it may send."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhipStatistics:
+    """One WHIP publisher, about a second old at most."""
+
+    publisher: Publisher
+    rtp: RtpStatistics
+    video_units: int = 0
+    audio_units: int = 0
+    damaged_units: int = 0
+    stalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SrtStatistics:
     """One publisher, about a second old at most."""
 

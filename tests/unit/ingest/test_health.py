@@ -23,7 +23,7 @@ def good() -> Observation:
 
 
 def codes(now: Observation, before: Observation | None = None, *, settled: bool = True) -> set[str]:
-    return {f.code for f in findings(now, before, settled=settled)}
+    return {f.code for f in findings(now, before, settled)}
 
 
 def with_video(**changes: object) -> Observation:
@@ -78,7 +78,7 @@ def test_a_little_loss_that_was_made_good_is_no_finding() -> None:
 
 
 def test_the_words_name_the_fix() -> None:
-    (finding,) = findings(with_video(gop_ticks=10 * 90_000), None, settled=True)
+    (finding,) = findings(with_video(gop_ticks=10 * 90_000), None, True)
     assert finding.message == "Keyframes are 10.0 s apart: set a keyframe interval of 2 s."
 
 
@@ -88,7 +88,7 @@ def test_a_new_publisher_is_not_judged_on_what_may_still_come() -> None:
 
 
 def test_a_lasting_flaw_is_said_once_and_again_after_it_had_gone() -> None:
-    monitor = HealthMonitor()
+    monitor = HealthMonitor(findings)
     second = 1_000_000_000
     said = []
     for at in range(60):
