@@ -100,10 +100,9 @@ def test_it_keeps_step_with_the_other_sound() -> None:
     for unit in sorted(everything, key=lambda u: u.dts):
         one.units(replace(unit, pts=unit.pts + offset, dts=unit.dts + offset))
     sounds = [i for i in one.items if isinstance(i, Sample) and i.unit.track == AUDIO]
-    for item in (*sounds, *one.companions):
-        assert item.unit.pts * SECOND // 48_000 + EPOCH == (
-            item.pdt_ns if isinstance(item, CompanionSample) else item.mark.pdt_ns
-        )
+    stamped = [(i.unit.pts, i.mark.pdt_ns) for i in sounds]
+    stamped += [(i.unit.pts, i.pdt_ns) for i in one.companions]
+    assert all(pts * SECOND // 48_000 + EPOCH == pdt_ns for pts, pdt_ns in stamped)
     assert [item.unit.pts for item in one.companions] == [n * 960 for n in range(150)]
 
 
