@@ -7,7 +7,7 @@ export class Controls {
   #stage;
   #idleTimer = 0;
 
-  /** `actions` is {goLive, play}. */
+  /** `actions` is {goLive, play, stats}. */
   constructor(stage, video, actions) {
     this.#stage = stage;
     this.#video = video;
@@ -76,6 +76,7 @@ export class Controls {
       m: () => this.toggleMute(),
       f: () => this.toggleFull(),
       l: () => this.actions.goLive(),
+      s: () => this.actions.stats(),
     };
     // The space bar presses a focused button; elsewhere it plays and pauses.
     if (!event.target.closest("button, a")) actions[" "] = actions.k;

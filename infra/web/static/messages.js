@@ -97,6 +97,38 @@ export function noteFor({ event, playing, muted }) {
   return "";
 }
 
+/** Rows of the stats overlay, [label, text]; what is not known is left out. `latency` in seconds. */
+export function statsRows(stats, latency) {
+  const known = Number.isFinite;
+  const lost = known(stats.lost) && known(stats.packets);
+  const frames = known(stats.decoded) && `${stats.decoded} decoded, ${stats.dropped ?? 0} dropped`;
+  const rows = [
+    ["Transport", { webrtc: "WebRTC", hls: "LL-HLS" }[stats.transport]],
+    ["Path", stats.path?.toUpperCase().replace("RELAY/", "relay over ")],
+    ["Behind live", known(latency) && `${Math.round(latency * 1000)} ms`],
+    ["Round trip", known(stats.roundTripS) && `${Math.round(stats.roundTripS * 1000)} ms`],
+    ["Jitter", known(stats.jitterS) && `${(stats.jitterS * 1000).toFixed(1)} ms`],
+    ["Lost packets", lost && `${stats.lost} of ${stats.packets + stats.lost} (${percent(stats.lost, stats.packets + stats.lost)})`],
+    ["Sent again", known(stats.retransmitted) && `${stats.retransmitted} packets`],
+    ["Buffer", known(stats.buffer) && `${stats.buffer.toFixed(1)} s`],
+    ["Bit rate", known(stats.bitrate) && rateText(stats.bitrate)],
+    ["Picture", stats.width && `${stats.width} × ${stats.height}${known(stats.fps) ? `, ${Math.round(stats.fps)} fps` : ""}`],
+    ["Codec", stats.codec],
+    ["Frames", frames],
+  ];
+  return rows.filter(([, text]) => text);
+}
+
+/** "812 kbit/s", "2.4 Mbit/s". */
+export function rateText(bitsPerSecond) {
+  if (!Number.isFinite(bitsPerSecond)) return "";
+  return bitsPerSecond < 999_500 ? `${Math.round(bitsPerSecond / 1000)} kbit/s` : `${(bitsPerSecond / 1e6).toFixed(1)} Mbit/s`;
+}
+
+function percent(part, whole) {
+  return `${whole > 0 ? ((100 * part) / whole).toFixed(1) : "0.0"} %`;
+}
+
 /** The media URL with the viewer's token as a path prefix; the token never enters a query. */
 export function tokenUrl(url, token) {
   if (!token) return url;

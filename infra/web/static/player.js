@@ -4,7 +4,8 @@ import { ServerClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { EventFeed } from "./event-feed.js";
 import { badgeMode, countdownText, delayText, noteFor, overlayFor, stateWord, tokenUrl } from "./messages.js";
-import { Playback } from "./playback.js";
+import { StatsOverlay } from "./stats.js";
+import { Transport } from "./transport.js";
 
 const find = (id) => document.getElementById(id);
 const set = (id, text) => {
@@ -19,8 +20,16 @@ const token = decodeURIComponent(location.hash.slice(1));
 const video = find("video");
 const clock = new ServerClock();
 const feed = new EventFeed(eventId);
-const playback = new Playback(video, { hls: document.body.dataset.hls, worker: document.body.dataset.hlsWorker });
-new Controls(find("stage"), video, { play: () => playback.play(), goLive: () => playback.goLive() });
+// `?transport=hls` or `webrtc` plays over that one alone, for tests and for the curious.
+const wanted = new URLSearchParams(location.search).get("transport");
+const libraries = { hls: document.body.dataset.hls, worker: document.body.dataset.hlsWorker };
+const playback = new Transport(video, libraries, ["hls", "webrtc"].includes(wanted) ? wanted : "auto");
+const stats = new StatsOverlay(() => ({ stats: playback.stats(), latency: recent.at(-1) ?? NaN }));
+new Controls(find("stage"), video, {
+  play: () => playback.play(),
+  goLive: () => playback.goLive(),
+  stats: () => stats.toggle(),
+});
 
 const recent = [];
 let announced = "";
@@ -38,7 +47,7 @@ function measureLatency() {
 }
 
 function moving() {
-  return !video.paused && video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA;
+  return playback.moving;
 }
 
 function renderOverlay() {
@@ -86,7 +95,7 @@ function renderFacts(latency) {
   const quality = video.getVideoPlaybackQuality?.();
   find("facts").hidden = !video.videoWidth;
   set("fact-latency", Number.isFinite(latency) ? delayText(latency) : "–");
-  set("fact-buffer", `${playback.bufferSeconds.toFixed(1)} s`);
+  set("fact-buffer", playback.mode === "webrtc" ? "none" : `${playback.bufferSeconds.toFixed(1)} s`);
   set("fact-picture", video.videoWidth ? `${video.videoWidth} × ${video.videoHeight}` : "–");
   set("fact-dropped", quality ? `${quality.droppedVideoFrames} of ${quality.totalVideoFrames}` : "–");
 }
@@ -103,6 +112,7 @@ function render() {
   renderOverlay();
   renderBadge(latency);
   renderFacts(latency);
+  find("low-latency").hidden = !playback.canTryRealtime || find("facts").hidden;
   // A screen reader hears changes of state, not every second of latency.
   const news = find("overlay").hidden ? stateWord(state) : find("overlay-title").textContent;
   if (news && news !== announced) {
@@ -115,7 +125,7 @@ function render() {
 function follow() {
   const event = feed.event;
   const onAir = event && (event.state === "live" || event.state === "reconnecting");
-  if (onAir) playback.load(tokenUrl(event.hls_url, token));
+  if (onAir) playback.load({ whep: event.whep_url && tokenUrl(event.whep_url, token), hls: tokenUrl(event.hls_url, token) });
   // An ended programme plays to its last frame; nothing new is opened for it.
   if (event?.state === "cancelled") playback.stop();
   render();
@@ -125,6 +135,7 @@ find("overlay-action").addEventListener("click", () => {
   if (playback.trouble === "blocked") playback.play();
   else playback.again();
 });
+find("low-latency").addEventListener("click", () => playback.tryRealtime());
 feed.addEventListener("change", follow);
 playback.addEventListener("change", () => {
   if (playback.trouble || playback.finished) feed.refresh();
@@ -135,6 +146,9 @@ for (const name of ["playing", "waiting", "pause", "volumechange"]) video.addEve
 video.addEventListener("waiting", () => feed.refresh());
 window.addEventListener("hashchange", () => location.reload());
 window.addEventListener("online", () => playback.trouble === "offline" && playback.again());
+// Best effort: the server notices a viewer that is gone by itself, some seconds later.
+window.addEventListener("pagehide", () => playback.stop());
+window.addEventListener("pageshow", (shown) => shown.persisted && follow());
 setInterval(render, 1000);
 
 // For tests and for the curious: what plays, and how.

@@ -1,0 +1,159 @@
+"""A small origin for the watch page: its pages, one event, and a WHEP server made of aiortc.
+
+It serves what a test scripts (refuse, offer no path, move, revoke), and records what came. It shares
+no code with the product's WHEP server.
+"""
+
+import asyncio
+import fractions
+import itertools
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import av
+import numpy as np
+import uvicorn
+from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from infra.web import pages
+
+SIZE, FPS = (320, 180), 15
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "authorization, content-type, if-match",
+    "Access-Control-Expose-Headers": "location, etag, link, retry-after",
+}
+
+
+class Grey(VideoStreamTrack):
+    """A picture that changes with every frame."""
+
+    _numbers = None
+
+    async def recv(self) -> av.VideoFrame:
+        self._numbers = self._numbers or itertools.count()
+        number = next(self._numbers)
+        await asyncio.sleep(1 / FPS)
+        pixels = np.full((SIZE[1], SIZE[0], 3), number * 5 % 255, dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame.pts, frame.time_base = number * 90_000 // FPS, fractions.Fraction(1, 90_000)
+        return frame
+
+
+@dataclass
+class Origin:
+    """What the test scripts, and what it finds afterwards."""
+
+    url: str = ""
+    state: str = "live"
+    refuse: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Status and headers for the next joins; the last one stays."""
+    no_path: bool = False
+    """Answers name an address where nobody is."""
+    sessions: dict[str, RTCPeerConnection] = field(default_factory=dict)
+    posts: list[str] = field(default_factory=list)
+    """Paths of the joins."""
+    deleted: list[str] = field(default_factory=list)
+    channels: dict[str, "asyncio.Queue[tuple[str, dict[str, Any]]]"] = field(default_factory=dict)
+
+    def tell(self, session: str, event: str, **data: Any) -> None:
+        """Say something over a session's control channel."""
+        self.channels[session].put_nowait((event, data))
+
+    def playback(self, event: str) -> dict[str, Any]:
+        base = f"{self.url}/live/default/{event}/main"
+        return {
+            "id": event,
+            "name": "A test",
+            "state": self.state,
+            "access": "public",
+            "starts_at": None,
+            "hls_url": f"{base}/index.m3u8",
+            "whep_url": f"{base}/whep",
+        }
+
+    async def join(self, request: Request) -> Response:
+        self.posts.append(request.url.path)
+        if self.refuse:
+            status, headers = self.refuse[0] if len(self.refuse) == 1 else self.refuse.pop(0)
+            return JSONResponse({"detail": "scripted"}, status, {**CORS, **headers})
+        name = f"s{len(self.posts)}"
+        peer = self.sessions[name] = RTCPeerConnection()
+        self.channels[name] = asyncio.Queue()
+        peer.addTrack(Grey())
+        offer = (await request.body()).decode()
+        await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        sdp = peer.localDescription.sdp
+        if self.no_path:
+            lines = sdp.split("\r\n")
+            lines = [line for line in lines if not line.startswith("a=candidate:")]
+            sdp = "\r\n".join(lines)
+        headers = {**CORS, "Location": f"{request.url.path}/{name}", "ETag": '"1"'}
+        return Response(sdp, 201, headers, "application/sdp")
+
+    async def events(self, session: str) -> AsyncIterator[str]:
+        while True:
+            event, data = await self.channels[session].get()
+            yield f"event: {event}\ndata: {json.dumps(data)}\n\n"
+
+
+def _app(origin: Origin) -> FastAPI:
+    app = FastAPI()
+    app.include_router(pages.router)
+
+    @app.get("/v1/playback/{event}")
+    async def playback(event: str) -> dict[str, Any]:
+        return origin.playback(event)
+
+    @app.api_route("/{path:path}", methods=["POST", "OPTIONS"])
+    async def post(path: str, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=CORS)
+        return await origin.join(request)
+
+    @app.delete("/{path:path}")
+    async def delete(path: str) -> Response:
+        name = path.rpartition("/")[2]
+        origin.deleted.append(name)
+        await origin.sessions[name].close()
+        return Response(status_code=200, headers=CORS)
+
+    @app.get("/{path:path}/events")
+    async def events(path: str) -> Response:
+        stream = origin.events(path.rpartition("/")[2])
+        return StreamingResponse(stream, 200, CORS, "text/event-stream")
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    @staticmethod
+    def install_signal_handlers() -> None:
+        """The test keeps its own."""
+
+
+@asynccontextmanager
+async def whep_origin() -> AsyncIterator[Origin]:
+    origin = Origin()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        origin.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            _app(origin), log_config=None, lifespan="off", timeout_graceful_shutdown=1
+        )
+        server = _Server(config)
+        task = asyncio.create_task(server.serve([listener]))
+        try:
+            yield origin
+        finally:
+            for peer in origin.sessions.values():
+                await peer.close()
+            server.should_exit = True
+            await task
