@@ -4,7 +4,6 @@ Invariant: pure; `parse(c.line()) == c`. Upstream: `mux` (what it is bound to). 
 Spec: RFC 8445 5.1 (priorities), RFC 6544 4.2 (TCP), RFC 8839 5.1 (grammar).
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -89,15 +88,6 @@ def host_candidates(addresses: Iterable[str], port: int, *, tcp: bool) -> tuple[
             for n, address in enumerate(unique)
         ]
     return tuple(found)
-
-
-def numeric(address: str) -> bool:
-    """True for an IP address, False for a name."""
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
 
 
 def _priority(type_preference: int, local_preference: int) -> int:

@@ -6,6 +6,7 @@ LivepathError
     ├── Overloaded       no more peers fit: say so to the client, do not queue
     ├── CandidateError   an ICE candidate cannot be read
     ├── StunError        bytes that are no STUN message this node can act on
+    ├── Rejected         an SRTP packet that is not taken; `cause` is its counter's name
     └── DtlsError        a DTLS handshake that cannot succeed; `cause` is its counter's name
 """
 
@@ -30,6 +31,14 @@ class CandidateError(WebRtcError):
 
 class StunError(WebRtcError):
     """The datagram is not a STUN message that this node can act on."""
+
+
+class Rejected(WebRtcError):
+    """The SRTP or SRTCP packet is not taken."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 class DtlsError(WebRtcError):

@@ -1,0 +1,288 @@
+"""ICE-lite for one peer: who may be answered, where its media goes, and whether it still consents.
+
+Invariant: pure: time and the seed of transaction ids are arguments. Nothing is answered and nothing
+changes unless MESSAGE-INTEGRITY matches the current or (until a restart is confirmed) the previous
+credentials. Before the peer is `established` a check moves the path at once, as DTLS then proves
+the address; afterwards a path moves only to an address that answered a check of ours, so nobody can
+point a stream at somebody else by forging a source address.
+
+Verbs: `receive`, `next_deadline`, `poll`. Upstream: `peer`. Spec: RFC 8445 (lite), RFC 7675.
+"""
+
+import hmac
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from hotpath.webrtc import stun
+from hotpath.webrtc.stun import Address, Kind, Message
+
+MAX_SOURCES = 8
+"""Addresses remembered per peer: a client has a handful; more is an attack."""
+SILENT_NS = 3_000_000_000
+"""A path unheard for this long yields to a check without USE-CANDIDATE from elsewhere (the client
+was rebound by its NAT). Chromium checks its selected pair every 2.5 s."""
+_CHECK_NS = 100_000_000
+_CHECK_TRIES = 5
+_ROUND_TRIP_EVERY_NS = 10_000_000_000
+_LITE_PRIORITY = 0x7E_FF_FF_FF
+"""What our checks claim as the priority of a peer-reflexive candidate; nobody acts on it."""
+
+Source: TypeAlias = Hashable
+"""Where a datagram came from: opaque here; equal sources are the same way to the peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    ufrag: str
+    pwd: str = field(repr=False)
+
+    @property
+    def key(self) -> bytes:
+        return self.pwd.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class PathSelected:
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A check of ours to be sent."""
+
+    data: bytes
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """The credentials before a restart are valid no more."""
+
+    ufrag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentExpired:
+    pass
+
+
+IceEvent: TypeAlias = PathSelected | Send | Retired | ConsentExpired
+
+
+@dataclass(slots=True)
+class _Check:
+    """One request of ours, resent with the same transaction id until answered (RFC 8489 6.2.1)."""
+
+    transaction: bytes
+    source: Source
+    moves: bool
+    """True: its answer moves the path to `source`; False: it only measures the round trip."""
+    sent_ns: int
+    tries: int = 1
+
+
+class IceAgent:
+    __slots__ = (
+        "_check",
+        "_checks_made",
+        "_consent_ns",
+        "_events",
+        "_heard",
+        "_local",
+        "_measure_at",
+        "_old_local",
+        "_remote",
+        "_seed",
+        "established",
+        "round_trip_ns",
+        "selected",
+    )
+
+    def __init__(self, local: Credentials, *, seed: bytes, consent_ns: int) -> None:
+        """`seed`: secret and random; transaction ids are derived from it."""
+        self._local = local
+        self._old_local: Credentials | None = None
+        self._remote: Credentials | None = None
+        self._seed = seed
+        self._consent_ns = consent_ns
+        self._heard: dict[Source, int] = {}
+        self._check: _Check | None = None
+        self._checks_made = 0
+        self._measure_at: int | None = None
+        self._events: list[IceEvent] = []
+        self.selected: Source | None = None
+        self.established = False
+        self.round_trip_ns: int | None = None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every address the peer proved to hold, least recently heard first."""
+        return tuple(self._heard)
+
+    def set_remote(self, remote: Credentials) -> None:
+        self._remote = remote
+
+    def restart(self, local: Credentials, remote: Credentials) -> None:
+        """RFC 8445 9: media goes on; what was confirmed is valid until the new is used."""
+        if self._old_local is None:
+            self._old_local = self._local
+        else:
+            self._events.append(Retired(self._local.ufrag))
+        self._local = local
+        self._remote = remote
+        self._check = None
+
+    def establish(self, now: int) -> None:
+        """DTLS is done over the selected path: from now on paths move only when proven."""
+        self.established = True
+        self._measure_at = now
+
+    def heard(self, source: Source, now: int) -> None:
+        """Authenticated media from `source`: it is alive. Unknown sources stay unknown."""
+        if source in self._heard:
+            self._heard[source] = now
+
+    def holds(self, source: Source, now: int) -> bool:
+        """True while the peer's media goes to `source` and it is heard from there."""
+        return source == self.selected and now - self._heard[source] < SILENT_NS
+
+    def authentic(self, message: Message, data: bytes) -> bool:
+        """Would `receive` take this request?"""
+        return self._credentials(message, data) is not None
+
+    @property
+    def busy(self) -> bool:
+        """A check of ours is under way: poll often."""
+        return self._check is not None
+
+    def receive(
+        self, message: Message, data: bytes, source: Source, address: Address, now: int
+    ) -> bytes | None:
+        """A STUN message from `source`, which is at `address`; the reply to send there, if any."""
+        if message.kind is Kind.REQUEST:
+            return self._receive_request(message, data, source, address, now)
+        if message.kind in (Kind.RESPONSE, Kind.ERROR):
+            self._receive_response(message, data, source, now)
+        return None
+
+    def next_deadline(self) -> int | None:
+        deadlines = []
+        if self._check is not None:
+            deadlines.append(self._check.sent_ns + _wait(self._check.tries))
+        if self._measure_at is not None and self._check is None:
+            deadlines.append(self._measure_at)
+        if self.selected is not None:
+            deadlines.append(self._heard[self.selected] + self._consent_ns)
+        return min(deadlines, default=None)
+
+    def poll(self, now: int) -> list[IceEvent]:
+        if self._check is not None and now >= self._check.sent_ns + _wait(self._check.tries):
+            self._resend(self._check, now)
+        if self._check is None and self._measure_at is not None and now >= self._measure_at:
+            self._measure_at = now + _ROUND_TRIP_EVERY_NS
+            self._start_check(self.selected, now, moves=False)
+        if self.selected is not None and now - self._heard[self.selected] >= self._consent_ns:
+            self._events.append(ConsentExpired())
+        events, self._events = self._events, []
+        return events
+
+    def _credentials(self, message: Message, data: bytes) -> Credentials | None:
+        """Those with which the request is authentic; None: it is not."""
+        for known in (self._local, self._old_local):
+            if known is not None and known.ufrag == message.local_ufrag:
+                return known if stun.verify(data, message, known.key) else None
+        return None
+
+    def _receive_request(
+        self, message: Message, data: bytes, source: Source, address: Address, now: int
+    ) -> bytes | None:
+        used = self._credentials(message, data)
+        if used is None:
+            return None
+        if message.unknown:
+            return stun.error(message, 420, used.key)
+        if message.controlled is not None:
+            # RFC 8445 7.3.1.1: a lite agent facing a full one is controlled (6.1.1) and stays so.
+            return stun.error(message, 487, used.key)
+        self._note(source, now)
+        if self._wants(source, nominated=message.use_candidate, now=now):
+            self._move(source, now)
+        confirmed = message.use_candidate or source == self.selected
+        if self._old_local is not None and used is self._local and confirmed:
+            self._events.append(Retired(self._old_local.ufrag))
+            self._old_local = None
+        return stun.response(message, address, used.key)
+
+    def _receive_response(self, message: Message, data: bytes, source: Source, now: int) -> None:
+        check = self._check
+        if check is None or self._remote is None:
+            return
+        if message.transaction != check.transaction or source != check.source:
+            return
+        if not stun.verify(data, message, self._remote.key):
+            return
+        self._check = None
+        if message.kind is Kind.ERROR or source not in self._heard:
+            return
+        if check.tries == 1:  # a resent request does not say which copy was answered (Karn)
+            self.round_trip_ns = now - check.sent_ns
+        self._heard[source] = now
+        if check.moves:
+            self._select(source)
+
+    def _note(self, source: Source, now: int) -> None:
+        self._heard.pop(source, None)
+        self._heard[source] = now
+        if len(self._heard) > MAX_SOURCES:
+            del self._heard[next(s for s in self._heard if s != self.selected)]
+
+    def _wants(self, source: Source, *, nominated: bool, now: int) -> bool:
+        """Should the path be `source`? By nomination, or because the present one is silent."""
+        if self.selected is None:
+            return True
+        if source == self.selected:
+            return False
+        return nominated or now - self._heard[self.selected] >= SILENT_NS
+
+    def _move(self, source: Source, now: int) -> None:
+        if not self.established:
+            self._select(source)
+        elif self._check is None or not self._check.moves or self._check.source != source:
+            self._start_check(source, now, moves=True)
+
+    def _select(self, source: Source) -> None:
+        if source != self.selected:
+            self.selected = source
+            self._events.append(PathSelected(source))
+
+    def _start_check(self, source: Source, now: int, *, moves: bool) -> None:
+        if self._remote is None or source is None:
+            return
+        self._checks_made += 1
+        number = self._checks_made.to_bytes(8, "big")
+        transaction = hmac.digest(self._seed, number, "sha256")[:12]
+        self._check = _Check(transaction, source, moves, now)
+        self._send(self._check, self._remote)
+
+    def _resend(self, check: _Check, now: int) -> None:
+        if check.tries >= _CHECK_TRIES or check.source not in self._heard or not self._remote:
+            self._check = None
+            return
+        check.tries += 1
+        check.sent_ns = now
+        self._send(check, self._remote)
+
+    def _send(self, check: _Check, remote: Credentials) -> None:
+        request = stun.request(
+            check.transaction,
+            f"{remote.ufrag}:{self._local.ufrag}",
+            remote.key,
+            priority=_LITE_PRIORITY,
+            tie_breaker=int.from_bytes(self._seed[:8], "big"),
+        )
+        self._events.append(Send(request, check.source))
+
+
+def _wait(tries: int) -> int:
+    return _CHECK_NS << (tries - 1)

@@ -1,0 +1,345 @@
+"""One UDP (and TCP) port for every viewer and publisher: sockets, demultiplexing, timers.
+
+Invariant: nothing is answered but authentic checks and what their senders' DTLS calls for, so no
+reply goes to an address that has not proved itself; no state is kept for anyone else. A wakeup
+takes at most `_DRAIN` datagrams a socket, so a flood shares the loop instead of owning it.
+
+Upstream: `sockets`. Downstream: `Peer`s. Spec: RFC 7983 7 (by the first byte), RFC 8445 7.3 (by
+USERNAME), then by address.
+"""
+
+import asyncio
+import errno
+import logging
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hotpath.webrtc import certificate, dtls, sockets, stun
+from hotpath.webrtc.candidate import Candidate, host_candidates
+from hotpath.webrtc.dtls import Step
+from hotpath.webrtc.errors import Overloaded, StunError
+from hotpath.webrtc.handshake import Work
+from hotpath.webrtc.handshake_pool import HandshakePool
+from hotpath.webrtc.ice import Credentials
+from hotpath.webrtc.path import Path
+from hotpath.webrtc.peer import Peer, PeerHandler, RoleHint
+from hotpath.webrtc.stun import Address, Kind, Message
+from hotpath.webrtc.tcp_links import TcpLink, TcpLinks
+
+log = logging.getLogger(__name__)
+
+_DRAIN = 64
+_MAX_DATAGRAM = 2048
+_TICK_S = 0.02
+_SLOW_TICKS = 50
+_STALLED_NS = 1_000_000_000
+"""A loop that was stuck for this long first reads what waits before it calls a peer silent."""
+_MIN_MEDIA = 8
+
+
+@dataclass(frozen=True, slots=True)
+class MuxLimits:
+    peers: int = 4096
+    handshake_steps: int = 512
+    """Steps that wait for a handshake thread."""
+    handshake_timeout_ns: int = 30_000_000_000
+    """From the SDP answer to the end of DTLS."""
+    consent_ns: int = 15_000_000_000
+    """Without an authentic packet for this long a peer is gone."""
+    tcp_links: int = 1024
+    tcp_strangers: int = 128
+    """TCP connections that have not proved themselves."""
+
+
+@dataclass(slots=True, eq=False)
+class _Endpoint:
+    """One UDP socket."""
+
+    socket: socket.socket
+    routes: dict[Address, tuple[Peer, Path]] = field(default_factory=dict)
+
+
+class Mux:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        port: int,
+        *,
+        advertise: Sequence[str] = (),
+        tcp: bool = True,
+        handshake_threads: int = 2,
+        limits: MuxLimits = MuxLimits(),
+        now: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Binds, or raises `PortError`. `advertise`: public addresses, when NAT hides them."""
+        self.counters: Counter[str] = Counter()
+        self.now = now
+        self._limits = limits
+        self._sockets = sockets.bind(hosts, port, tcp=tcp)
+        self.port = self._sockets.port
+        reachable = (*advertise, *sockets.addresses(hosts))
+        self.candidates: Sequence[Candidate] = host_candidates(reachable, self.port, tcp=tcp)
+        own = certificate.generate()
+        self.fingerprint = own.fingerprint
+        self.context = dtls.context(own)
+        self._endpoints = {s.fileno(): _Endpoint(s) for s in self._sockets.udp}
+        self._pool = HandshakePool(handshake_threads, limits.handshake_steps)
+        self._peers: set[Peer] = set()
+        self._by_ufrag: dict[str, Peer] = {}
+        self._hasty: set[Peer] = set()
+        self._tcp = TcpLinks(
+            self._sockets.tcp,
+            self._receive_frame,
+            self.counters,
+            now,
+            most=limits.tcp_links,
+            most_strangers=limits.tcp_strangers,
+        )
+
+    @property
+    def peers(self) -> int:
+        return len(self._peers)
+
+    def open(self, handler: PeerHandler, *, role_hint: RoleHint) -> Peer:
+        """A peer that waits for its SDP (`Peer.accept`) and then for its first check."""
+        if len(self._peers) >= self._limits.peers:
+            raise Overloaded(f"this node has its {self._limits.peers} WebRTC peers")
+        peer = Peer(
+            self,
+            handler,
+            role_hint,
+            seed=secrets.token_bytes(16),
+            consent_ns=self._limits.consent_ns,
+            deadline_ns=self.now() + self._limits.handshake_timeout_ns,
+        )
+        self._peers.add(peer)
+        return peer
+
+    async def run(self) -> None:
+        """Serve until cancelled; then every peer is closed."""
+        loop = asyncio.get_running_loop()
+        try:
+            for fd, endpoint in self._endpoints.items():
+                loop.add_reader(fd, self._drain, endpoint)
+            await self._tcp.start()
+            await self._tick()
+        finally:
+            for fd in self._endpoints:
+                loop.remove_reader(fd)
+            for peer in list(self._peers):
+                peer.close()
+            self._pool.close()
+            self._tcp.close()
+            self._sockets.close()
+
+    def receive(self, fd: int, data: bytes, source: Address, now: int, received_ns: int) -> None:
+        """One UDP datagram, of anyone; `received_ns`: Unix ns."""
+        endpoint = self._endpoints[fd]
+        route = endpoint.routes.get(source)
+        first = data[0] if data else 255
+        if first < 4:
+            self._receive_stun(endpoint, data, source, route, now)
+        elif route is None:
+            self.counters[f"dropped-{_kind(first)}-of-stranger"] += 1
+        else:
+            self._receive_known(route, data, now, received_ns)
+
+    # What a peer needs of its mux (`PeerShell`).
+
+    def send(self, path: Path, data: bytes) -> None:
+        if path.address is None:
+            self._tcp.send(path.fd, data)
+            return
+        try:
+            self._endpoints[path.fd].socket.sendto(data, path.address)
+        except BlockingIOError:
+            self.counters["dropped-send-full"] += 1
+        except OSError as error:
+            self.counters[f"send-error-{errno.errorcode.get(error.errno or 0, 'unknown')}"] += 1
+
+    def submit(self, work: Work, done: Callable[[Step], None]) -> bool:
+        return self._pool.submit(work, done)
+
+    def watch(self, peer: Peer) -> None:
+        self._hasty.add(peer)
+
+    def new_credentials(self, peer: Peer) -> Credentials:
+        """RFC 8445 5.3: at least 24 bits of ufrag and 128 bits of password."""
+        ufrag = secrets.token_hex(4)
+        while ufrag in self._by_ufrag:
+            ufrag = secrets.token_hex(4)
+        self._by_ufrag[ufrag] = peer
+        peer.ufrags.append(ufrag)
+        return Credentials(ufrag, secrets.token_hex(16))
+
+    def retire(self, ufrag: str) -> None:
+        peer = self._by_ufrag.pop(ufrag, None)
+        if peer is not None:
+            peer.ufrags.remove(ufrag)
+
+    def forget(self, peer: Peer) -> None:
+        self._peers.discard(peer)
+        self._hasty.discard(peer)
+        for ufrag in list(peer.ufrags):
+            self.retire(ufrag)
+        for path in list(peer.routes):
+            self._unroute(peer, path)
+
+    def _drain(self, endpoint: _Endpoint) -> None:
+        """The socket stays readable while more waits, so the loop comes back to it."""
+        now, received_ns = self.now(), time.time_ns()
+        receive_from, fd = endpoint.socket.recvfrom, endpoint.socket.fileno()
+        for _ in range(_DRAIN):
+            try:
+                data, source = receive_from(_MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.counters[f"receive-error-{errno.errorcode.get(error.errno or 0)}"] += 1
+                return
+            if len(source) == 4:
+                source = _plain(source)
+            self.receive(fd, data, source, now, received_ns)
+
+    def _receive_known(
+        self, route: tuple[Peer, Path], data: bytes, now: int, received_ns: int
+    ) -> None:
+        peer, path = route
+        kind = _kind(data[0]) if data else "garbage"
+        self.counters[kind] += 1
+        if kind == "media" and len(data) >= _MIN_MEDIA:
+            peer.receive_media(data, path, now, received_ns)
+        elif kind == "dtls":
+            peer.receive_dtls(data, path, now)
+
+    def _receive_stun(
+        self,
+        endpoint: _Endpoint,
+        data: bytes,
+        source: Address,
+        route: tuple[Peer, Path] | None,
+        now: int,
+    ) -> None:
+        message = self._parse(data)
+        if message is None:
+            return
+        if message.kind is not Kind.REQUEST:
+            if route is None:
+                self.counters["dropped-stun-of-stranger"] += 1
+            else:
+                route[0].receive_stun(message, data, route[1], source, now)
+            return
+        peer = self._addressed(message)
+        if peer is None:
+            return
+        known = route is not None and route[0] is peer
+        path = route[1] if route and known else Path(endpoint.socket.fileno(), source)
+        reply = peer.receive_stun(message, data, path, source, now)
+        if reply is None:
+            self.counters["dropped-stun-forged"] += 1
+            return
+        self.send(path, reply)
+        if not known and not peer.closed:
+            self._route(endpoint, peer, path, now)
+
+    def _parse(self, data: bytes) -> Message | None:
+        self.counters["stun"] += 1
+        try:
+            return stun.parse(data)
+        except StunError:
+            self.counters["dropped-stun-malformed"] += 1
+            return None
+
+    def _addressed(self, message: Message) -> Peer | None:
+        peer = self._by_ufrag.get(message.local_ufrag or "")
+        if peer is None:
+            self.counters["dropped-stun-unknown-user"] += 1
+        return peer
+
+    def _route(self, endpoint: _Endpoint, peer: Peer, path: Path, now: int) -> None:
+        """`path` leads to `peer` from now on, unless another peer is alive behind it."""
+        if path.address is None or path not in peer.sources:
+            return
+        other = endpoint.routes.get(path.address)
+        if other is not None:
+            if other[0].holds(other[1], now):
+                self.counters["route-held"] += 1
+                return
+            other[0].routes.discard(other[1])
+        endpoint.routes[path.address] = (peer, path)
+        peer.routes.add(path)
+        for stale in peer.routes.difference(peer.sources):
+            self._unroute(peer, stale)
+
+    def _unroute(self, peer: Peer, path: Path) -> None:
+        peer.routes.discard(path)
+        if path.address is None:
+            self._tcp.close_link(path.fd)
+        else:
+            self._endpoints[path.fd].routes.pop(path.address, None)
+
+    def _receive_frame(self, link: TcpLink, frame: bytes) -> None:
+        """One frame of an ICE-TCP connection; a stranger's first must be an authentic check."""
+        now = self.now()
+        if not frame or frame[0] >= 4:
+            if link.route is None:
+                self.counters["dropped-tcp-of-stranger"] += 1
+                link.close()
+            else:
+                self._receive_known(link.route, frame, now, time.time_ns())
+            return
+        message = self._parse(frame)
+        peer = None
+        if message is not None and message.kind is Kind.REQUEST:
+            peer = self._addressed(message)
+            if peer is not None and not peer.authentic(message, frame):
+                self.counters["dropped-stun-forged"] += 1
+                peer = None
+        elif link.route is not None:
+            peer = link.route[0]
+        if message is None or peer is None or (link.route and link.route[0] is not peer):
+            link.close()
+            return
+        path = self._tcp.adopt(link, peer)
+        peer.routes.add(path)
+        reply = peer.receive_stun(message, frame, path, link.address, now)
+        if reply is not None:
+            link.send(reply)
+
+    async def _tick(self) -> None:
+        """Timers: peers with something under way every 20 ms, all others once a second."""
+        ticks = 0
+        while True:
+            before = self.now()
+            await asyncio.sleep(_TICK_S)
+            now = self.now()
+            ticks += 1
+            slow = ticks % _SLOW_TICKS == 0
+            if slow and now - before > _STALLED_NS:
+                ticks -= 1
+                continue
+            for peer in list(self._peers if slow else self._hasty):
+                peer.poll(now)
+                if not peer.busy:
+                    self._hasty.discard(peer)
+            if slow:
+                self._tcp.sweep(now)
+
+
+def _kind(first: int) -> str:
+    """RFC 7983 7."""
+    if 19 < first < 64:
+        return "dtls"
+    if 127 < first < 192:
+        return "media"
+    return "stun" if first < 4 else "garbage"
+
+
+def _plain(source: tuple[str, int, int, int]) -> Address:
+    """An IPv6 address with its zone, if it needs one."""
+    host, port, _, scope = source
+    return (f"{host}%{scope}" if scope else host), port
