@@ -1,1 +1,1 @@
-"""Encodes that a stream needs once: audio bridges and a WebRTC rendition, in child processes."""
+"""Encodes that happen once per stream, in child processes: sound AAC or Opus, picture H.264."""

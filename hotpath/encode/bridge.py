@@ -1,0 +1,208 @@
+"""A bridge: one stream's units in, the same stream in another codec out, by way of a child process.
+
+Invariant: `send` never waits and holds no more than its bounds; outputs arrive on the event loop in
+order. A child that crashes is replaced, a few times; after that `on_failed` is called once with
+words for a person, and nothing more comes. After `close` nothing comes at all.
+
+Upstream: `hotpath.node` gives it units, of a publisher or of the bus. Downstream: `on_output`.
+The codecs run in `worker`; this process never loads them.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from hotpath.encode.job import EncodeSettings, Job
+from hotpath.encode.process import COMMAND, child
+from hotpath.encode.records import Counts, Failure, Message, Reader, pack
+from hotpath.encode.waiting import Waiting
+from hotpath.media.records import RecordError
+from hotpath.media.unit import Codec, Format, Unit
+
+log = structlog.get_logger(__name__)
+
+OnOutput = Callable[[Format, Sequence[Unit]], None]
+"""The format in force and units in it; without units where a format is just known."""
+OnFailed = Callable[[str], None]
+
+MAX_SOUND_UNITS = 64
+"""More than a second of sound: what a child needs to start."""
+MAX_PICTURE_UNITS = 256
+MAX_BYTES = 4 * 1024 * 1024
+BACKOFF_S = (0.2, 1.0, 3.0)
+"""Before the first, second and third restart; a fourth crash is the end."""
+STEADY_S = 60.0
+"""A child that lived for so long has earned its restarts anew."""
+_READ = 1 << 18
+
+
+class Bridge:
+    """One stream from one codec to another; see the module for the invariant."""
+
+    def __init__(
+        self,
+        source: Format,
+        target: Codec,
+        *,
+        clock_in: int,
+        clock_out: int,
+        on_output: OnOutput,
+        on_failed: OnFailed,
+        settings: EncodeSettings | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self.job = Job(source, target, clock_in, clock_out, settings or EncodeSettings())
+        self.restarts = 0
+        self.pid: int | None = None
+        self.format: Format | None = None
+        """What comes out, once it is known."""
+        self._on_output = on_output
+        self._on_failed = on_failed
+        self._command = tuple(command)
+        video = source.codec.kind == "video"
+        units = MAX_PICTURE_UNITS if video else MAX_SOUND_UNITS
+        self._waiting = Waiting(video=video, max_units=units, max_bytes=MAX_BYTES)
+        self._arrived = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._last_words = ""
+        self._earlier: Counter[str] = Counter()
+        """Counts of children that are gone."""
+        self._present: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Units and frames that were left out or repaired, by reason."""
+        return self._earlier + self._present + Counter({"queue-full": self._waiting.dropped})
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
+    def send(self, units: Sequence[Unit]) -> None:
+        """Units of the source, in stream order."""
+        if self.closed:
+            return
+        for unit in units:
+            self._waiting.offer(unit)
+        self._arrived.set()
+
+    def close(self) -> None:
+        """Nothing is wanted any more; `run` returns."""
+        self._closed.set()
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Owns the child. Until `close`, failure, or cancellation."""
+        failures = 0
+        while not self.closed:
+            started = time.monotonic()
+            await self._one_life()
+            if self.closed:
+                return
+            failures = 0 if time.monotonic() - started >= STEADY_S else failures
+            if failures == len(BACKOFF_S):
+                self._fail()
+                return
+            await self._pause(BACKOFF_S[failures])
+            failures += 1
+            self.restarts += 1
+            self._waiting.restart()
+
+    def _fail(self) -> None:
+        self.close()
+        log.error("bridge failed", bridge=self.job.name, why=self._last_words)
+        source, target = (c.value.upper() for c in (self.job.source.codec, self.job.target))
+        self._on_failed(
+            f"The {source} of this stream could not be converted to {target}: the converter "
+            f"stopped {len(BACKOFF_S) + 1} times."
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        except TimeoutError:
+            return
+
+    async def _one_life(self) -> None:
+        """One child from its start to its end."""
+        try:
+            async with child(self._command) as (process, connection):
+                self.pid = process.pid
+                reader, writer = await asyncio.open_connection(sock=connection)
+                try:
+                    await self._talk(reader, writer)
+                finally:
+                    writer.transport.abort()
+        except OSError as error:
+            self._last_words = str(error)
+        finally:
+            self.pid = None
+            self._earlier += self._present
+            self._present = Counter()
+        if not self.closed:
+            log.warning("bridge's child ended", bridge=self.job.name, why=self._last_words)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Until the child or the bridge is over."""
+        sides = [
+            asyncio.create_task(self._feed(writer)),
+            asyncio.create_task(self._listen(reader)),
+            asyncio.create_task(self._closed.wait()),
+        ]
+        try:
+            await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for side in sides:
+                side.cancel()
+            results = await asyncio.gather(*sides, return_exceptions=True)
+        for result in results:
+            if isinstance(result, RecordError | OSError):
+                self._last_words = str(result)
+            elif isinstance(result, Exception):
+                raise result
+
+    async def _feed(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(pack(self.job))
+        while True:
+            self._arrived.clear()
+            writer.write(b"".join(pack(unit) for unit in self._waiting.take()))
+            await writer.drain()
+            await self._arrived.wait()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        messages = Reader()
+        self._last_words = "it ended without a word"
+        while data := await reader.read(_READ):
+            for format, units in self._sorted(messages.receive(data, time.time_ns())):
+                if not self.closed:
+                    self._deliver(format, units)
+
+    def _sorted(self, messages: Sequence[Message]) -> list[tuple[Format, list[Unit]]]:
+        """Outputs by the format that they are in."""
+        outputs: list[tuple[Format, list[Unit]]] = []
+        for message in messages:
+            match message:
+                case Format():
+                    self.format = message
+                    outputs.append((message, []))
+                case Unit() if self.format is not None:
+                    if not outputs:
+                        outputs.append((self.format, []))
+                    outputs[-1][1].append(message)
+                case Counts(totals):
+                    self._present = Counter(totals)
+                case Failure(words):
+                    self._last_words = words
+                case _:
+                    raise RecordError("the child sent what only its parent may")
+        return outputs
+
+    def _deliver(self, format: Format, units: Sequence[Unit]) -> None:
+        try:
+            self._on_output(format, units)
+        except Exception:
+            log.exception("the reader of a bridge failed", bridge=self.job.name)

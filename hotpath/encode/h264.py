@@ -1,0 +1,88 @@
+"""The H.264 encoder of a normalised picture: NVENC where it opens, else libx264; child only.
+
+Invariant: what it makes has no B-frames and no delay, SPS and PPS stand before each IDR, and an IDR
+comes exactly where it is asked for.
+"""
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import av
+from av.error import FFmpegError
+from av.video.frame import PictureType, VideoFrame
+
+NVENC, X264 = "h264_nvenc", "libx264"
+_NEVER = 1 << 20
+"""GOP length in frames: IDRs are placed by hand."""
+_MANY_CORES = 4
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+class H264Encoder:
+    """One picture size; another needs another encoder."""
+
+    def __init__(self, name: str, width: int, height: int, *, clock: int, fps: int, bitrate: int,
+                 cap: int, threads: int) -> None:  # fmt: skip
+        self.size = (width, height)
+        context: Any = av.CodecContext.create(name, "w")
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.time_base, context.framerate = Fraction(1, clock), Fraction(fps)
+        context.bit_rate, context.max_b_frames, context.gop_size = bitrate, 0, _NEVER
+        context.thread_count = threads
+        rate = {"maxrate": str(cap), "bufsize": str(cap // 2)}
+        context.options = _OPTIONS[name] | rate
+        if name == X264:
+            fast = cores() < _MANY_CORES or height > 720
+            context.options |= {"preset": "superfast" if fast else "veryfast"}
+        context.open()
+        self._context = context
+
+    @property
+    def bitrate(self) -> int:
+        return int(self._context.bit_rate)
+
+    @bitrate.setter
+    def bitrate(self, bits: int) -> None:
+        """In force with the next frame."""
+        self._context.bit_rate = bits
+
+    def encode(self, frame: VideoFrame | None, *, keyframe: bool = False) -> Iterator[Any]:
+        """Packets with `pts` in the encoder's clock."""
+        if frame is not None:
+            frame.pict_type = PictureType.I if keyframe else PictureType.NONE
+        yield from self._context.encode(frame)
+
+
+_OPTIONS = {
+    X264: {"tune": "zerolatency", "profile": "baseline", "forced-idr": "1"},
+    NVENC: {
+        "preset": "p1",
+        "tune": "ull",
+        "profile": "baseline",
+        "rc": "cbr",
+        "zerolatency": "1",
+        "delay": "0",
+        "forced-idr": "1",
+    },
+}
+
+
+@cache
+def encoder_name() -> str:
+    """The encoder that this machine has; tried once per process."""
+    try:
+        encoder = H264Encoder(
+            NVENC, 256, 256, clock=90_000, fps=30, bitrate=500_000, cap=500_000, threads=1
+        )
+        black = VideoFrame(256, 256, "yuv420p")
+        black.pts = 0
+        list(encoder.encode(black))
+    except (FFmpegError, ValueError):
+        return X264
+    return NVENC
