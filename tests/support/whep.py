@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import uvicorn
-from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
@@ -88,6 +88,7 @@ class Origin:
         peer = self.sessions[name] = RTCPeerConnection()
         self.channels[name] = asyncio.Queue()
         peer.addTrack(Grey())
+        peer.addTrack(AudioStreamTrack())
         offer = (await request.body()).decode()
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
