@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import av
@@ -116,7 +116,7 @@ def _insert(source: Path, target: Path, seconds: int) -> None:
                 made.mux(one)
 
 
-def _with_stamp(packet: av.Packet) -> av.Packet:
+def _with_stamp(packet: "av.Packet[Any]") -> "av.Packet[Any]":
     data = bytes(packet)
     starts = [m.start() for m in re.finditer(rb"\x00\x00\x01", data)]
     out = b""
@@ -151,7 +151,7 @@ class _Burst:
 def read_time(data: bytes | bytearray, at: int) -> int:
     """A 33-bit PTS or DTS (ISO/IEC 13818-1 2.4.3.6)."""
     high, middle, low = struct.unpack_from(">BHH", data, at)
-    return ((high >> 1) & 7) << 30 | (middle >> 1) << 15 | low >> 1
+    return int((high >> 1 & 7) << 30 | middle >> 1 << 15 | low >> 1)
 
 
 def write_time(data: bytearray, at: int, value: int) -> None:
