@@ -109,7 +109,8 @@ class AlertKeys:
 
     def _ends(self, data: bytes, record: Record) -> bool:
         body = data[record.start + RECORD_HEADER : record.end]
-        if len(body) != _EXPLICIT_NONCE + len(_CLOSE_NOTIFY) + _TAG:
+        version = data[record.start + 1 : record.start + 3]
+        if version != _VERSION or len(body) != _EXPLICIT_NONCE + len(_CLOSE_NOTIFY) + _TAG:
             return False
         nonce = self.remote_salt + body[:_EXPLICIT_NONCE]
         number = data[record.start + 3 : record.start + 11]
