@@ -126,12 +126,16 @@ class Unwrapper:
         self._half = 1 << (bits - 1)
         self._last: int | None = None
 
-    def unwrap(self, value: int) -> int:
+    def near(self, value: int) -> int:
+        """What `unwrap` would return; the counter stays where it is."""
         last = self._last
-        if last is not None:
-            ahead = (value - last) & self._mask
-            value = last + (ahead if ahead < self._half else ahead - self._mask - 1)
-        self._last = value
+        if last is None:
+            return value
+        ahead = (value - last) & self._mask
+        return last + (ahead if ahead < self._half else ahead - self._mask - 1)
+
+    def unwrap(self, value: int) -> int:
+        self._last = value = self.near(value)
         return value
 
 
