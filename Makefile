@@ -63,7 +63,7 @@ clean: ## Remove the virtual environment, build results and caches
 	rm -rf $(VENV) build dist *.egg-info infra/web/static/vendor
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -f hotpath/ingest/_srt.c hotpath/ingest/_srt.*.so
+	rm -f hotpath/ingest/_srt.c hotpath/ingest/_srt.*.so hotpath/fanout/_kernel.c hotpath/fanout/_kernel.*.so
 
 bootstrap:
 	@scripts/bootstrap

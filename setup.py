@@ -2,4 +2,9 @@
 
 from setuptools import setup
 
-setup(cffi_modules=["hotpath/ingest/build_srt.py:ffibuilder"])
+setup(
+    cffi_modules=[
+        "hotpath/ingest/build_srt.py:ffibuilder",
+        "hotpath/fanout/build_kernel.py:ffibuilder",
+    ]
+)
