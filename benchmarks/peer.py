@@ -1,6 +1,6 @@
 """One light WebRTC viewer: ICE, DTLS 1.2 and SRTP keys on a socket of its own, no media stack.
 
-Invariant: nothing is sent but to loopback, and media goes nowhere: whoever owns the peer hands it
+Invariant: nothing leaves this machine, and media goes nowhere: whoever owns the peer hands it
 what is not media (`receive`) and calls `tick` often. Independent of `hotpath`: STUN is aioice's,
 DTLS OpenSSL's, SRTP libsrtp's, so a benchmark or test does not check our code against itself.
 """
@@ -92,13 +92,16 @@ def _context(profiles: bytes) -> SSL.Context:
 class Peer:
     """A viewer's transport. Times are seconds of `time.monotonic`."""
 
-    def __init__(self, *, profiles: bytes = GCM, controlling: bool = True) -> None:
+    def __init__(
+        self, *, profiles: bytes = GCM, controlling: bool = True, host: str = "127.0.0.1"
+    ) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
         except PermissionError:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
+        self.host = host
         self.port = int(self.socket.getsockname()[1])
         self.ufrag, self.pwd = secrets.token_hex(4), secrets.token_hex(12)
         self.fingerprint = certificate()[2]
@@ -125,12 +128,12 @@ class Peer:
         return self._outbound is not None
 
     def start(self, remote: Remote) -> None:
-        loopback = tuple(c for c in remote.candidates if c[0].startswith("127."))
+        here = tuple(c for c in remote.candidates if _is_here(c[0]))
         self.remote = remote
         self.times["answered"] = time.monotonic()
-        if not loopback and self.controlling:
-            self.failure = f"no candidate on loopback among {remote.candidates}"
-        self._candidates = loopback
+        if not here:
+            self.failure = f"none of these is an address of this machine: {remote.candidates}"
+        self._candidates = here
         self.tick(time.monotonic())
 
     def tick(self, now: float) -> None:
@@ -286,6 +289,17 @@ class Peer:
         assert self.destination is not None
         for datagram in _datagrams(_drained(dtls.bio_read)):
             self._send(datagram, self.destination)
+
+
+@cache
+def _is_here(host: str) -> bool:
+    """Packets to the machine's own addresses never leave it, whatever interface has them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _session(key: bytes, direction: int, profile: int) -> Session:

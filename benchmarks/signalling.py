@@ -77,7 +77,7 @@ def _media(
         *("c=IN IP4 0.0.0.0", f"a=ice-ufrag:{peer.ufrag}", f"a=ice-pwd:{peer.pwd}"),
         *(f"a=fingerprint:sha-256 {peer.fingerprint}", f"a=setup:{setup}", f"a=mid:{mid}"),
         *("a=recvonly", "a=rtcp-mux", "a=rtcp-rsize"),
-        f"a=candidate:1 1 udp 2130706431 127.0.0.1 {peer.port} typ host",
+        f"a=candidate:1 1 udp 2130706431 {peer.host} {peer.port} typ host",
     ]
 
 

@@ -89,10 +89,15 @@ class Viewers:
     """Up to `capacity` viewers over the object's life."""
 
     def __init__(
-        self, capacity: int, *, profiles: bytes = GCM, signalling_threads: int = 16
+        self,
+        capacity: int,
+        *,
+        profiles: bytes = GCM,
+        host: str = "127.0.0.1",
+        signalling_threads: int = 16,
     ) -> None:
         _raise_descriptor_limit()
-        self._profiles = profiles
+        self._profiles, self._host = profiles, host
         self._receiver = Receiver(capacity)
         self.all: list[Viewer] = []
         self._connecting: list[Viewer] = []
@@ -110,7 +115,7 @@ class Viewers:
 
     def open(self, signal: Signal, *, probe: Probe | None = None, offers: bool = True) -> Viewer:
         """A viewer that begins now; `offers`: it, not the server, sends the offer."""
-        peer = Peer(profiles=self._profiles, controlling=offers)
+        peer = Peer(profiles=self._profiles, controlling=offers, host=self._host)
         index = self._receiver.add(peer.socket, keep_media=probe is not None)
         viewer = Viewer(peer, index, probe)
         self.all.append(viewer)

@@ -41,6 +41,8 @@ class Load:
     profile: str = "gcm"
     signalling: str = "whep"
     token: str | None = None
+    host: str = "127.0.0.1"
+    """The address that viewers have."""
     server_pids: tuple[int, ...] = ()
 
     def signal(self) -> Signal:
@@ -75,7 +77,7 @@ def percentiles(values: Sequence[float], digits: int = 2) -> dict[str, float] | 
 
 def run(load: Load) -> dict[str, Any]:
     before = usage(load.server_pids)
-    viewers = Viewers(load.viewers, profiles=PROFILES[load.profile])
+    viewers = Viewers(load.viewers, profiles=PROFILES[load.profile], host=load.host)
     try:
         _connect(viewers, load)
         viewers.run(load.settle_s)
@@ -195,6 +197,7 @@ def main() -> int:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm", help="SRTP")
     parser.add_argument("--signalling", choices=("whep", "janus"), default="whep")
     parser.add_argument("--token", help="bearer token")
+    parser.add_argument("--host", default="127.0.0.1", help="the address that viewers have")
     parser.add_argument("--server-pid", type=int, action="append", default=[])
     parser.add_argument("--core", type=int, action="append", help="run on this core only")
     given = parser.parse_args()
@@ -210,6 +213,7 @@ def main() -> int:
         profile=given.profile,
         signalling=given.signalling,
         token=given.token,
+        host=given.host,
         server_pids=tuple(given.server_pid),
     )
     result = run(load)
