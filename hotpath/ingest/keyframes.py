@@ -11,6 +11,8 @@ from typing import Literal
 MIN_GAP_NS = 1_000_000_000
 _ROUND_TRIP_NS = 100_000_000
 """Asked this much early: the answer takes a round trip and a frame."""
+_FIRST_NS = 300_000_000
+"""A first keyframe that is on its way needs no request."""
 _UNANSWERED = 2
 """Requests without a keyframe after which the other kind of request is tried as well."""
 
@@ -32,7 +34,7 @@ class KeyframeRequests:
     def start(self, now: int) -> None:
         """Video is there: a first keyframe is needed, unless it comes at once."""
         if self._keyframe_ns is None and self._wanted_since is None:
-            self._wanted_since = now
+            self._wanted_since = now + _FIRST_NS
 
     def receive_keyframe(self, now: int) -> None:
         if self._keyframe_ns is not None and self.unanswered:
@@ -43,8 +45,7 @@ class KeyframeRequests:
 
     def receive_damage(self, now: int) -> None:
         """Nothing is decodable before the next keyframe."""
-        if self._wanted_since is None:
-            self._wanted_since = now
+        self._wanted_since = min(now, self._wanted_since or now)
 
     def next_deadline(self) -> int | None:
         if self._wanted_since is not None:

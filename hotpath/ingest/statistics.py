@@ -53,7 +53,7 @@ class RtpStatistics:
     """Packets given up: they never came in time."""
     retransmitted: int = 0
     """Packets that came again because they were asked for."""
-    undecrypted: int = 0
+    unusable: int = 0
     """Packets that no track could use."""
     nacks: int = 0
     """Packets asked for again."""

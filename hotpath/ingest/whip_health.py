@@ -46,9 +46,6 @@ def _network(now: WhipObservation, before: WhipObservation | None) -> Iterator[F
                 f"{missing} of {packets + missing} packets never arrived: use a wired network or "
                 "send less (a smaller picture, nothing else on the line).",
             )
-        undecrypted = now.rtp.undecrypted - before.rtp.undecrypted
-        if undecrypted > 0:
-            yield Finding("undecrypted", "Packets arrive that cannot be read: publish again.")
     if now.rtp.round_trip_ms > SLOW_ROUND_TRIP_MS:
         yield Finding(
             "latency",

@@ -37,11 +37,15 @@ def test_an_encoder_that_sends_keyframes_often_enough_is_never_asked() -> None:
         assert asked(requests, at, at + INTERVAL) == []
 
 
-def test_a_late_first_keyframe_is_asked_for_at_once() -> None:
+def test_a_first_keyframe_that_does_not_come_is_soon_asked_for() -> None:
     requests = KeyframeRequests(INTERVAL, fir=False)
     assert requests.next_deadline() is None
-    requests.start(5)
-    assert requests.poll(5) == ("pli",)
+    requests.start(0)
+    assert asked(requests, 0, SECOND) == [300_000_000]
+    requests = KeyframeRequests(INTERVAL, fir=False)
+    requests.start(0)
+    requests.receive_damage(STEP)
+    assert asked(requests, 0, SECOND) == [STEP]
 
 
 def test_damage_is_reported_at_once_and_at_most_once_a_second() -> None:
@@ -58,5 +62,5 @@ def test_damage_is_reported_at_once_and_at_most_once_a_second() -> None:
 def test_where_pli_goes_unanswered_fir_is_tried_too() -> None:
     requests = KeyframeRequests(INTERVAL, fir=True)
     requests.start(0)
-    sent = [requests.poll(n * SECOND) for n in range(4)]
+    sent = [requests.poll(n * SECOND) for n in range(1, 5)]
     assert sent == [("pli",), ("pli",), ("pli", "fir"), ("pli", "fir")]

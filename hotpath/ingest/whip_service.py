@@ -1,0 +1,252 @@
+"""WHIP ingest: who is let in, and the sessions there are.
+
+Invariant: at most one session of an event is connected and at most one waits for its transport, so
+what a token's bearer can make is bounded; a second publisher replaces the first only once its media
+transport stands. Whom the table no longer admits is disconnected.
+
+Upstream: `hotpath.ingest.whip` (HTTP) and the node's admission table. Downstream: `webrtc.mux`
+(transport) and the `PublisherSink`. Everything runs on the event loop; orders of the node are
+carried out on its next turn, since they may come from within a call to the sink.
+"""
+
+import asyncio
+import itertools
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from hotpath.ingest.admission import AdmissionEntry, Reason, Refusal, decide, still_admitted
+from hotpath.ingest.errors import NoUsableCodec, PublishRefused
+from hotpath.ingest.publisher import PublisherSink
+from hotpath.ingest.statistics import Publisher, WhipStatistics
+from hotpath.ingest.whip_limits import ConnectRate, WhipLimits
+from hotpath.ingest.whip_session import WhipSession
+from hotpath.webrtc.candidate import Candidate
+from hotpath.webrtc.mux import Mux
+from hotpath.webrtc.sdp import Offer, PublisherMedia, SdpError, choose_publisher, parse_offer
+
+log = logging.getLogger(__name__)
+
+_FULL_RETRY_S = 30
+_RATE_RETRY_S = 2
+_CHECK_NS = 1_000_000_000
+
+
+class WhipIngest:
+    """Serves while `run()` runs; `mux` is run by its owner."""
+
+    def __init__(
+        self,
+        mux: Mux,
+        sink: PublisherSink,
+        *,
+        ids: Iterator[int] | None = None,
+        limits: WhipLimits | None = None,
+    ) -> None:
+        """`ids`: of publishers; shared with the ingests of other protocols."""
+        self.limits = limits or WhipLimits()
+        self.refusals: Counter[str] = Counter()
+        """Refused publishers by reason, since the start."""
+        self._mux = mux
+        self._sink = sink
+        self._ids = itertools.count(1) if ids is None else ids
+        self._rate = ConnectRate(self.limits.connects_per_s, self.limits.connect_burst)
+        self._table: dict[str, AdmissionEntry] = {}
+        self._occupied: set[str] = set()
+        self._sessions: dict[str, WhipSession] = {}
+        self._waiting: dict[str, WhipSession] = {}
+        self._connected: dict[str, WhipSession] = {}
+        self._orders: list[Callable[[], None]] = []
+        self._wake = asyncio.Event()
+        self._sleeping_until = 0
+        self._snapshot: list[WhipStatistics] = []
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        return self._mux.candidates
+
+    # -- for the node ------------------------------------------------------------------------
+
+    def set_table(self, entries: Sequence[AdmissionEntry]) -> None:
+        """Replace the whole admission table; publishers it does not admit are disconnected."""
+        self._table = {entry.event: entry for entry in entries}
+        self._order(self._recheck)
+
+    def set_occupied(self, event: str, occupied: bool) -> None:
+        """Somebody publishes the event by another protocol, or no longer does."""
+        (self._occupied.add if occupied else self._occupied.discard)(event)
+
+    def disconnect(self, publisher_id: int, reason: str) -> None:
+        """End a publisher; unknown ids are ignored."""
+        self._order(lambda: self._disconnect_id(publisher_id, reason))
+
+    def statistics(self) -> list[WhipStatistics]:
+        """Every connected publisher, about a second old."""
+        return self._snapshot
+
+    async def run(self) -> None:
+        """Serve until cancelled. Every publisher is then disconnected as `node-stopping`."""
+        checked = time.monotonic_ns()
+        try:
+            while True:
+                now = time.monotonic_ns()
+                self._carry_out()
+                self._each(WhipSession.poll, now)
+                if now >= checked + _CHECK_NS:
+                    checked = now
+                    self._check(now)
+                await self._sleep(checked + _CHECK_NS)
+        finally:
+            for session in list(self._sessions.values()):
+                session.close("node-stopping")
+
+    # -- for the endpoint --------------------------------------------------------------------
+
+    def check(self, event: str, token: str | None, peer: str) -> None:
+        """Refuse at once whom the offer could not help. Raises `PublishRefused`."""
+        now = time.monotonic_ns()
+        if not self._rate.take(peer.rpartition(":")[0], now):
+            raise self._refused(event, peer, Reason.OVER_LIMIT, _RATE_RETRY_S)
+        self._admit(event, token, peer)
+
+    def publish(self, event: str, token: str | None, offer_text: str, peer: str) -> WhipSession:
+        """A session with its answer; it is the event's publisher once its transport stands.
+
+        Raises `PublishRefused`, `SdpError`, `NoUsableCodec` or `Overloaded`.
+        """
+        entry = self._admit(event, token, peer)
+        offer = parse_offer(offer_text)
+        media = _media(offer)
+        session = WhipSession(
+            secrets.token_urlsafe(24), entry, media, peer, service=self, limits=self.limits
+        )
+        session.open(self._mux, offer)
+        older = self._waiting.get(event)
+        if older is not None:
+            older.close("taken-over")
+        self._sessions[session.id] = self._waiting[event] = session
+        return session
+
+    def session(self, event: str, session_id: str) -> WhipSession | None:
+        found = self._sessions.get(session_id)
+        return found if found is not None and found.entry.event == event else None
+
+    # -- for sessions ------------------------------------------------------------------------
+
+    def session_connected(self, session: WhipSession, path_peer: str) -> None:
+        """Its transport stands: it becomes the event's publisher."""
+        event = session.entry.event
+        now = time.monotonic_ns()
+        entry = self._table.get(event)
+        older = self._connected.get(event)
+        if older is not None:
+            silent = older.is_silent(now)
+            if not silent and not (entry and entry.takeover):
+                session.close(Reason.BUSY.value)
+                return
+            older.close("connection-lost" if silent else "taken-over")
+        if self._waiting.get(event) is session:
+            del self._waiting[event]
+        self._connected[event] = session
+        entry = session.entry
+        publisher = Publisher(
+            next(self._ids),
+            entry.project,
+            entry.event,
+            entry.feed,
+            path_peer or session.peer_name,
+            time.time_ns(),
+            "whip",
+        )
+        session.begin(publisher, self._sink, now)
+
+    def session_closed(self, session: WhipSession) -> None:
+        self._sessions.pop(session.id, None)
+        for sessions in (self._waiting, self._connected):
+            if sessions.get(session.entry.event) is session:
+                del sessions[session.entry.event]
+
+    def session_due(self, deadline: int | None) -> None:
+        """A session wants to be polled then."""
+        if deadline is not None and deadline < self._sleeping_until:
+            self._wake.set()
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _admit(self, event: str, token: str | None, peer: str) -> AdmissionEntry:
+        decided = decide(self._table, event, token, busy=self._is_busy(event))
+        if isinstance(decided, Reason):
+            raise self._refused(event, peer, decided, int(self.limits.idle_timeout_s))
+        if len({event, *self._waiting, *self._connected}) > self.limits.publishers:
+            raise self._refused(event, peer, Reason.OVER_LIMIT, _FULL_RETRY_S)
+        return decided
+
+    def _is_busy(self, event: str) -> bool:
+        if event in self._occupied:
+            return True
+        session = self._connected.get(event)
+        return session is not None and not session.is_silent(time.monotonic_ns())
+
+    def _refused(self, event: str, peer: str, reason: Reason, retry_s: int) -> PublishRefused:
+        entry = self._table.get(event)
+        # An event that nobody here knows is whatever the caller wrote into the path.
+        name = event if entry else event[:64]
+        project = entry.project if entry else ""
+        self.refusals[reason.value] += 1
+        self._sink.publisher_refused(Refusal(name, project, peer, reason.value, time.time_ns()))
+        return PublishRefused(reason, retry_s)
+
+    def _order(self, order: Callable[[], None]) -> None:
+        self._orders.append(order)
+        self._wake.set()
+
+    def _carry_out(self) -> None:
+        orders, self._orders = self._orders, []
+        for order in orders:
+            order()
+
+    def _recheck(self) -> None:
+        for session in list(self._sessions.values()):
+            reason = still_admitted(session.entry, self._table.get(session.entry.event))
+            if reason is not Reason.ADMITTED:
+                session.close(reason.value)
+
+    def _disconnect_id(self, publisher_id: int, reason: str) -> None:
+        for session in list(self._connected.values()):
+            if session.publisher_id == publisher_id:
+                session.close(reason)
+
+    def _check(self, now: int) -> None:
+        self._each(WhipSession.check, now)
+        sessions = self._connected.values()
+        self._snapshot = [s for s in (session.statistics() for session in sessions) if s]
+
+    def _each(self, work: Callable[[WhipSession, int], None], now: int) -> None:
+        """A bug that one publisher's stream brings out costs that publisher alone."""
+        for session in list(self._connected.values()):
+            try:
+                work(session, now)
+            except Exception:
+                log.exception("a WHIP publisher of %s brought out a bug", session.entry.event)
+                session.close("internal error")
+
+    async def _sleep(self, latest: int) -> None:
+        deadlines = [session.next_deadline() for session in self._connected.values()]
+        self._sleeping_until = min([latest, *(d for d in deadlines if d is not None)])
+        wait_s = max(0.0, (self._sleeping_until - time.monotonic_ns()) / 1e9)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._wake.clear()
+
+
+def _media(offer: Offer) -> PublisherMedia:
+    try:
+        return choose_publisher(offer)
+    except SdpError as error:
+        raise NoUsableCodec(str(error)) from error

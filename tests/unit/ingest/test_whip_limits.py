@@ -1,0 +1,21 @@
+"""How often one address may try."""
+
+from hotpath.ingest.whip_limits import ConnectRate
+
+SECOND = 1_000_000_000
+
+
+def test_an_address_has_a_burst_and_then_its_rate() -> None:
+    rate = ConnectRate(per_s=1.0, burst=3.0)
+    assert [rate.take("a", 0) for _ in range(4)] == [True, True, True, False]
+    assert [rate.take("a", SECOND), rate.take("a", SECOND)] == [True, False]
+    assert rate.take("b", SECOND)
+    assert [rate.take("a", 60 * SECOND) for _ in range(4)] == [True, True, True, False]
+
+
+def test_addresses_without_end_take_bounded_memory() -> None:
+    rate = ConnectRate(per_s=1.0, burst=1.0)
+    for n in range(10_000):
+        rate.take(str(n), 0)
+    assert len(rate._buckets) == 4096
+    assert not rate.take("9999", 0)
