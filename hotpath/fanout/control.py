@@ -39,6 +39,11 @@ class Channel:
         self._reader = 0
         self._wake: asyncio.Event = asyncio.Event()
 
+    @property
+    def listened(self) -> bool:
+        """Whether somebody has ever come to read."""
+        return self._reader > 0
+
     def put(self, event: ControlEvent) -> None:
         if self._closed:
             return

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import structlog
 
-from hotpath.bus.stream import ProgramStream
+from hotpath.bus.stream import Cursor, ProgramStream
 from hotpath.fanout.kernel import Frame, Kernel, Stream
-from hotpath.fanout.packetize import h264_payloads, opus_payloads
+from hotpath.fanout.packetize import H264Packetizer, opus_payloads, profile_level_id
 from hotpath.fanout.rendition import Rendition
 from hotpath.fanout.selection import Input, Kind, Selection
 from hotpath.fanout.transcode import MakeBridge, Transcode
@@ -30,11 +30,11 @@ log = structlog.get_logger(__name__)
 VIDEO_HZ, AUDIO_HZ = 90_000, 48_000
 LINGER_S = 10.0
 """An encode goes on for so long without viewers, so that a reload does not start it anew."""
-DEFAULT_PROFILE = "42e01f"
-"""Constrained baseline 3.1, which everything decodes: offered until the source says otherwise."""
 KEYFRAME_EVERY_S = 1.0
+RETRY_S = 1.0
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]], str], "asyncio.Task[None]"]
+"""A coroutine function and a name; made only when it runs, so an early cancel leaves nothing."""
 
 
 class Watcher(Protocol):
@@ -75,7 +75,10 @@ class Feed:
         self._stream: ProgramStream | None = None
         self._reader: asyncio.Task[None] | None = None
         self._transcodes: dict[Kind, tuple[Transcode, asyncio.Task[None]]] = {}
-        self._profile: str | None = None
+        self._packets: tuple[Format, H264Packetizer] | None = None
+        self._measured: dict[str, tuple[int, int]] = {}
+        self._delay_ns: dict[str, int] = {"video": 0, "audio": 0}
+        """Mean time from push to socket, as measured last."""
         self._idle: asyncio.TimerHandle | None = None
         self._asked_ns = 0
         self._log = log.bind(program=str(key))
@@ -90,7 +93,7 @@ class Feed:
         self._stream, self.ended = stream, None
         self._selection = Selection()
         cursor = stream.cursor("keyframe")
-        self._reader = self._spawn(self._read(stream, cursor), f"feed {self.key}")
+        self._reader = self._spawn(lambda: self._keep_reading(cursor), f"feed {self.key}")
 
     def close(self) -> None:
         """Nothing follows; the kernel streams end."""
@@ -103,8 +106,20 @@ class Feed:
             rendition.stream.close()
         self.audio.close()
 
-    async def _read(self, stream: ProgramStream, cursor: Any) -> None:
-        skipped = 0
+    async def _keep_reading(self, cursor: Cursor) -> None:
+        while True:
+            try:
+                await self._read(cursor)
+            except Exception:
+                # A bug that one source brings out must not end the programme for its viewers.
+                log.exception("the WebRTC feed failed; it goes on", program=str(self.key))
+                self._selection.skipped()
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _read(self, cursor: Cursor) -> None:
+        skipped = cursor.skipped
         while items := await cursor.read():
             if cursor.skipped != skipped:
                 self.skipped += cursor.skipped - skipped
@@ -127,11 +142,10 @@ class Feed:
     def _push(self, kind: Kind, format: Format, unit: Unit, wall_ns: int) -> None:
         if kind == "video":
             stream, clock_hz = self.renditions[0].stream, VIDEO_HZ
-            payloads = h264_payloads(unit.data, format.config)
-            self._profile = _profile(format) or self._profile
+            payloads = self._video_packets(format).payloads(unit)
         else:
             stream, clock_hz = self.audio, AUDIO_HZ
-            payloads = opus_payloads(unit.data)
+            payloads = opus_payloads(unit)
         if not payloads:
             return
         timestamp = unit.pts * clock_hz // format.timescale
@@ -140,12 +154,34 @@ class Feed:
         if kind == "video":
             self.renditions[0].rate.receive(timestamp, len(unit.data))
         if self._watchers:
-            observe_stage("sent", (time.time_ns() - unit.ingest_ns) / 1e9)
+            age_ns = time.time_ns() - unit.ingest_ns + self._delay_ns[kind]
+            observe_stage("sent", age_ns / 1e9)
+
+    def _video_packets(self, format: Format) -> H264Packetizer:
+        if self._packets is None or self._packets[0] != format:
+            self._packets = format, H264Packetizer(format)
+        return self._packets[1]
 
     @property
-    def profile_level_id(self) -> str:
-        """Of the H.264 that viewers get, for the SDP answer."""
-        return self._profile or DEFAULT_PROFILE
+    def profile_level_id(self) -> str | None:
+        """Of the H.264 that viewers get, for the SDP answer; None: not known yet."""
+        return profile_level_id(self._packets[0]) if self._packets else None
+
+    def measure(self) -> int:
+        """Note how long frames took from push to socket since last time; the mean, ns."""
+        slowest = 0
+        for kind, stream in (("video", self.renditions[0].stream), ("audio", self.audio)):
+            delay, (count, sum_ns) = stream.delay, self._measured.get(kind, (0, 0))
+            self._measured[kind] = delay.count, delay.sum_ns
+            sent = delay.count - count
+            self._delay_ns[kind] = (delay.sum_ns - sum_ns) // sent if sent else 0
+            slowest = max(slowest, self._delay_ns[kind])
+        return slowest
+
+    @property
+    def encodes(self) -> int:
+        """How many bridges run for viewers now."""
+        return len(self._transcodes)
 
     def request_keyframe(self) -> None:
         """A viewer has no picture and the ring no keyframe: ask a source that can be asked."""
@@ -211,10 +247,10 @@ class Feed:
             track,
             target,
             self._make_bridge,
-            lambda format, unit, wall_ns: self._push(kind, format, unit, wall_ns),
-            self._reconcile,
+            deliver=lambda format, unit, wall_ns: self._push(kind, format, unit, wall_ns),
+            on_live=self._reconcile,
         )
-        task = self._spawn(transcode.run(), f"transcode {kind} {self.key}")
+        task = self._spawn(transcode.run, f"transcode {kind} {self.key}")
         self._transcodes[kind] = transcode, task
 
     def _stop(self, kind: Kind) -> None:
@@ -224,9 +260,3 @@ class Feed:
     def _stop_transcodes(self) -> None:
         for kind in list(self._transcodes):
             self._stop(kind)
-
-
-def _profile(format: Format) -> str | None:
-    """profile-level-id of an H.264 format, from its RFC 6381 name."""
-    name, _, profile = format.codecs.partition(".")
-    return profile.lower() if name in ("avc1", "avc3") and len(profile) == 6 else None

@@ -56,6 +56,7 @@ class Transcode:
         track: str,
         target: Codec,
         make_bridge: MakeBridge,
+        *,
         deliver: Deliver,
         on_live: Callable[[], None],
     ) -> None:
@@ -74,7 +75,7 @@ class Transcode:
         self._newest_ns = 0
         self._waiting = True
         """For the unit that the next bridge can start from."""
-        self._log = log.bind(program=str(stream.key), track=track, target=target.value)
+        self._about = {"program": str(stream.key), "track": track, "target": target.value}
 
     async def run(self) -> None:
         """Until the programme is over; cancel to stop."""
@@ -135,7 +136,7 @@ class Transcode:
         except Exception:
             # Whatever an encoder dies of, the programme's other tracks and viewers go on.
             self.failures += 1
-            self._log.exception("the encode for viewers failed; it starts again")
+            log.exception("an encode for viewers failed; it starts again", **self._about)
             self._restart()
             return False
         return True

@@ -1,7 +1,8 @@
 """How old a unit is when it leaves each stage of the data path.
 
 One histogram, `livepath_stage_seconds{stage}`: seconds between a unit's `ingest_ns` and the moment
-it was demuxed, published on the bus, packaged into a part, or acknowledged by the object store.
+it was demuxed, published on the bus, sent to WebRTC viewers, packaged into a part, or acknowledged
+by the object store.
 Written by the hot path, read back from `/metrics` by `livepath demo` and the benchmarks.
 """
 
@@ -14,7 +15,7 @@ from typing import Literal, get_args
 from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-Stage = Literal["demuxed", "published", "packaged", "uploaded"]
+Stage = Literal["demuxed", "published", "sent", "packaged", "uploaded"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 METRIC = "livepath_stage_seconds"
 QUANTILES = (0.5, 0.95)

@@ -1,0 +1,319 @@
+"""One viewer: from its SDP offer over a connected peer to kernel tracks, and what it reports back.
+
+Invariant: everything the viewer holds elsewhere (peer, kernel viewer, place in the feed, control
+channel) is given up exactly once, whoever ends it first. What a viewer may cause is bounded: one
+repeat of the picture per `PLI_EVERY_NS`, `MAX_NACKED` packets per report; it never reaches the
+encoder while the ring can serve it.
+
+Upstream: `whep` (HTTP), the mux (`PeerHandler`). Downstream: `hotpath.fanout.kernel` and the feed.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from hotpath.fanout.choice import Choice, Health, Move, Off
+from hotpath.fanout.control import Channel, ControlEvent
+from hotpath.fanout.feed import AUDIO_HZ, VIDEO_HZ, Feed
+from hotpath.fanout.kernel import Kernel, RtpTrack, Viewer, ViewerLimits
+from hotpath.fanout.rendition import Rendition
+from hotpath.webrtc.path import Path
+from hotpath.webrtc.peer import Peer
+from hotpath.webrtc.rtcp import (
+    Fir,
+    Nack,
+    Pli,
+    ReceptionReport,
+    Remb,
+    RtcpError,
+    parse_rtcp,
+)
+from hotpath.webrtc.sdp import MediaChoice, SendSsrcs
+from hotpath.webrtc.srtp import SrtpKeys
+
+log = structlog.get_logger(__name__)
+
+PLI_EVERY_NS = 500_000_000
+MAX_NACKED = 512
+CNAME = "livepath"
+
+
+@dataclass(frozen=True, slots=True)
+class Randoms:
+    """What is random about one viewer's RTP (RFC 3550 5.1), drawn by the shell."""
+
+    ssrcs: SendSsrcs
+    sequences: tuple[int, int, int]
+    """First sequence numbers: video, its retransmission, audio."""
+    offsets: tuple[int, int]
+    """Timestamp offsets: video, audio."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What all viewers of the node did, for metrics."""
+
+    nacks: int = 0
+    plis: int = 0
+    plis_answered: int = 0
+    bad_rtcp: int = 0
+    moves: int = 0
+
+
+class ViewerSession:
+    """See the module for the invariant. Implements `PeerHandler`."""
+
+    def __init__(
+        self,
+        session_id: str,
+        feed: Feed,
+        kernel: Kernel,
+        media: MediaChoice,
+        randoms: Randoms,
+        *,
+        address: str,
+        token_id: str | None,
+        counts: Counts,
+        on_closed: Callable[["ViewerSession", str], None],
+        posted_ns: int,
+    ) -> None:
+        self.id = session_id
+        self.feed = feed
+        self.media = media
+        self.randoms = randoms
+        self.address = address
+        self.token_id = token_id
+        self.channel = Channel()
+        self.etag = ""
+        self.remote_ufrag = ""
+        self.posted_ns = posted_ns
+        self.connected_ns: int | None = None
+        self.first_sent_ns: int | None = None
+        self.round_trip_ns: int | None = None
+        self.path: Path | None = None
+        self.closed: str | None = None
+        """Why it is over."""
+        self._kernel = kernel
+        self._counts = counts
+        self._on_closed = on_closed
+        self._peer: Peer | None = None
+        self._viewer: Viewer | None = None
+        self._choice = Choice(
+            [r.bps for r in feed.renditions] if media.video else [], audio=media.audio is not None
+        )
+        self._health = Health()
+        self._dropped = 0
+        self._showing = False
+        self._pli_ns = -PLI_EVERY_NS
+        self._log = log.bind(program=str(feed.key), session=session_id[:8])
+
+    @property
+    def peer(self) -> Peer:
+        if self._peer is None:
+            raise RuntimeError("the session has no peer yet")
+        return self._peer
+
+    @peer.setter
+    def peer(self, peer: Peer) -> None:
+        self._peer = peer
+
+    @property
+    def viewer(self) -> Viewer | None:
+        return self._viewer
+
+    # -- PeerHandler -------------------------------------------------------------------------
+
+    def peer_connected(self, keys: SrtpKeys, path: Path) -> None:
+        if self.closed is not None:
+            return
+        self.path = path
+        self.connected_ns = time.monotonic_ns()
+        self._viewer = self._kernel.add_viewer(
+            keys, path, self._tracks(), cname=CNAME, limits=ViewerLimits()
+        )
+        if self.media.audio is not None:
+            self._viewer.attach("audio", self.feed.audio, start="live")
+        self.feed.watch(self)
+
+    def peer_moved(self, path: Path) -> None:
+        self.path = path
+        self._counts.moves += 1
+        if self._viewer is not None:
+            self._viewer.set_path(path)
+
+    def peer_rtp(self, packet: bytes, received_ns: int) -> None:
+        """Viewers send no media; what comes all the same is not looked at."""
+
+    def peer_rtcp(self, packet: bytes, received_ns: int) -> None:
+        viewer = self._viewer
+        if viewer is None:
+            return
+        try:
+            events = parse_rtcp(packet)
+        except RtcpError:
+            self._counts.bad_rtcp += 1
+            return
+        left = MAX_NACKED
+        for event in events:
+            match event:
+                case Nack(ssrc=ssrc, sequences=sequences):
+                    self._counts.nacks += 1
+                    viewer.nack(ssrc, sequences[:left])
+                    left -= min(left, len(sequences))
+                case Pli() | Fir():
+                    self._repeat_picture(viewer, time.monotonic_ns())
+                case ReceptionReport():
+                    self._receive_report(viewer, event)
+                case Remb(bitrate=bitrate):
+                    self._health = replace(self._health, remb_bps=bitrate)
+
+    def peer_closed(self, reason: str) -> None:
+        self._release(reason, bye=False)
+
+    # -- what it reports ---------------------------------------------------------------------
+
+    def _repeat_picture(self, viewer: Viewer, now: int) -> None:
+        self._counts.plis += 1
+        if now - self._pli_ns < PLI_EVERY_NS or self._choice.audio_only:
+            return
+        self._pli_ns = now
+        if viewer.resend_keyframe():
+            self._counts.plis_answered += 1
+        elif not self._rendition.stream.has_keyframe:
+            self.feed.request_keyframe()
+
+    def _receive_report(self, viewer: Viewer, report: ReceptionReport) -> None:
+        video = report.ssrc == self.randoms.ssrcs.video
+        lost, ms = report.fraction_lost / 256, 1000 * report.jitter
+        self._health = replace(
+            self._health,
+            lost=max(self._health.lost, lost),
+            jitter_ms=ms // (VIDEO_HZ if video else AUDIO_HZ),
+        )
+        if video or self.media.video is None:
+            trip_ns = viewer.round_trip_ns(report.ssrc, report.last_sr, report.delay_since_sr)
+            if trip_ns is not None:
+                self.round_trip_ns = trip_ns
+
+    def review(self, now: int) -> None:
+        """Decide, every second or two, whether what it gets still fits its path."""
+        viewer = self._viewer
+        if viewer is None:
+            return
+        stats = viewer.stats()
+        dropped, self._dropped = stats.frames_dropped - self._dropped, stats.frames_dropped
+        rtt_ms = (self.round_trip_ns or self.peer.round_trip_ns or 0) // 1_000_000
+        health = replace(self._health, dropped=dropped, waiting=stats.waiting, rtt_ms=rtt_ms)
+        # The worst loss was looked at; a report that follows says anew.
+        self._health = replace(self._health, lost=0.0)
+        match self._choice.receive(health, now):
+            case Move(level=level, reason=reason):
+                self._move(viewer, level, reason)
+            case Off(reason=reason):
+                self.end("revoked", "cannot-keep-up", detail=reason)
+
+    # -- what it gets ------------------------------------------------------------------------
+
+    @property
+    def _rendition(self) -> Rendition:
+        last = len(self.feed.renditions) - 1
+        return self.feed.renditions[min(self._choice.level, last)]
+
+    def first_frame(self, now: int) -> bool:
+        """Whether its first picture (or, without video, sound) has left; notes when."""
+        if self.first_sent_ns is None and self._viewer is not None:
+            stats = self._viewer.stats()
+            if stats.stream is not None if self.media.video else stats.packets:
+                self.first_sent_ns = now
+        return self.first_sent_ns is not None
+
+    def video_ready(self) -> None:
+        """From the feed: there is video to attach to."""
+        if self._viewer is not None and self.media.video and not self._choice.audio_only:
+            self._viewer.attach("video", self._rendition.stream, start="keyframe")
+            self._showing = True
+
+    def _move(self, viewer: Viewer, level: int, reason: str) -> None:
+        audio_only = self._choice.audio_only
+        if audio_only:
+            viewer.detach("video")
+        elif self._showing:
+            viewer.switch(self._rendition.stream)
+        else:
+            viewer.attach("video", self._rendition.stream, start="keyframe")
+        self._showing = not audio_only
+        name = "audio" if audio_only else self._rendition.name
+        self._log.info("a viewer changes its rendition", rendition=name, why=reason)
+        self.tell("rendition", {"rendition": name, "reason": reason})
+
+    def _tracks(self) -> list[RtpTrack]:
+        """The kernel's tracks, as the SDP answer has promised them."""
+        ssrcs, (video, rtx, audio) = self.randoms.ssrcs, self.randoms.sequences
+        video_offset, audio_offset = self.randoms.offsets
+        tracks = []
+        if (choice := self.media.video) is not None:
+            tracks.append(
+                RtpTrack(
+                    kind="video",
+                    clock_hz=VIDEO_HZ,
+                    payload_type=choice.payload_type,
+                    ssrc=ssrcs.video,
+                    first_sequence=video,
+                    timestamp_offset=video_offset,
+                    rtx_payload_type=choice.rtx_payload_type,
+                    rtx_ssrc=ssrcs.video_rtx,
+                    rtx_first_sequence=rtx,
+                    capture_time_id=choice.capture_time_id,
+                )
+            )
+        if (choice := self.media.audio) is not None:
+            tracks.append(
+                RtpTrack(
+                    kind="audio",
+                    clock_hz=AUDIO_HZ,
+                    payload_type=choice.payload_type,
+                    ssrc=ssrcs.audio,
+                    first_sequence=audio,
+                    timestamp_offset=audio_offset,
+                    rtx_payload_type=None,
+                    rtx_ssrc=0,
+                    rtx_first_sequence=0,
+                    capture_time_id=choice.capture_time_id,
+                )
+            )
+        return tracks
+
+    # -- its end -----------------------------------------------------------------------------
+
+    def tell(self, name: str, data: Mapping[str, object]) -> None:
+        self.channel.put(ControlEvent(name, data))
+
+    def end(self, event: str, reason: str, **data: object) -> None:
+        """Tell the viewer why, then close everything."""
+        if self.closed is None:
+            self.tell(event, {"reason": reason, **data})
+            self._release(reason)
+
+    def restart(self, ufrag: str, pwd: str) -> tuple[str, str]:
+        """ICE restart: the viewer's new credentials for ours; media goes on meanwhile."""
+        own = self.peer.restart(ufrag, pwd)
+        self.remote_ufrag, self.etag = ufrag, f'"{own[0]}"'
+        return own
+
+    def leave(self) -> None:
+        """The viewer said that it goes."""
+        self._release("left")
+
+    def _release(self, reason: str, *, bye: bool = True) -> None:
+        if self.closed is not None:
+            return
+        self.closed = reason
+        self.channel.close()
+        self.feed.unwatch(self)
+        if self._viewer is not None:
+            self._viewer.close(bye=bye)
+        if self._peer is not None:
+            self._peer.close()
+        self._on_closed(self, reason)

@@ -1,0 +1,278 @@
+"""WHEP over HTTP: offers in, answers and problems out, one control channel per session.
+
+    POST/OPTIONS         /live/{project}/{event}/{feed}/whep
+    PATCH/DELETE/OPTIONS /live/{project}/{event}/{feed}/whep/{session}
+    GET                  /live/{project}/{event}/{feed}/whep/{session}/events
+
+A session's URL is unguessable and authorises what is done to it. Upstream: HTTP clients, behind the
+node's ASGI front, which puts the token of `/t/{token}/live/...` into `scope["livepath.token"]`.
+Downstream: `FanoutService`. Spec: draft-ietf-wish-whep-03, RFC 9725, RFC 8840, RFC 9457.
+"""
+
+import time
+from collections.abc import Mapping
+
+import jwt
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from hotpath.fanout.control import EVENTS
+from hotpath.fanout.limits import Refused
+from hotpath.fanout.service import FanoutService, JoinRefused, NotOnAir
+from hotpath.fanout.viewer import ViewerSession
+from hotpath.webrtc.candidate import parse as parse_candidate
+from hotpath.webrtc.errors import CandidateError, DtlsError
+from hotpath.webrtc.http import CORS, HttpProblem, bearer, sdp_body
+from hotpath.webrtc.sdp import (
+    Fragment,
+    SdpError,
+    fragment_answer,
+    parse_fragment,
+    parse_offer,
+)
+from hotpath.webrtc.turn import ice_server_links
+from infra.keys import ProgramKey
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+SSE_EXTENSION = "urn:ietf:params:whep:ext:core:server-sent-events"
+RETRY_OFF_AIR_S = 2
+_PREFLIGHT = {
+    **CORS,
+    "access-control-allow-headers": "authorization, content-type, if-match",
+    "access-control-max-age": "86400",
+}
+
+
+def whep_app(service: FanoutService) -> Starlette:
+    """The ASGI application."""
+    whep = _Whep(service)
+    base = "/live/{project}/{event}/{feed}/whep"
+    return Starlette(
+        routes=[
+            Route(base, whep.post, methods=["POST"]),
+            Route(base, whep.options_endpoint, methods=["OPTIONS"]),
+            Route(base + "/{session}", whep.patch, methods=["PATCH"]),
+            Route(base + "/{session}", whep.delete, methods=["DELETE"]),
+            Route(base + "/{session}", whep.options_session, methods=["OPTIONS"]),
+            Route(base + "/{session}/events", whep.events, methods=["GET"]),
+            Route(base + "/{session}/events", whep.options_session, methods=["OPTIONS"]),
+        ],
+        exception_handlers={
+            HttpProblem: _problem,
+            HTTPException: _http_exception,
+            ClientDisconnect: _gone,
+        },
+    )
+
+
+class _Whep:
+    def __init__(self, service: FanoutService) -> None:
+        self._service = service
+
+    async def options_endpoint(self, request: Request) -> Response:
+        allowed = {"allow": "POST, OPTIONS", "access-control-allow-methods": "POST, OPTIONS"}
+        return Response(status_code=200, headers={**_PREFLIGHT, **allowed, "accept-post": SDP})
+
+    async def options_session(self, request: Request) -> Response:
+        methods = "GET, PATCH, DELETE, OPTIONS"
+        allowed = {"allow": methods, "access-control-allow-methods": methods}
+        return Response(
+            status_code=200, headers={**_PREFLIGHT, **allowed, "accept-patch": FRAGMENT}
+        )
+
+    async def post(self, request: Request) -> Response:
+        key = self._key(request)
+        token = request.scope.get("livepath.token") or bearer(request)
+        token_id = self._admitted(key, token)
+        text = await sdp_body(request, SDP)
+        try:
+            offer = parse_offer(text)
+        except SdpError as error:
+            raise _bad_sdp(str(error)) from error
+        address = request.client.host if request.client else ""
+        try:
+            joined = self._service.join(key, offer, address=address, token_id=token_id)
+        except NotOnAir as error:
+            raise self._off_air(key) from error
+        except SdpError as error:
+            raise _no_codec(str(error)) from error
+        except DtlsError as error:
+            raise _bad_sdp(str(error)) from error
+        except JoinRefused as error:
+            raise _refused(error.refused) from error
+        return self._created(joined.session, joined.answer)
+
+    async def patch(self, request: Request) -> Response:
+        session = self._session(request)
+        match = request.headers.get("if-match")
+        text = await sdp_body(request, FRAGMENT)
+        if match is None:
+            raise _precondition(428, "the request has no If-Match", "Send If-Match with the ETag.")
+        if match.strip() not in ("*", session.etag):
+            raise _precondition(
+                412, "the ETag is of an ICE session before this one", "Restart ICE."
+            )
+        try:
+            fragment = parse_fragment(text)
+        except SdpError as error:
+            raise _bad_sdp(str(error)) from error
+        if fragment.ufrag is not None and fragment.ufrag != session.remote_ufrag:
+            return self._restarted(session, fragment)
+        _add_candidates(session, fragment)
+        return Response(status_code=204, headers=dict(CORS))
+
+    async def delete(self, request: Request) -> Response:
+        self._session(request).leave()
+        return Response(status_code=200, headers={**CORS, "cache-control": "no-store"})
+
+    async def events(self, request: Request) -> Response:
+        channel = self._session(request).channel
+        return StreamingResponse(
+            channel.stream(self._service.keep_alive_s),
+            media_type="text/event-stream",
+            headers={**CORS, "cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    # -- answers -----------------------------------------------------------------------------
+
+    def _created(self, session: ViewerSession, answer: str) -> Response:
+        # Relative, so that it is right behind any prefix and for any token in the path.
+        location = f"whep/{session.id}"
+        headers = {**CORS, "cache-control": "no-store", "location": location, "etag": session.etag}
+        response = Response(answer, 201, {**headers, "accept-patch": FRAGMENT}, media_type=SDP)
+        response.headers.append(
+            "link", f'<{location}/events>; rel="{SSE_EXTENSION}"; events="{",".join(EVENTS)}"'
+        )
+        turn, event = self._service.turn, session.feed.key.event
+        for link in ice_server_links(turn, event, int(time.time())):
+            response.headers.append("link", link)
+        return response
+
+    def _restarted(self, session: ViewerSession, fragment: Fragment) -> Response:
+        ufrag, pwd = session.restart(fragment.ufrag or "", fragment.pwd or "")
+        _add_candidates(session, fragment)
+        candidates = self._service.mux.candidates
+        body = fragment_answer(fragment, ufrag=ufrag, pwd=pwd, candidates=candidates)
+        headers = {**CORS, "cache-control": "no-store", "etag": session.etag}
+        return Response(body, 200, headers, media_type=FRAGMENT)
+
+    # -- what a request is about -------------------------------------------------------------
+
+    def _key(self, request: Request) -> ProgramKey:
+        names = request.path_params
+        try:
+            key = ProgramKey(names["project"], names["event"], names["feed"])
+        except ValueError as error:
+            raise _not_found("no such programme", "Use the event's whep_url.") from error
+        if self._service.programme(key) is None:
+            raise self._off_air(key)
+        return key
+
+    def _admitted(self, key: ProgramKey, token: str | None) -> str | None:
+        """The token's id, None where none is needed; raises what the viewer is told."""
+        programme = self._service.programme(key)
+        default = programme.access if programme is not None else "token"
+        path, access = f"/live/{key}/whep", self._service.access
+        if access.check(key.project, key.event, path, None, default) is None:
+            return None
+        denied = access.check(key.project, key.event, path, token, default)
+        if denied is None and token is not None:
+            claims = jwt.decode(token, options={"verify_signature": False})  # verified above
+            return str(claims.get("jti", ""))
+        status, reason = (denied.status, denied.reason) if denied else (401, "no token")
+        raise HttpProblem(
+            status,
+            "forbidden" if status == 403 else "unauthorized",
+            "The event needs another viewer token" if token else "The event needs a viewer token",
+            reason,
+            "Send a viewer token of this event: `Authorization: Bearer`, or /t/{token}/live/….",
+            {"www-authenticate": "Bearer"} if status == 401 else None,
+        )
+
+    def _session(self, request: Request) -> ViewerSession:
+        names = request.path_params
+        session = self._service.sessions.get(names["session"])
+        key = f"{names['project']}/{names['event']}/{names['feed']}"
+        if session is None or str(session.feed.key) != key:
+            raise _not_found("the session is over or never was", "POST a new offer.")
+        return session
+
+    def _off_air(self, key: ProgramKey) -> HttpProblem:
+        if self._service.is_over(key):
+            return _not_found("the event is over", "Watch its recording.")
+        retry = {"retry-after": str(RETRY_OFF_AIR_S)}
+        detail = "nothing is on the air here yet"
+        return _not_found(detail, "Try again when the event has begun.", retry)
+
+
+def _add_candidates(session: ViewerSession, fragment: Fragment) -> None:
+    """RFC 9725 4.3.2: a candidate that is of no use is passed over, and no error."""
+    for line in fragment.candidates:
+        try:
+            session.peer.add_remote_candidate(parse_candidate(line))
+        except CandidateError:
+            continue
+
+
+def _bad_sdp(detail: str) -> HttpProblem:
+    return HttpProblem(400, "bad-sdp", "The SDP cannot be used", detail, "Send a WebRTC offer.")
+
+
+def _no_codec(detail: str) -> HttpProblem:
+    return HttpProblem(
+        406,
+        "no-usable-codec",
+        "Nothing that was offered can be sent",
+        detail,
+        "Offer to receive what there is: H.264 video (packetization-mode 1) and Opus audio.",
+    )
+
+
+def _refused(refused: Refused) -> HttpProblem:
+    return HttpProblem(
+        503,
+        refused.cause.value,
+        "The node takes no further viewer just now",
+        refused.detail,
+        f"Try again in {refused.retry_after_s} s, or watch by LL-HLS: see the Link header.",
+        {
+            "retry-after": str(refused.retry_after_s),
+            # Relative, so that a token in the request's path is in the playlist's as well.
+            "link": '<index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"',
+        },
+    )
+
+
+def _precondition(status: int, detail: str, fix: str) -> HttpProblem:
+    title = "The ICE session is not named" if status == 428 else "The ICE session is another one"
+    return HttpProblem(status, "ice-session", title, detail, fix)
+
+
+def _not_found(detail: str, fix: str, headers: Mapping[str, str] | None = None) -> HttpProblem:
+    return HttpProblem(404, "not-found", "There is nothing to watch here", detail, fix, headers)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HttpProblem):
+        raise error
+    return error.response()
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: unknown paths and methods."""
+    if not isinstance(error, HTTPException):
+        raise error
+    slug = "method" if error.status_code == 405 else "not-found"
+    fix = "POST an SDP offer to the event's whep_url."
+    headers = dict(error.headers or {})
+    problem = HttpProblem(error.status_code, slug, error.detail, error.detail, fix, headers)
+    return problem.response()
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client left in the middle of its request; nobody reads this."""
+    return Response(status_code=400)

@@ -1,0 +1,98 @@
+"""The control channel over real HTTP: what viewers are told, and that it ends."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.fanout import KEY, Plane, Watching, running_plane, until, watching
+
+pytestmark = pytest.mark.integration
+
+
+@asynccontextmanager
+async def listening(
+    plane: Plane, viewer: Watching
+) -> AsyncIterator["asyncio.Queue[tuple[str, dict[str, Any]] | None]"]:
+    """What comes over a session's channel: (name, data), ("", {}) for comments, None at its end."""
+    channel = plane.service.sessions[viewer.session_id].channel
+    got: asyncio.Queue[tuple[str, dict[str, Any]] | None] = asyncio.Queue()
+
+    async def read() -> None:
+        name = ""
+        async with plane.client.stream("GET", f"{viewer.url}/events") as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            assert response.headers["access-control-allow-origin"] == "*"
+            async for line in response.aiter_lines():
+                if line.startswith("event: "):
+                    name = line[7:]
+                elif line.startswith("data: "):
+                    got.put_nowait((name, json.loads(line[6:])))
+                elif line.startswith(":"):
+                    got.put_nowait(("", {}))
+        got.put_nowait(None)
+
+    async with asyncio.TaskGroup() as tasks:
+        reader = tasks.create_task(read())
+        await until(lambda: channel.listened)
+        yield got
+        reader.cancel()
+
+
+async def test_a_drain_and_then_the_end(plane: Plane) -> None:
+    plane.open()
+    async with watching(plane) as viewer, listening(plane, viewer) as heard:
+        plane.service.drain("maintenance", "https://b.example/live/whep")
+        assert await heard.get() == (
+            "drain",
+            {"reason": "maintenance", "url": "https://b.example/live/whep"},
+        )
+        assert plane.service.sessions
+        plane.service.close(KEY)
+        assert await heard.get() == ("ended", {"reason": "event-over"})
+        assert await heard.get() is None
+        assert (await plane.client.get(f"{viewer.url}/events")).status_code == 404
+
+
+async def test_a_move_reaches_one_viewer(plane: Plane) -> None:
+    plane.open()
+    async with (
+        watching(plane) as one,
+        watching(plane) as other,
+        listening(plane, one) as mine,
+        listening(plane, other) as others,
+    ):
+        assert plane.service.move(one.session_id, "https://b.example/whep", "balance")
+        assert not plane.service.move("unknown", "https://b.example/whep", "balance")
+        assert await mine.get() == ("move", {"url": "https://b.example/whep", "reason": "balance"})
+        assert plane.service.end(KEY.event) == 2
+        assert await others.get() == ("ended", {"reason": "event-over"})
+
+
+async def test_a_revoked_viewer_hears_why_and_its_media_stops(plane: Plane) -> None:
+    plane.play()
+    async with watching(plane) as viewer, listening(plane, viewer) as heard:
+        await viewer.frames("video", 5)
+        assert plane.service.revoke(session_id=viewer.session_id) == 1
+        assert await heard.get() == ("revoked", {"reason": "revoked"})
+        assert await heard.get() is None
+        await until(lambda: viewer.peer.connectionState in ("closed", "failed"))
+
+
+async def test_silence_carries_comments() -> None:
+    async with running_plane(keep_alive_s=0.05) as plane:
+        plane.open()
+        async with watching(plane) as viewer, listening(plane, viewer) as heard:
+            assert await heard.get() == ("", {})
+
+
+async def test_a_stopping_server_does_not_wait_for_its_listeners() -> None:
+    async with running_plane() as plane:
+        plane.open()
+        async with watching(plane) as viewer, listening(plane, viewer) as heard:
+            plane.service.stop()
+            assert await heard.get() == ("drain", {"reason": "node-stopping"})
+            assert await heard.get() is None
