@@ -130,11 +130,15 @@ class Mux:
         finally:
             for fd in self._endpoints:
                 loop.remove_reader(fd)
-            for peer in list(self._peers):
-                peer.close()
-            self._pool.close()
-            self._tcp.close()
-            self._sockets.close()
+            self.close()
+
+    def close(self) -> None:
+        """What `run` does at its end; for a mux that never ran. Idempotent."""
+        for peer in list(self._peers):
+            peer.close()
+        self._pool.close()
+        self._tcp.close()
+        self._sockets.close()
 
     def receive(self, fd: int, data: bytes, source: Address, now: int, received_ns: int) -> None:
         """One UDP datagram, of anyone; `received_ns`: Unix ns."""
