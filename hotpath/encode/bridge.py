@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from hotpath.encode.job import EncodeSettings, Job
+from hotpath.encode.job import EncodeError, EncodeSettings, Job
 from hotpath.encode.process import COMMAND, child
 from hotpath.encode.records import Counts, Failure, Message, Reader, pack
 from hotpath.encode.waiting import Waiting
@@ -31,7 +31,7 @@ OnFailed = Callable[[str], None]
 MAX_SOUND_UNITS = 64
 """More than a second of sound: what a child needs to start."""
 MAX_PICTURE_UNITS = 256
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 BACKOFF_S = (0.2, 1.0, 3.0)
 """Before the first, second and third restart; a fourth crash is the end."""
 STEADY_S = 60.0
@@ -56,6 +56,7 @@ class Bridge:
     ) -> None:
         self.job = Job(source, target, clock_in, clock_out, settings or EncodeSettings())
         self.restarts = 0
+        self.failed = False
         self.pid: int | None = None
         self.format: Format | None = None
         """What comes out, once it is known."""
@@ -78,11 +79,18 @@ class Bridge:
         return self._earlier + self._present + Counter({"queue-full": self._waiting.dropped})
 
     @property
+    def waiting(self) -> int:
+        """Units that the child has not been given yet."""
+        return len(self._waiting)
+
+    @property
     def closed(self) -> bool:
         return self._closed.is_set()
 
     def send(self, units: Sequence[Unit]) -> None:
-        """Units of the source, in stream order."""
+        """Units of the source, in stream order; `EncodeError` once the bridge has failed."""
+        if self.failed:
+            raise EncodeError(f"the bridge {self.job.name} has failed: make another")
         if self.closed:
             return
         for unit in units:
@@ -112,6 +120,7 @@ class Bridge:
             self._waiting.restart()
 
     def _fail(self) -> None:
+        self.failed = True
         self.close()
         log.error("bridge failed", bridge=self.job.name, why=self._last_words)
         source, target = (c.value.upper() for c in (self.job.source.codec, self.job.target))

@@ -63,6 +63,10 @@ class Inbox:
         self.done = threading.Event()
         threading.Thread(target=self._fill, name="inbox", daemon=True).start()
 
+    @property
+    def empty(self) -> bool:
+        return not self._units
+
     def wait_job(self) -> Job | None:
         with self._changed:
             self._changed.wait_for(lambda: self.job is not None or self._ended)
@@ -139,11 +143,10 @@ class Worker:
         while (waited := inbox.take()) is not None:
             for output in self._convert(waited):
                 self._write(output)
-            self._tell(time.monotonic_ns())
+            self._tell(time.monotonic_ns(), idle=inbox.empty)
         for output in self._flush():
             self._write(output)
-        self._told_ns = 0
-        self._tell(time.monotonic_ns())
+        self._tell(time.monotonic_ns(), idle=True)
 
     def _convert(self, waited: Waited) -> Iterator[Format | Unit]:
         self._counts["skipped"] += waited.skipped
@@ -165,8 +168,10 @@ class Worker:
         self._catching_up = waited.ns() > (ended_ns if self._catching_up else self._late_ns)
         return self._catching_up
 
-    def _tell(self, now_ns: int) -> None:
-        if now_ns - self._told_ns >= COUNTS_NS and self._counts != self._told:
+    def _tell(self, now_ns: int, *, idle: bool) -> None:
+        """Before a pause, and while there is none not too often."""
+        due = idle or now_ns - self._told_ns >= COUNTS_NS
+        if due and self._counts != self._told:
             self._told, self._told_ns = dict(self._counts), now_ns
             self._write(Counts(dict(+self._counts)))
 
