@@ -144,6 +144,7 @@ class VideoDepacketizer:
         """Packets are missing before the next one."""
         self._markers_hold = True
         self._sets_in_band = False
+        """Keyframes start with their parameter sets."""
         self._last_dts: int | None = None
         self._newest: Arrival | None = None
 
@@ -203,7 +204,7 @@ class VideoDepacketizer:
         data = frame.finish()
         if frame.ignored or not data:
             return []
-        if any(nal[0] & 31 == h264.SPS for nal in frame.nals):
+        if {h264.SPS, h264.IDR} <= {nal[0] & 31 for nal in frame.nals}:
             self._sets_in_band = True
         pts = self._clock.ticks(frame.timestamp, newest.now)
         # Decode times rise; a picture that is shown earlier has B-frames to blame.

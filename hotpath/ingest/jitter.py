@@ -8,7 +8,7 @@ Upstream: `hotpath.ingest.whip_track`, with one buffer per SSRC. Downstream: `de
 Spec: RFC 3550 A.1 (jumps), RFC 4585 6.2.1 (NACK), RFC 4588 4 (retransmission).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from hotpath.webrtc.rtp import RtpPacket
@@ -18,6 +18,7 @@ MAX_DROPOUT = 3000
 MAX_REQUESTS = 10
 UNREPAIRABLE = 512
 """A gap of more packets is an outage: senders no longer have them."""
+_OVERTAKEN = 64
 _MS = 1_000_000
 _REORDER_NS = 5 * _MS
 """Packets that only overtook each other are not asked for."""
@@ -77,12 +78,14 @@ class JitterBuffer:
         min_hold_ns: int = 100 * _MS,
         max_hold_ns: int = 500 * _MS,
         max_packets: int = 2048,
+        start_hold_ns: int = 20 * _MS,
     ) -> None:
-        """Without `nack` a missing packet is waited for `min_hold_ns`, as it may only be late."""
+        """Without `nack` a missing packet is waited for `min_hold_ns`, as it may only be late. The
+        first packet waits `start_hold_ns` for those that it overtook."""
         self.counts = JitterCounts()
         self._nack = nack
         self._min_hold_ns, self._max_hold_ns = min_hold_ns, max_hold_ns
-        self._max_packets = max_packets
+        self._max_packets, self._start_hold_ns = max_packets, start_hold_ns
         self._retry_ns = self._hold_ns = 0
         self.set_round_trip(_UNKNOWN_TRIP_NS)
         self._held: dict[int, Arrival] = {}
@@ -90,6 +93,8 @@ class JitterBuffer:
         """In the order of the sequence."""
         self._next: int | None = None
         """The next to leave."""
+        self._opens: int | None = None
+        """Until then nothing leaves, and what precedes the first packet is taken."""
         self._highest = 0
         self._latest_give_up = 0
         self._after_jump: int | None = None
@@ -97,8 +102,8 @@ class JitterBuffer:
 
     def set_round_trip(self, trip_ns: int) -> None:
         """Missing packets are waited for as long as a few requests take, within bounds."""
-        self._retry_ns = max(_MIN_RETRY_NS, trip_ns + trip_ns // 4)
-        wanted = 3 * trip_ns + 4 * _REORDER_NS if self._nack else 0
+        self._retry_ns = max(_MIN_RETRY_NS, trip_ns + trip_ns // 2)
+        wanted = 4 * trip_ns + 4 * _REORDER_NS if self._nack else 0
         self._hold_ns = min(max(self._min_hold_ns, wanted), self._max_hold_ns)
 
     def receive(self, packet: RtpPacket, received_ns: int, now: int) -> None:
@@ -110,6 +115,10 @@ class JitterBuffer:
         arrival = Arrival(packet, sequence, received_ns, now)
         if self._next is None:
             self._next = sequence
+            self._opens = now + self._start_hold_ns if self._start_hold_ns else None
+        elif self._opens is not None and 0 < self._next - sequence <= _OVERTAKEN:
+            self._start_at(arrival, now)
+            return
         elif sequence <= self._highest:
             self._fill(arrival)
             return
@@ -133,6 +142,10 @@ class JitterBuffer:
 
     def poll(self, now: int) -> list[Ordered]:
         """What can leave now, in order."""
+        if self._opens is not None:
+            if now < self._opens:
+                return []
+            self._opens = None
         out: list[Ordered] = []
         if self._skipped:
             out += self._skipped
@@ -167,10 +180,22 @@ class JitterBuffer:
     def next_deadline(self) -> int | None:
         """When `poll` or `nacks` has something to do again; None: only when packets arrive."""
         if not self._missing:
-            return None
+            return self._opens
         if self._nack:
-            return min(min(m.ask, m.give_up) for m in self._missing.values())
-        return next(iter(self._missing.values())).give_up
+            due = min(min(m.ask, m.give_up) for m in self._missing.values())
+        else:
+            due = next(iter(self._missing.values())).give_up
+        return due if self._opens is None else min(due, self._opens)
+
+    def _start_at(self, arrival: Arrival, now: int) -> None:
+        """A packet older than the first one: the stream starts there."""
+        following = self._next or 0
+        asked = _Missing(now + self._hold_ns, now + _REORDER_NS)
+        between = range(arrival.sequence + 1, following)
+        self._missing = {s: replace(asked) for s in between} | self._missing
+        self._latest_give_up = max(self._latest_give_up, asked.give_up)
+        self._held[arrival.sequence] = arrival
+        self._next = arrival.sequence
 
     def _place(self, sequence: int) -> int | None:
         """The sequence number without wrap; None for a jump that is not believed yet."""
