@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 NS = 1_000_000_000
 CAUGHT_UP_NS = 400_000_000
 """Media time by which the output may trail the programme and still be live."""
-RETRY_S = 1.0
+RETRY_S = (1.0, 30.0)
+"""Wait after a failure; doubled after each that follows, up to the second figure."""
 
 
 class Bridge(Protocol):
@@ -73,6 +74,7 @@ class Transcode:
         self._epoch_ns = 0
         """Wall clock of pts 0; `Mark.pdt_ns` counts from it in every track."""
         self._newest_ns = 0
+        self._retry_s = RETRY_S[0]
         self._waiting = True
         """For the unit that the next bridge can start from."""
         self._about = {"program": str(stream.key), "track": track, "target": target.value}
@@ -88,7 +90,8 @@ class Transcode:
                     skipped = cursor.skipped
                     self._restart()
                 if not self._send(items):
-                    await asyncio.sleep(RETRY_S)
+                    await asyncio.sleep(self._retry_s)
+                    self._retry_s = min(2 * self._retry_s, RETRY_S[1])
         finally:
             self._restart()
 
@@ -142,6 +145,7 @@ class Transcode:
         return True
 
     def _output(self, format: Format, units: Sequence[Unit]) -> None:
+        self._retry_s = RETRY_S[0]
         for unit in units:
             offset_ns = unit.pts * NS // format.timescale
             self._deliver(format, unit, self._epoch_ns + offset_ns)
