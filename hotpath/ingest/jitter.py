@@ -22,6 +22,9 @@ _OVERTAKEN = 64
 _MS = 1_000_000
 _REORDER_NS = 5 * _MS
 """Packets that only overtook each other are not asked for."""
+_REPAIR_NS, _LATE_NS = 150 * _MS, 60 * _MS
+"""The least that is waited for what was asked for, and for what may only be late: both cost delay
+only when something is missing, and a jittery line needs them."""
 _MIN_RETRY_NS = 20 * _MS
 _UNKNOWN_TRIP_NS = 100 * _MS
 
@@ -75,7 +78,7 @@ class JitterBuffer:
         self,
         *,
         nack: bool,
-        min_hold_ns: int = 100 * _MS,
+        min_hold_ns: int | None = None,
         max_hold_ns: int = 500 * _MS,
         max_packets: int = 2048,
         start_hold_ns: int = 20 * _MS,
@@ -84,7 +87,9 @@ class JitterBuffer:
         first packet waits `start_hold_ns` for those that it overtook."""
         self.counts = JitterCounts()
         self._nack = nack
-        self._min_hold_ns, self._max_hold_ns = min_hold_ns, max_hold_ns
+        least = _REPAIR_NS if nack else _LATE_NS
+        self._min_hold_ns = least if min_hold_ns is None else min_hold_ns
+        self._max_hold_ns = max_hold_ns
         self._max_packets, self._start_hold_ns = max_packets, start_hold_ns
         self._retry_ns = self._hold_ns = 0
         self.set_round_trip(_UNKNOWN_TRIP_NS)
