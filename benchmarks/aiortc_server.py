@@ -1,17 +1,18 @@
 """The peer to beat that Python users know: aiortc handing on H.264 and Opus as they are, over WHEP.
 
-    python -m benchmarks.aiortc_server FILE
+    python -m benchmarks.aiortc_server
 
-Prints its port. No encoder runs: a feeder reads packets of a stamped programme in real time and
+Prints its port on loopback. No encoder runs: a feeder reads the stamped programme in real time and
 every viewer has a queue of its own, as with `aiortc.contrib.media.MediaRelay`; aiortc packetizes,
 encrypts and sends for each. The programme's audio must be Opus.
 """
 
 import argparse
 import asyncio
-import os
+import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +118,27 @@ async def serve(path: Path) -> None:
         await feeding
 
 
+@contextmanager
+def aiortc_server() -> Iterator[tuple[str, int]]:
+    """(WHEP URL, process id) of a server in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.aiortc_server"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        if not port:
+            raise RuntimeError(f"the aiortc server ended with status {process.wait()}")
+        yield f"http://127.0.0.1:{port}/whep", process.pid
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--core", type=int, action="append", help="run on this core only")
-    given = parser.parse_args()
-    if given.core:
-        os.sched_setaffinity(0, given.core)
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     # aioice leaves loopback out, and a benchmark sends nowhere else.
     aioice.ice.get_host_addresses = lambda *_, **__: ["127.0.0.1"]
     asyncio.run(serve(programme(Recipe(audio="libopus"))))

@@ -103,6 +103,11 @@ class MediaProcess:
         self.http_port = int(self.logged("media ready")["http_port"])
         return self
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the media process does not run"
+        return self._process.pid
+
     def kill(self) -> None:
         """As the kernel would: no chance to do anything."""
         self._end(signal.SIGKILL)

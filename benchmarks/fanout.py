@@ -1,0 +1,183 @@
+"""What a viewer costs: µs of CPU per packet, and memory, for this server, its floor and its peers.
+
+    make bench-fanout        or: python -m benchmarks.fanout [--viewers N ...] [--json FILE]
+
+All servers send the same programme (720p30 H.264 at 2.3 Mbit/s, Opus) to the same clients in the
+same run. CPU is user and system time of the server's process and its children, everything included
+(ingest, packaging, signalling, RTCP), divided by the packets that arrived at clients. Memory is the
+growth of its proportional set size per viewer. AES-GCM unless the column says CM. Where there are
+two cores, server and clients have one each.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import floor
+from benchmarks.aiortc_server import aiortc_server
+from benchmarks.janus import JanusMissing, janus_server
+from benchmarks.livepath_server import livepath_server, on_cores
+
+VIEWERS = (1, 10, 100, 300, 1000)
+AIORTC_CEILING, JANUS_CEILING = 40, 300
+CONTENDERS = ("livepath", "floor", "aiortc", "janus")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server that runs."""
+
+    url: str
+    pid: int
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    viewers: tuple[int, ...]
+    seconds: float
+    rate: float
+    profiles: tuple[str, ...]
+    server_core: int | None
+    client_core: int | None
+
+    @property
+    def server_cores(self) -> tuple[int, ...]:
+        return () if self.server_core is None else (self.server_core,)
+
+
+Results = dict[str, dict[str, dict[str, Any]]]
+
+
+def clients(target: Target, viewers: int, profile: str, plan: Plan) -> dict[str, Any]:
+    """Run the load clients in a process of their own; what they printed."""
+    command = [sys.executable, "-m", "benchmarks.whep_clients", target.url, *target.options]
+    command += ["-n", str(viewers), "--seconds", str(plan.seconds), "--rate", str(plan.rate)]
+    command += ["--server-pid", str(target.pid), "--profile", profile]
+    if plan.client_core is not None:
+        command += ["--core", str(plan.client_core)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if not done.stdout:
+        raise RuntimeError(f"the clients failed with status {done.returncode}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+@contextmanager
+def _livepath(plan: Plan) -> Iterator[Target]:
+    with livepath_server(cores=plan.server_cores) as server:
+        yield Target(server.whep_url, server.pid)
+
+
+@contextmanager
+def _aiortc(plan: Plan) -> Iterator[Target]:
+    with on_cores(plan.server_cores), aiortc_server() as (url, pid):
+        yield Target(url, pid)
+
+
+@contextmanager
+def _janus(plan: Plan) -> Iterator[Target]:
+    with janus_server(plan.server_cores) as server:
+        yield Target(server.url, server.pid, ("--signalling", "janus", "--host", server.host))
+
+
+SERVERS: dict[str, tuple[Callable[[Plan], Any], int]] = {
+    "livepath": (_livepath, sys.maxsize),
+    "aiortc": (_aiortc, AIORTC_CEILING),
+    "janus": (_janus, JANUS_CEILING),
+}
+
+
+def measure(name: str, plan: Plan, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Rows of one contender by number of viewers; a server is started afresh for each."""
+    rows: dict[str, dict[str, Any]] = {}
+    for viewers in plan.viewers:
+        if name == "floor":
+            say(f"floor, {viewers} viewers ...")
+            with on_cores(() if plan.client_core is None else (plan.client_core,)):
+                rows[str(viewers)] = floor.measure(viewers, plan.seconds, plan.server_core)
+            continue
+        server, ceiling = SERVERS[name]
+        if viewers > ceiling:
+            continue
+        for profile in plan.profiles:
+            say(f"{name}, {viewers} viewers, {profile} ...")
+            with server(plan) as target:
+                found = clients(target, viewers, profile, plan)
+            _take(rows.setdefault(str(viewers), {}), found, profile)
+    return rows
+
+
+def _take(row: dict[str, Any], found: dict[str, Any], profile: str) -> None:
+    server = found["server"]
+    if profile == "cm":
+        row["us_per_packet_cm"] = server["us_per_packet"]
+        return
+    row["us_per_packet"] = server["us_per_packet"]
+    row["kb_per_viewer"] = server["kb_per_viewer"]
+    row["cores"] = server["cores"]
+    names = ("connected", "pps_per_viewer", "lost", "socket_drops", "client_cores", "srtp")
+    row |= {name: found[name] for name in names}
+    if found["errors"]:
+        row["errors"] = found["errors"]
+
+
+def table(results: Results) -> Table:
+    made = Table(title="Fan-out: µs of server CPU per packet per viewer")
+    for heading in ("server", "viewers", "µs, GCM", "µs, CM", "KB/viewer", "packets/s", "lost"):
+        made.add_column(heading, justify="left" if heading == "server" else "right")
+    for name, rows in results.items():
+        for viewers, row in rows.items():
+            cells = [_cell(row.get(k)) for k in ("us_per_packet", "us_per_packet_cm")]
+            cells += [_cell(row.get(k)) for k in ("kb_per_viewer", "pps_per_viewer", "lost")]
+            made.add_row(name, viewers, *cells)
+        made.add_section()
+    return made
+
+
+def _cell(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def _cores() -> tuple[int | None, int | None]:
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[-1]) if len(cores) > 1 else (None, None)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--viewers", type=int, nargs="+", default=list(VIEWERS))
+    parser.add_argument("--seconds", type=float, default=10.0, help="each measurement's window")
+    parser.add_argument("--rate", type=float, default=50.0, help="new viewers a second")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--no-cm", action="store_true", help="AES-GCM alone, in half of the time")
+    parser.add_argument("--json", type=Path, help="also write the results here")
+    given = parser.parse_args()
+    profiles = ("gcm",) if given.no_cm else ("gcm", "cm")
+    plan = Plan(tuple(given.viewers), given.seconds, given.rate, profiles, *_cores())
+    console, results = Console(), Results()
+    progress = Console(stderr=True)
+    for name in given.only:
+        try:
+            results[name] = measure(name, plan, progress.print)
+        except JanusMissing as error:
+            progress.print(f"janus is left out: {error}")
+            results[name] = {}
+    console.print(table(results))
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
