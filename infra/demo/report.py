@@ -4,14 +4,16 @@ Invariant: `ok` says that nothing is missing, and every problem is named. The JS
 keys of `as_json`; later parts of the product add theirs beside them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from infra.demo.player import Viewing
+from infra.demo.player import Viewing, nearest_rank
 from infra.demo.verify import Archive
+from infra.demo.whep_viewing import WhepViewing
 from infra.telemetry.stages import STAGES
 
 Quantiles = dict[str, float]
@@ -24,6 +26,9 @@ class Findings:
     fps: int
     frames_sent: int = 0
     viewing: Viewing | None = None
+    realtime: WhepViewing | None = None
+    first_keyframes_ms: list[float] = field(default_factory=list)
+    """One for each short WHEP join."""
     stages_ms: dict[str, Quantiles] = field(default_factory=dict)
     archive: Archive | None = None
     seconds_after_end: float | None = None
@@ -34,16 +39,23 @@ class Findings:
 
     @property
     def glass_to_glass_ms(self) -> dict[str, float | None]:
-        if self.viewing is None:
-            return dict.fromkeys(QUANTILES)
-        values = {name: self.viewing.glass_to_glass_ms(q) for name, q in QUANTILES.items()}
-        return {name: None if ms is None else round(ms, 1) for name, ms in values.items()}
+        return _quantiles(self.viewing.glass_to_glass_ms if self.viewing else None)
+
+    @property
+    def realtime_glass_to_glass_ms(self) -> dict[str, float | None]:
+        return _quantiles(self.realtime.glass_to_glass_ms if self.realtime else None)
+
+    @property
+    def first_keyframe_ms(self) -> dict[str, float | None]:
+        ordered = sorted(self.first_keyframes_ms)
+        return _quantiles(lambda quantile: nearest_rank(ordered, quantile))
 
     def problems(self) -> list[str]:
         """Everything that is missing, in words."""
         found = list(self.failures)
         if self.glass_to_glass_ms["p50"] is None:
             found.append("no frame with a readable clock reached the LL-HLS player")
+        found += self._realtime_problems()
         found += [
             f"no {stage} time was measured" for stage in STAGES if stage not in self.stages_ms
         ]
@@ -60,11 +72,26 @@ class Findings:
         ]
         return found
 
+    def _realtime_problems(self) -> list[str]:
+        found = []
+        if self.realtime_glass_to_glass_ms["p50"] is None:
+            found.append("no frame with a readable clock reached the WHEP viewer")
+        if not self.first_keyframes_ms:
+            found.append("no WHEP join got a whole keyframe")
+        if self.realtime and self.realtime.lost_packets:
+            found.append(f"the WHEP viewer lost {self.realtime.lost_packets} packets")
+        return found
+
     def as_json(self) -> dict[str, Any]:
         archive = self.archive
         return {
             "ok": not self.problems(),
             "hls": {"glass_to_glass_ms": self.glass_to_glass_ms},
+            "whep": {
+                "glass_to_glass_ms": self.realtime_glass_to_glass_ms,
+                "first_keyframe_ms": self.first_keyframe_ms,
+                "lost_packets": self.realtime.lost_packets if self.realtime else None,
+            },
             "stages_ms": {
                 stage: {name: round(ms, 3) for name, ms in self.stages_ms[stage].items()}
                 for stage in STAGES
@@ -84,9 +111,17 @@ class Findings:
 
 
 QUANTILES = {"p50": 0.5, "p95": 0.95}
+
+
+def _quantiles(of: Callable[[float], float | None] | None) -> dict[str, float | None]:
+    values = {name: of(quantile) if of else None for name, quantile in QUANTILES.items()}
+    return {name: None if ms is None else round(ms, 1) for name, ms in values.items()}
+
+
 STAGE_WORDS = {
     "demuxed": "taken out of the transport stream",
     "published": "placed on the programme's timeline",
+    "sent": "handed to the socket for WebRTC viewers",
     "packaged": "ready for viewers as an LL-HLS part",
     "uploaded": "acknowledged by S3",
 }
@@ -98,6 +133,8 @@ def print_report(console: Console, findings: Findings) -> None:
     console.print(_latency_table(findings))
     if findings.viewing:
         _print_viewing(console, findings.viewing)
+    if findings.realtime:
+        _print_realtime(console, findings.realtime, len(findings.first_keyframes_ms))
     if findings.archive:
         _print_archive(console, findings, findings.archive)
     for job in findings.jobs:
@@ -122,9 +159,13 @@ def _latency_table(findings: Findings) -> Table:
             label = f"{stage}: {STAGE_WORDS[stage]}"
             table.add_row(label, _ms(values.get("p50")), _ms(values.get("p95")))
     glass = findings.glass_to_glass_ms
+    realtime, keyframe = findings.realtime_glass_to_glass_ms, findings.first_keyframe_ms
     table.add_section()
     label = "[bold]glass to glass[/bold]: drawn until shown by an LL-HLS player"
     table.add_row(label, f"[bold]{_ms(glass['p50'])}[/bold]", _ms(glass["p95"]))
+    label = "[bold]glass to glass[/bold]: drawn until decoded by a WHEP viewer"
+    table.add_row(label, f"[bold]{_ms(realtime['p50'])}[/bold]", _ms(realtime["p95"]))
+    table.add_row("WHEP join: asked until a whole keyframe came", *map(_ms, keyframe.values()))
     return table
 
 
@@ -140,6 +181,15 @@ def _print_viewing(console: Console, viewing: Viewing) -> None:
         f"Player   {len(viewing.shown)} frames shown, {viewing.hold_back_ms} ms of hold-back kept, "
         f"stalled {stalled:.0f} ms in all ({len(viewing.stalls)}x), "
         f"{viewing.skipped_parts} parts skipped",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print_realtime(console: Console, viewing: WhepViewing, joins: int) -> None:
+    console.print(
+        f"WebRTC   {viewing.frames} frames decoded, {viewing.lost_packets} packets lost, "
+        f"{joins} short joins beside it",
         highlight=False,
         soft_wrap=True,
     )

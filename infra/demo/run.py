@@ -25,6 +25,7 @@ from infra.demo.programme import Programme
 from infra.demo.progress import Step, step
 from infra.demo.report import Findings
 from infra.demo.verify import Archive, download, inspect
+from infra.demo.whep_viewing import WhepViewer, first_keyframe_ms
 from infra.telemetry.stages import stage_quantiles
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
@@ -33,6 +34,7 @@ PLAYED_OUT_TIMEOUT_S = 20.0
 ARCHIVE_TIMEOUT_S = 120.0
 # A silent publisher gets its open part closed after 2 s, so the player sees it after a little more.
 LAST_FRAMES_S = 6.0
+JOIN_EVERY_S = 0.77
 
 T = TypeVar("T")
 
@@ -59,9 +61,10 @@ class Demo:
 
     async def _broadcast(self, event: dict[str, Any], seconds: float) -> None:
         """Publish and watch at the same time; returns when the event has ended and played out."""
-        title = f"Sending {seconds:g} s over encrypted SRT and watching it over LL-HLS"
+        title = f"Sending {seconds:g} s over encrypted SRT, watching it over LL-HLS and WebRTC"
         programme = Programme(WIDTH, HEIGHT, FPS)
         player = Player(event["playback"]["hls_url"])
+        over = threading.Event()
         with (
             step(self._console, title) as shown,
             Encoder(event["ingest"]["srt"]["url"], programme) as encoder,
@@ -69,11 +72,14 @@ class Demo:
             async with (
                 running(publish(encoder, seconds)) as publishing,
                 running(self._watch(event["id"], player)) as watching,
+                running(self._watch_realtime(event, over)) as realtime,
             ):
                 await _show_progress(shown, publishing, encoder, player)
                 self.findings.frames_sent = encoder.frames_sent
                 await publishing
                 await _arrived(player, encoder.frames_sent - 1)
+                over.set()
+                await realtime
                 await self._api.end_event(event["id"])
                 await asyncio.to_thread(encoder.stop)
                 self.findings.viewing = await self._played_out(watching)
@@ -81,6 +87,27 @@ class Demo:
     async def _watch(self, event: str, player: Player) -> Viewing:
         await self._api.wait_for_state(event, {"live"}, LIVE_TIMEOUT_S)
         return await player.watch()
+
+    async def _watch_realtime(self, event: dict[str, Any], over: threading.Event) -> None:
+        """One WHEP viewer from start to end, and short joins beside it; until `over` is set."""
+        url = event["playback"]["whep_url"]
+        await self._api.wait_for_state(event["id"], {"live"}, LIVE_TIMEOUT_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._join_now_and_then(url, over))
+                self.findings.realtime = await asyncio.to_thread(WhepViewer(url).watch, over)
+        except* DemoError as failed:
+            for error in failed.exceptions:
+                self.findings.failures.append(f"the WHEP viewer broke off: {error}")
+        finally:
+            over.set()
+
+    async def _join_now_and_then(self, url: str, over: threading.Event) -> None:
+        # At another place in the GOP each time, which lasts a second.
+        while not await asyncio.to_thread(over.wait, JOIN_EVERY_S):
+            took = await asyncio.to_thread(first_keyframe_ms, url, over.is_set)
+            if took is not None:
+                self.findings.first_keyframes_ms.append(took)
 
     async def _played_out(self, watching: "asyncio.Task[Viewing]") -> Viewing | None:
         try:

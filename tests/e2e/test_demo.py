@@ -36,13 +36,19 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stdout + done.stderr
     body = json.loads(found.read_text())
-    assert set(body) == {"ok", "hls", "stages_ms", "archive", "jobs"}
+    assert set(body) == {"ok", "hls", "whep", "stages_ms", "archive", "jobs"}
     assert body["ok"] is True
     assert set(body["stages_ms"]) == set(STAGES)
-    for values in (*body["stages_ms"].values(), body["hls"]["glass_to_glass_ms"]):
+    whep = body["whep"]
+    quantiles = [body["hls"]["glass_to_glass_ms"], whep["glass_to_glass_ms"]]
+    quantiles += [whep["first_keyframe_ms"], *body["stages_ms"].values()]
+    for values in quantiles:
         assert 0 < values["p50"] <= values["p95"]
     # A frame is packaged before it is shown, and shown later than its hold-back.
     assert body["hls"]["glass_to_glass_ms"]["p50"] > 645
+    # No player's hold-back is in the way, and nothing is lost on one machine.
+    assert whep["glass_to_glass_ms"]["p50"] < body["hls"]["glass_to_glass_ms"]["p50"]
+    assert whep["lost_packets"] == 0
     assert body["archive"]["frames_sent"] == SECONDS * 30
     assert body["archive"]["frames_decoded"] == SECONDS * 30
     assert body["archive"]["audio"] is True

@@ -1,7 +1,7 @@
 """A small origin for the watch page: its pages, one event, and a WHEP server made of aiortc.
 
-It serves what a test scripts (refuse, offer no path, move, revoke), and records what came. It shares
-no code with the product's WHEP server.
+It serves what a test scripts (refuse, offer no path, move, revoke), and records what came. It
+shares no code with the product's WHEP server.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import fractions
 import itertools
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, V
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from infra.demo import barcode
+from infra.demo.barcode import Stamp
 from infra.web import pages
 
 SIZE, FPS = (320, 180), 15
@@ -32,8 +35,8 @@ CORS = {
 }
 
 
-class Grey(VideoStreamTrack):
-    """A picture that changes with every frame."""
+class Clocked(VideoStreamTrack):
+    """Pictures that carry the demo's barcode."""
 
     _numbers = None
 
@@ -41,8 +44,9 @@ class Grey(VideoStreamTrack):
         self._numbers = self._numbers or itertools.count()
         number = next(self._numbers)
         await asyncio.sleep(1 / FPS)
-        pixels = np.full((SIZE[1], SIZE[0], 3), number * 5 % 255, dtype=np.uint8)
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        planes = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, dtype=np.uint8)
+        barcode.draw(planes[: SIZE[1]], Stamp(time.time_ns() // 1_000_000, number))
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = number * 90_000 // FPS, fractions.Fraction(1, 90_000)
         return frame
 
@@ -87,9 +91,10 @@ class Origin:
         name = f"s{len(self.posts)}"
         peer = self.sessions[name] = RTCPeerConnection()
         self.channels[name] = asyncio.Queue()
-        peer.addTrack(Grey())
+        peer.addTrack(Clocked())
         peer.addTrack(AudioStreamTrack())
-        offer = (await request.body()).decode()
+        # The client begins DTLS, as with the product; aiortc would do it itself.
+        offer = (await request.body()).decode().replace("a=setup:actpass", "a=setup:active")
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
         sdp = peer.localDescription.sdp
