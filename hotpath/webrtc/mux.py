@@ -252,6 +252,10 @@ class Mux:
 
     def _parse(self, data: bytes) -> Message | None:
         self.counters["stun"] += 1
+        ufrag = stun.leading_ufrag(data)
+        if ufrag is not None and ufrag not in self._by_ufrag:
+            self.counters["dropped-stun-unknown-user"] += 1
+            return None
         try:
             return stun.parse(data)
         except StunError:

@@ -105,6 +105,15 @@ def is_stun(data: bytes) -> bool:
     return len(data) >= HEADER and data[0] < 4 and data[4:8] == _COOKIE_BYTES
 
 
+def leading_ufrag(data: bytes) -> str | None:
+    """The receiver's ufrag of a request that begins with USERNAME, as all known agents' do, without
+    parsing it: so that a flood of requests to nobody costs little. None: parse it."""
+    if len(data) < HEADER + 8 or data[:2] != b"\0\1" or data[20:22] != b"\0\6":
+        return None
+    name, colon, _ = data[24 : 24 + ((data[22] << 8) | data[23])].partition(b":")
+    return name.decode("ascii", "replace") if colon else None
+
+
 def parse(data: bytes) -> Message:
     """RFC 8489 5 and 6.3; a FINGERPRINT that is present must match (14.7)."""
     if not is_stun(data) or len(data) > _MAX_MESSAGE:

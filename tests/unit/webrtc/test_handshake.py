@@ -223,6 +223,25 @@ def test_a_peer_without_srtp_is_told_apart() -> None:
     assert sides[0].handshake.error.cause == "no-srtp"
 
 
+def test_rfc6347_4_2_3_a_client_hello_of_two_datagrams_is_understood() -> None:
+    """That of a browser with post-quantum key shares is larger than a datagram."""
+    server, client = pair()
+    (hello,) = client.turn(0)
+    kind, body = hello[:13], hello[13:]
+    message, content = body[:6], body[12:]  # type, length, message_seq; then offset and length
+    for number, (begin, end) in enumerate([(0, 90), (90, len(content))]):
+        fragment = message + begin.to_bytes(3, "big") + (end - begin).to_bytes(3, "big")
+        fragment += content[begin:end]
+        head = kind[:5] + number.to_bytes(6, "big") + len(fragment).to_bytes(2, "big")
+        flight = server.receive(head + fragment, 0)
+        assert bool(flight) == (number == 1)
+    for data in flight:
+        for reply in client.receive(data, 0):
+            for last in server.receive(reply, 0):
+                client.receive(last, 0)
+    assert_keys_agree(server, client)
+
+
 @pytest.mark.parametrize("closer", [0, 1])
 def test_rfc5246_7_2_1_close_notify_both_ways(closer: int) -> None:
     sides = pair()

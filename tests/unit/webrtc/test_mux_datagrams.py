@@ -1,0 +1,193 @@
+"""The mux's datagram entry against anything a network may bring, without a network."""
+
+import struct
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hotpath.webrtc import stun
+from hotpath.webrtc.dtls import Step
+from hotpath.webrtc.handshake import Work
+from hotpath.webrtc.mux import Mux
+from hotpath.webrtc.path import Path
+from hotpath.webrtc.peer import Peer
+from hotpath.webrtc.srtp import SrtpKeys
+
+CLIENT, OTHER, STRANGER = ("192.0.2.1", 1000), ("192.0.2.2", 2000), ("203.0.113.1", 666)
+FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
+S = 1_000_000_000
+_numbers = count(1)
+
+
+class DryMux(Mux):
+    """Sends into a list and steps handshakes at once."""
+
+    def __init__(self) -> None:
+        self.time = S
+        super().__init__(["127.0.0.1"], 0, tcp=False, now=lambda: self.time)
+        self.sent: list[tuple[Path, bytes]] = []
+        (self.fd,) = self._endpoints
+
+    def send(self, path: Path, data: bytes) -> None:
+        self.sent.append((path, data))
+
+    def submit(self, work: Work, done: Callable[[Step], None]) -> bool:
+        done(work.run())
+        return True
+
+    def feed(self, data: bytes, source: tuple[str, int]) -> list[tuple[Path, bytes]]:
+        self.sent.clear()
+        self.receive(self.fd, data, source, self.time, 0)
+        return list(self.sent)
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def peer_connected(self, keys: SrtpKeys, path: Path) -> None:
+        raise AssertionError("nobody finished a handshake")
+
+    def peer_moved(self, path: Path) -> None:
+        raise AssertionError("nobody moved")
+
+    def peer_rtp(self, packet: bytes, received_ns: int) -> None:
+        raise AssertionError("no authentic media came")
+
+    def peer_rtcp(self, packet: bytes, received_ns: int) -> None:
+        raise AssertionError("no authentic media came")
+
+    def peer_closed(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+@pytest.fixture
+def mux() -> Iterator[DryMux]:
+    made = DryMux()
+    yield made
+    made.close()
+
+
+def join(mux: Mux, handler: Silent | None = None) -> Peer:
+    peer = mux.open(handler or Silent(), role_hint="publisher")
+    peer.accept("theirs", "p" * 24, FINGERPRINT, "server")
+    return peer
+
+
+def check(peer: Peer, *, key: str | None = None, nominate: bool = True) -> bytes:
+    return stun.request(
+        next(_numbers).to_bytes(12, "big"),
+        f"{peer.ufrag}:theirs",
+        (key or peer.pwd).encode(),
+        priority=1,
+        tie_breaker=1,
+        controlling=True,
+        use_candidate=nominate,
+    )
+
+
+def test_rfc7983_7_only_an_authentic_check_is_answered_and_only_to_its_sender(mux: DryMux) -> None:
+    peer = join(mux)
+    assert mux.feed(check(peer, key="wrong"), CLIENT) == []
+    ((path, reply),) = mux.feed(check(peer), CLIENT)
+    assert path == Path(mux.fd, CLIENT)
+    assert len(reply) <= len(check(peer))
+    assert mux.feed(b"\x16\xfe\xfd" + bytes(40), STRANGER) == []
+    assert mux.counters["dropped-dtls-of-stranger"] == 1
+    assert mux.counters["dropped-stun-forged"] == 1
+
+
+def test_a_request_to_nobody_is_dropped_without_parsing(mux: DryMux) -> None:
+    peer = join(mux)
+    data = check(peer)
+    peer.close()
+    assert mux.feed(data, CLIENT) == []
+    assert mux.feed(data[:40], CLIENT) == []
+    assert mux.counters["dropped-stun-unknown-user"] == 2
+
+
+def test_addresses_of_one_peer_are_bounded(mux: DryMux) -> None:
+    peer = join(mux)
+    for port in range(100):
+        mux.feed(check(peer, nominate=False), ("192.0.2.1", port))
+    assert len(mux._endpoints[mux.fd].routes) == len(peer.routes) <= 8
+    peer.close()
+    assert mux._endpoints[mux.fd].routes == {}
+
+
+def test_a_live_peer_keeps_its_address_and_a_silent_one_loses_it(mux: DryMux) -> None:
+    first, second = join(mux), join(mux)
+    routes = mux._endpoints[mux.fd].routes
+    mux.feed(check(first), CLIENT)
+    mux.feed(check(second), CLIENT)
+    assert routes[CLIENT][0] is first
+    mux.time += 4 * S
+    mux.feed(check(second), CLIENT)
+    assert routes[CLIENT][0] is second
+    first.close()
+    assert routes[CLIENT][0] is second
+
+
+def test_nothing_is_kept_for_a_closed_peer(mux: DryMux) -> None:
+    peer = join(mux)
+    mux.feed(check(peer), CLIENT)
+    peer.restart("again", "q" * 24)
+    peer.close()
+    assert (mux._by_ufrag, mux._hasty, mux.peers) == ({}, set(), 0)
+
+
+def _stun_like(peer: Peer, body: bytes) -> bytes:
+    user = f"{peer.ufrag}:theirs".encode()
+    body = struct.pack("!HH", 6, len(user)) + user + bytes(-len(user) % 4) + body
+    return struct.pack("!HHI", 1, len(body), stun.COOKIE) + bytes(12) + body
+
+
+_ANY = st.one_of(
+    st.binary(max_size=120),
+    st.binary(max_size=60).map(lambda b: b"\x80\xc9" + b),
+    st.binary(max_size=60).map(lambda b: b"\x80\x60" + b),
+    st.builds(
+        lambda kind, epoch, body: (
+            bytes([kind, 0xFE, 0xFD, 0, epoch]) + bytes(6) + len(body).to_bytes(2, "big") + body
+        ),
+        st.sampled_from([20, 21, 22, 23]),
+        st.integers(0, 1),
+        st.binary(max_size=60),
+    ),
+)
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(st.tuples(_ANY, st.sampled_from([CLIENT, OTHER, STRANGER])), max_size=12))
+def test_unauthenticated_input_gets_no_reply_and_changes_nothing(
+    datagrams: list[tuple[bytes, tuple[str, int]]],
+) -> None:
+    mux = DryMux()
+    try:
+        handler = Silent()
+        peer = join(mux, handler)
+        for data, source in datagrams:
+            assert mux.feed(data, source) == []
+            assert mux.feed(_stun_like(peer, data), source) == []
+        assert (mux._endpoints[mux.fd].routes, handler.reasons) == ({}, [])
+        assert peer.path is None
+    finally:
+        mux.close()
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(_ANY, max_size=12))
+def test_a_checked_address_gets_no_more_than_it_sent(datagrams: list[bytes]) -> None:
+    """Bytes that claim to be DTLS reach OpenSSL here; an alert is all they may cause."""
+    mux = DryMux()
+    try:
+        peer = join(mux)
+        mux.feed(check(peer), CLIENT)
+        for data in datagrams:
+            assert sum(len(d) for _, d in mux.feed(data, CLIENT)) <= max(len(data), 64)
+            assert mux.feed(data, STRANGER) == []
+    finally:
+        mux.close()
