@@ -229,12 +229,12 @@ def test_rfc6347_4_2_3_a_client_hello_of_two_datagrams_is_understood() -> None:
     (hello,) = client.turn(0)
     kind, body = hello[:13], hello[13:]
     message, content = body[:6], body[12:]  # type, length, message_seq; then offset and length
-    for number, (begin, end) in enumerate([(0, 90), (90, len(content))]):
+    for number, begin, end in ((0, 0, 90), (40, 90, len(content))):  # 1… are the client's own
         fragment = message + begin.to_bytes(3, "big") + (end - begin).to_bytes(3, "big")
         fragment += content[begin:end]
         head = kind[:5] + number.to_bytes(6, "big") + len(fragment).to_bytes(2, "big")
         flight = server.receive(head + fragment, 0)
-        assert bool(flight) == (number == 1)
+        assert bool(flight) == (number == 40)
     for data in flight:
         for reply in client.receive(data, 0):
             for last in server.receive(reply, 0):
