@@ -76,7 +76,7 @@ def clients(target: Target, viewers: int, profile: str, plan: Plan) -> dict[str,
 @contextmanager
 def _livepath(plan: Plan) -> Iterator[Target]:
     with livepath_server(cores=plan.server_cores) as server:
-        yield Target(server.whep_url, server.pid)
+        yield Target(server.whep_url, server.media.pid)
 
 
 @contextmanager
