@@ -175,3 +175,13 @@ def beeps(units: Sequence[Unit]) -> list[float]:
                 found.append(unit.pts / 90_000)
             loud = is_loud
     return found
+
+
+def decoded(units: Sequence[Unit], config: bytes) -> int:
+    """How many pictures come out of a decoder that is told of no damage."""
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, VideoCodecContext)
+    count = 0
+    for unit in units:
+        count += len(decoder.decode(av.Packet((config if unit.keyframe else b"") + unit.data)))
+    return count + len(decoder.decode(None))
