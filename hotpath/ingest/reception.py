@@ -7,10 +7,14 @@ Pure. Upstream: `hotpath.ingest.whip_track`. Downstream: receiver reports.
 Spec: RFC 3550 6.4.1, A.1, A.3 and A.8.
 """
 
+from collections import deque
+
 from hotpath.webrtc.rtcp import ReceptionReport, SenderReport
 from hotpath.webrtc.rtp import Unwrapper
 
 _SECOND = 1_000_000_000
+_BASELINE = 20
+"""Measurements over which the quickest packet is looked for: a route may change."""
 
 
 class Reception:
@@ -28,6 +32,8 @@ class Reception:
         self._jitter = 0  # times 16, RFC 3550 A.8
         self._expected_before = 0
         self._received_before = 0
+        self._quickest: int | None = None
+        self._baselines: deque[int] = deque(maxlen=_BASELINE)
         self._report_ntp = 0
         self._report_ns = 0
 
@@ -53,6 +59,20 @@ class Reception:
         if self._transit is not None:
             self._jitter += abs(transit - self._transit) - ((self._jitter + 8) >> 4)
         self._transit = transit
+        if self._quickest is None or transit < self._quickest:
+            self._quickest = transit
+
+    def take_queue_ms(self) -> float:
+        """By how much the quickest packet since the last call was slower than one can be.
+
+        A large frame delays its own packets; only a queue on the way delays all of them.
+        """
+        if self._quickest is None:
+            return 0.0
+        self._baselines.append(self._quickest)
+        queue = self._quickest - min(self._baselines)
+        self._quickest = None
+        return queue * 1000 / self._clock_hz
 
     def receive_repaired(self, sequence: int) -> None:
         """A packet that was sent again."""

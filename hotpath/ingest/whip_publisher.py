@@ -186,7 +186,8 @@ class WhipPublisher:
                 track.set_round_trip(round_trip_ns)
         if self._estimate is not None and self._video is not None:
             expected, lost = self._video.loss_since_last()
-            self._estimate.receive(expected, lost, int(self._statistics.rate_mbps * 1e6))
+            rate = int(self._statistics.rate_mbps * 1e6)
+            self._estimate.receive(expected, lost, rate, self._video.take_queue_ms())
         for finding in self._health.observe(WhipObservation(now, self._statistics, self.facts())):
             self._warn(finding.code, finding.message)
         silent_s = (now - self.last_packet_ns) / _SECOND

@@ -156,6 +156,10 @@ class WhipTrack:
         self._expected_before, self._lost_before = expected, lost
         return since
 
+    def take_queue_ms(self) -> float:
+        """How long packets wait on the way, at the least, since the last call."""
+        return self._source.reception.take_queue_ms() if self._source else 0.0
+
     # -- inside ------------------------------------------------------------------------------
 
     def _receive_again(self, packet: RtpPacket, received_ns: int, now: int) -> bool:

@@ -29,6 +29,13 @@ def test_some_loss_holds_it_and_much_loss_lowers_it_below_what_arrives() -> None
     assert estimate.receive(1000, 200, 3_000_000) == 2_700_000
 
 
+def test_a_growing_queue_lowers_it_before_anything_is_lost() -> None:
+    estimate = BitrateEstimate(LIMITS)
+    assert estimate.receive(100, 0, 1_000_000, queue_ms=200.0) == 850_000
+    assert estimate.receive(100, 0, 850_000, queue_ms=50.0) == 850_000
+    assert estimate.receive(100, 0, 850_000, queue_ms=5.0) == 918_000
+
+
 def test_nothing_received_says_nothing() -> None:
     assert BitrateEstimate(LIMITS).receive(0, 0, 0) == 4_000_000
 

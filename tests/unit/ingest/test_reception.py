@@ -53,3 +53,23 @@ def test_the_report_names_the_sender_report_it_follows() -> None:
     report = reception.report(1, 1_500 * MS)
     assert report.last_sr == 0x3344_5566
     assert report.delay_since_sr == 32_768
+
+
+def test_a_queue_delays_every_packet_a_large_frame_only_its_own() -> None:
+    reception = Reception(1, 90_000)
+
+    def frames(first: int, late_ms: int) -> float:
+        for n in range(first, first + 30):
+            for packet in range(5):
+                at = 33 * MS * n + (late_ms + 20 * packet) * MS
+                reception.receive(5 * n + packet, 2970 * n, at)
+        return reception.take_queue_ms()
+
+    assert frames(0, 0) == 0
+    assert frames(30, 0) == 0
+    assert round(frames(60, 150)) == 150
+    assert round(frames(90, 90)) == 90
+    assert frames(120, 0) == 0
+    assert reception.take_queue_ms() == 0
+    # A longer route is a queue at first, and after a while simply the route.
+    assert [frames(150 + 30 * n, 100) > 1 for n in range(25)].count(True) == 19
