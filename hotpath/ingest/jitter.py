@@ -53,8 +53,8 @@ Ordered: TypeAlias = Arrival | Lost
 @dataclass(slots=True)
 class _Missing:
     give_up: int
-    ask: int
-    """When to ask for it next."""
+    ask: int | None
+    """When to ask for it next; None: not again."""
     requests: int = 0
 
 
@@ -101,7 +101,6 @@ class JitterBuffer:
         self._opens: int | None = None
         """Until then nothing leaves, and what precedes the first packet is taken."""
         self._highest = 0
-        self._latest_give_up = 0
         self._after_jump: int | None = None
         self._skipped: list[Lost] = []
 
@@ -174,23 +173,30 @@ class JitterBuffer:
         """Sequence numbers (16 bits) to ask for now, in the order of the stream."""
         if not self._nack or not self._missing:
             return []
-        due = [(s, m) for s, m in self._missing.items() if m.ask <= now < m.give_up]
-        for _, missing in due:
-            missing.requests += 1
-            exhausted = missing.requests >= MAX_REQUESTS
-            missing.ask = missing.give_up if exhausted else now + self._retry_ns
+        due = []
+        for sequence, missing in self._missing.items():
+            if missing.ask is None or missing.ask > now:
+                continue
+            missing.ask = None
+            if now < missing.give_up:
+                due.append(sequence & 0xFFFF)
+                missing.requests += 1
+                if missing.requests < MAX_REQUESTS:
+                    missing.ask = now + self._retry_ns
         self.counts.asked += len(due)
-        return [sequence & 0xFFFF for sequence, _ in due]
+        return due
 
     def next_deadline(self) -> int | None:
         """When `poll` or `nacks` has something to do again; None: only when packets arrive."""
         if not self._missing:
             return self._opens
+        give_up = next(iter(self._missing.values())).give_up
+        due = [give_up if self._opens is None else max(give_up, self._opens)]
+        if self._opens is not None:
+            due.append(self._opens)
         if self._nack:
-            due = min(min(m.ask, m.give_up) for m in self._missing.values())
-        else:
-            due = next(iter(self._missing.values())).give_up
-        return due if self._opens is None else min(due, self._opens)
+            due += [m.ask for m in self._missing.values() if m.ask is not None]
+        return min(due)
 
     def _start_at(self, arrival: Arrival, now: int) -> None:
         """A packet older than the first one: the stream starts there."""
@@ -198,7 +204,6 @@ class JitterBuffer:
         asked = _Missing(now + self._hold_ns, now + _REORDER_NS)
         between = range(arrival.sequence + 1, following)
         self._missing = {s: replace(asked) for s in between} | self._missing
-        self._latest_give_up = max(self._latest_give_up, asked.give_up)
         self._held[arrival.sequence] = arrival
         self._next = arrival.sequence
 
@@ -239,10 +244,8 @@ class JitterBuffer:
     def _open_gap(self, sequence: int, now: int) -> None:
         first = self._highest + 1
         repairable = sequence - first <= UNREPAIRABLE
-        # Never before an older one is given up: that one stands in front.
-        give_up = max(self._latest_give_up, now + self._hold_ns if repairable else now)
-        ask = min(now + _REORDER_NS, give_up) if repairable else give_up
-        self._latest_give_up = give_up
+        give_up = now + self._hold_ns if repairable else now
+        ask = now + _REORDER_NS if repairable else None
         for missing in range(first, sequence):
             self._missing[missing] = _Missing(give_up, ask)
 
