@@ -75,13 +75,14 @@ class Mux:
         limits: MuxLimits = MuxLimits(),
         now: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Binds, or raises `PortError`. `advertise`: public addresses, when NAT hides them."""
+        """Binds, or raises `PortError`. `advertise`: addresses or names that lead here through NAT,
+        told first."""
         self.counters: Counter[str] = Counter()
         self.now = now
         self._limits = limits
         self._sockets = sockets.bind(hosts, port, tcp=tcp)
         self.port = self._sockets.port
-        reachable = (*advertise, *sockets.addresses(hosts))
+        reachable = (*sockets.resolved(advertise), *self._sockets.addresses)
         self.candidates: Sequence[Candidate] = host_candidates(reachable, self.port, tcp=tcp)
         own = certificate.generate()
         self.fingerprint = own.fingerprint

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import select
+import socket
 import struct
 import threading
 import time
@@ -302,6 +303,25 @@ async def test_advertised_addresses_come_first_and_wildcards_are_spelled_out() -
         client.close()
 
 
+async def test_a_wildcard_answers_from_the_address_that_was_asked() -> None:
+    """Every address of every interface has a socket of its own."""
+    async with running(Mux(["0.0.0.0"], 0, tcp=False)) as mux:
+        for address in {c.address for c in mux.candidates} | {"127.0.0.1"}:
+            client, _, recorder = await connected(mux, await Wire.udp((address, mux.port)))
+            assert recorder.path is not None
+            with socket.socket(fileno=os.dup(recorder.path.fd)) as used:
+                assert used.getsockname()[0] == address
+            client.close()
+
+
+async def test_names_are_resolved_and_bad_ones_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    names = ["localhost", "203.0.113.7", "no-such-name.invalid"]
+    async with running(Mux(["127.0.0.1"], 0, advertise=names)) as mux:
+        addresses = [c.address for c in mux.candidates if c.protocol == "udp"]
+    assert {"127.0.0.1", "203.0.113.7"} <= set(addresses) <= {"127.0.0.1", "::1", "203.0.113.7"}
+    assert "no-such-name.invalid" in caplog.text
+
+
 async def test_a_taken_port_is_an_error_that_says_the_fix(mux: Mux) -> None:
     with pytest.raises(PortError, match="LIVEPATH_WEBRTC_PORT"):
         Mux(["127.0.0.1"], mux.port)
@@ -371,8 +391,6 @@ async def test_ten_thousand_garbage_datagrams_a_second_cost_a_peer_nothing(mux: 
 
 def _flood(server: tuple[str, int], stop: threading.Event) -> None:
     """10,000 a second in bursts of 100, of every kind that RFC 7983 knows, all forged."""
-    import socket
-
     binding = struct.pack("!HHI", 1, 8, 0x2112A442) + bytes(12) + b"\0\6\0\4a:bc"
     kinds = [binding, b"\x16\xfe\xfd" + bytes(200), b"\x80\x60" + bytes(300), b"\xff" * 80, b""]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
