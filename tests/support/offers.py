@@ -1,7 +1,7 @@
 """Real SDP offers (`tests/support/sdp`), as the named peer sent them, and how they are bent.
 
-Captured from Chromium, Firefox ESR, aiortc and ffmpeg's WHIP muxer; those of OBS (libdatachannel),
-GStreamer and Safari are written after those programs' documented formats.
+Captured from Chromium, Firefox ESR (without its OpenH264 plugin), aiortc, ffmpeg's WHIP muxer and
+libdatachannel set up as OBS does; those of GStreamer and Safari are written after their formats.
 """
 
 from pathlib import Path

@@ -232,7 +232,7 @@ def test_udp_candidates_come_first() -> None:
     assert tcp.line().split()[2] == "tcp"
 
 
-VALID = offers.offer("obs-whip")
+VALID = offers.offer("obs-whip").replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ VALID = offers.offer("obs-whip")
         (VALID + "m=video 9 RTP/AVP" + " 1" * 200 + "\n", "128 formats"),
         (VALID.replace("a=group:BUNDLE 0 1\n", ""), "BUNDLE"),
         (offers.without(VALID, "a=ice-ufrag"), "ice-ufrag"),
-        (VALID.replace("a=ice-pwd:RBh7zXFXnOPxGu9g4Yqj3c", "a=ice-pwd:short"), "22 characters"),
+        (re.sub("a=ice-pwd:.*", "a=ice-pwd:short", VALID), "22 characters"),
         (offers.without(VALID, "a=fingerprint"), "fingerprint is missing"),
         (VALID.replace("sha-256", "sha-1"), "no sha-256 value .only sha-1."),
         (VALID.replace("actpass", "holdconn"), "actpass"),
