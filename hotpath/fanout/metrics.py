@@ -47,10 +47,12 @@ class FanoutCollector(Collector):
         for name, text, read in _KERNEL:
             yield _counter(name, text, read(totals))
         for name, text, count in _VIEWERS:
-            yield _counter(name, text, count(service.counts))
+            yield _counter(name, text, count(service.viewers.counts))
         yield _labelled("send_errors", "Errors of the socket", "errno", totals.errors)
-        yield _labelled("joins", "Viewers that came, by what became of it", "result", service.joins)
-        yield _labelled("left", "Viewers that went, by reason", "reason", service.left)
+        yield _labelled(
+            "joins", "Viewers that came, by what became of it", "result", service.viewers.joins
+        )
+        yield _labelled("left", "Viewers that went, by reason", "reason", service.viewers.left)
         yield _labelled("transport", "Events of the WebRTC port", "kind", service.mux.counters)
         cpu = CounterMetricFamily(
             "livepath_webrtc_shard_cpu_seconds", "CPU time of the sending threads", labels=["shard"]
@@ -69,7 +71,7 @@ class FanoutCollector(Collector):
         for protocol in ("udp", "tcp"):
             gauge.add_metric([protocol], protocols[protocol])
         yield gauge
-        encodes = sum(feed.encodes for feed, _ in service.feeds())
+        encodes = sum(feed.encodes for feed in service.feeds())
         share = service.gate.load.share
         yield GaugeMetricFamily("livepath_webrtc_encodes", "Encodes made for viewers", encodes)
         yield GaugeMetricFamily(

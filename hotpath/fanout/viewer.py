@@ -76,6 +76,7 @@ class ViewerSession:
         address: str,
         token_id: str | None,
         counts: Counts,
+        on_connected: Callable[["ViewerSession"], None],
         on_closed: Callable[["ViewerSession", str], None],
         posted_ns: int,
     ) -> None:
@@ -91,12 +92,15 @@ class ViewerSession:
         self.posted_ns = posted_ns
         self.connected_ns: int | None = None
         self.first_sent_ns: int | None = None
+        self.attached_ns = 0
+        """When it was last given the picture from its keyframe on."""
         self.round_trip_ns: int | None = None
         self.path: Path | None = None
         self.closed: str | None = None
         """Why it is over."""
         self._kernel = kernel
         self._counts = counts
+        self._on_connected = on_connected
         self._on_closed = on_closed
         self._peer: Peer | None = None
         self._viewer: Viewer | None = None
@@ -106,7 +110,6 @@ class ViewerSession:
         self._health = Health()
         self._dropped = 0
         self._showing = False
-        self._pli_ns = -PLI_EVERY_NS
         self._log = log.bind(program=str(feed.key), session=session_id[:8])
 
     @property
@@ -136,6 +139,7 @@ class ViewerSession:
         if self.media.audio is not None:
             self._viewer.attach("audio", self.feed.audio, start="live")
         self.feed.watch(self)
+        self._on_connected(self)
 
     def peer_moved(self, path: Path) -> None:
         self.path = path
@@ -176,9 +180,10 @@ class ViewerSession:
 
     def _repeat_picture(self, viewer: Viewer, now: int) -> None:
         self._counts.plis += 1
-        if now - self._pli_ns < PLI_EVERY_NS or self._choice.audio_only:
+        # One that was attached or served a moment ago has the picture on its way already.
+        if now - self.attached_ns < PLI_EVERY_NS or not self._showing:
             return
-        self._pli_ns = now
+        self.attached_ns = now
         if viewer.resend_keyframe():
             self._counts.plis_answered += 1
         elif not self._rendition.stream.has_keyframe:
@@ -200,7 +205,7 @@ class ViewerSession:
     def review(self, now: int) -> None:
         """Decide, every second or two, whether what it gets still fits its path."""
         viewer = self._viewer
-        if viewer is None:
+        if viewer is None or self.closed is not None:
             return
         stats = viewer.stats()
         dropped, self._dropped = stats.frames_dropped - self._dropped, stats.frames_dropped
@@ -232,21 +237,24 @@ class ViewerSession:
     def video_ready(self) -> None:
         """From the feed: there is video to attach to."""
         if self._viewer is not None and self.media.video and not self._choice.audio_only:
-            self._viewer.attach("video", self._rendition.stream, start="keyframe")
-            self._showing = True
+            self._show(self._viewer)
 
     def _move(self, viewer: Viewer, level: int, reason: str) -> None:
         audio_only = self._choice.audio_only
         if audio_only:
             viewer.detach("video")
+            self._showing = False
         elif self._showing:
             viewer.switch(self._rendition.stream)
         else:
-            viewer.attach("video", self._rendition.stream, start="keyframe")
-        self._showing = not audio_only
+            self._show(viewer)
         name = "audio" if audio_only else self._rendition.name
         self._log.info("a viewer changes its rendition", rendition=name, why=reason)
         self.tell("rendition", {"rendition": name, "reason": reason})
+
+    def _show(self, viewer: Viewer) -> None:
+        viewer.attach("video", self._rendition.stream, start="keyframe")
+        self._showing, self.attached_ns = True, time.monotonic_ns()
 
     def _tracks(self) -> list[RtpTrack]:
         """The kernel's tracks, as the SDP answer has promised them."""

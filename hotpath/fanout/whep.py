@@ -9,6 +9,8 @@ node's ASGI front, which puts the token of `/t/{token}/live/...` into `scope["li
 Downstream: `FanoutService`. Spec: draft-ietf-wish-whep-03, RFC 9725, RFC 8840, RFC 9457.
 """
 
+import asyncio
+import ipaddress
 import time
 from collections.abc import Mapping
 
@@ -21,7 +23,8 @@ from starlette.routing import Route
 
 from hotpath.fanout.control import EVENTS
 from hotpath.fanout.limits import Refused
-from hotpath.fanout.service import FanoutService, JoinRefused, NotOnAir
+from hotpath.fanout.service import FanoutService, NotOnAir
+from hotpath.fanout.sessions import JoinRefused
 from hotpath.fanout.viewer import ViewerSession
 from hotpath.webrtc.candidate import parse as parse_candidate
 from hotpath.webrtc.errors import CandidateError, DtlsError
@@ -40,6 +43,7 @@ SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 SSE_EXTENSION = "urn:ietf:params:whep:ext:core:server-sent-events"
 RETRY_OFF_AIR_S = 2
+BODY_S = 10
 _PREFLIGHT = {
     **CORS,
     "access-control-allow-headers": "authorization, content-type, if-match",
@@ -85,17 +89,23 @@ class _Whep:
         )
 
     async def post(self, request: Request) -> Response:
+        try:
+            return await self._join(request)
+        except HttpProblem as problem:
+            self._service.viewers.joins[problem.slug] += 1
+            raise
+
+    async def _join(self, request: Request) -> Response:
         key = self._key(request)
         token = request.scope.get("livepath.token") or bearer(request)
         token_id = self._admitted(key, token)
-        text = await sdp_body(request, SDP)
+        text = await _body(request, SDP)
         try:
             offer = parse_offer(text)
         except SdpError as error:
             raise _bad_sdp(str(error)) from error
-        address = request.client.host if request.client else ""
         try:
-            joined = self._service.join(key, offer, address=address, token_id=token_id)
+            joined = self._service.join(key, offer, address=_address(request), token_id=token_id)
         except NotOnAir as error:
             raise self._off_air(key) from error
         except SdpError as error:
@@ -109,7 +119,7 @@ class _Whep:
     async def patch(self, request: Request) -> Response:
         session = self._session(request)
         match = request.headers.get("if-match")
-        text = await sdp_body(request, FRAGMENT)
+        text = await _body(request, FRAGMENT)
         if match is None:
             raise _precondition(428, "the request has no If-Match", "Send If-Match with the ETag.")
         if match.strip() not in ("*", session.etag):
@@ -207,6 +217,29 @@ class _Whep:
         retry = {"retry-after": str(RETRY_OFF_AIR_S)}
         detail = "nothing is on the air here yet"
         return _not_found(detail, "Try again when the event has begun.", retry)
+
+
+async def _body(request: Request, media_type: str) -> str:
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await sdp_body(request, media_type)
+    except TimeoutError as error:
+        detail = f"the body did not come within {BODY_S} s"
+        raise HttpProblem(408, "slow", "The request was too slow", detail, "Try again.") from error
+
+
+def _address(request: Request) -> str:
+    """Whose limit a viewer counts for: its IPv4 address, or its IPv6 /64, which one line has."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def _add_candidates(session: ViewerSession, fragment: Fragment) -> None:

@@ -1,6 +1,7 @@
 """A real client over loopback: join, decode, reports, and the end."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from prometheus_client import CollectorRegistry, generate_latest
 
 from hotpath.fanout.metrics import FanoutCollector
+from hotpath.fanout.viewer import PLI_EVERY_NS
 from hotpath.media.unit import ProgramEnd
 from hotpath.node.bridges import Bridges
 from infra.telemetry.stages import stage_quantiles
@@ -37,8 +39,8 @@ async def test_a_viewer_sees_and_hears_the_programme(plane: Plane) -> None:
     assert len({bytes(frame.planes[0]) for frame in video}) > 20
     assert audio[0].sample_rate == 48_000
     await until(lambda: not plane.service.sessions)
-    assert plane.service.joins == {"playing": 1}
-    assert plane.service.left == {"dtls-closed": 1}
+    assert plane.service.viewers.joins == {"playing": 1}
+    assert plane.service.viewers.left == {"dtls-closed": 1}
     assert plane.service.gate.viewers == 0
 
 
@@ -101,12 +103,13 @@ async def test_a_request_for_a_picture_is_answered_from_the_ring_twice_a_second_
     async with watching(plane) as viewer:
         await viewer.frames("video", 10)
         receiver, ssrc = video_receiver(viewer), video_ssrc(plane, viewer)
-        counts = plane.service.counts
-        before = counts.plis
+        session, counts = plane.service.sessions[viewer.session_id], plane.service.viewers.counts
+        await until(lambda: time.monotonic_ns() - session.attached_ns > PLI_EVERY_NS)
+        before, answered = counts.plis, counts.plis_answered
         for _ in range(5):
             await receiver._send_rtcp_pli(ssrc)
         await until(lambda: counts.plis >= before + 5)
-        assert counts.plis_answered == 1
+        assert counts.plis_answered == answered + 1
         await viewer.frames("video", 30)
 
 
@@ -119,7 +122,7 @@ async def test_what_was_lost_is_sent_again(plane: Plane) -> None:
         first = session.randoms.sequences[0]
         await receiver._send_rtcp_nack(ssrc, [first, first + 1, first + 2])
         await until(lambda: plane.service.kernel.totals().rtx >= 3)
-        assert plane.service.counts.nacks >= 1
+        assert plane.service.viewers.counts.nacks >= 1
 
 
 async def test_reports_give_the_round_trip(plane: Plane) -> None:
@@ -137,7 +140,7 @@ async def test_b_frames_and_aac_are_encoded_once_while_somebody_watches() -> Non
         owner = tasks.create_task(bridges.run())
         async with running_plane(make_bridge=bridges.make_bridge, linger_s=0.2) as plane:
             plane.play(coded("h264-b", "aac", seconds=40))
-            feed = next(feed for feed, _ in plane.service.feeds())
+            feed = next(plane.service.feeds())
             assert feed.encodes == 0
             async with watching(plane) as one, watching(plane) as other:
                 for viewer in (one, other):
@@ -176,7 +179,7 @@ async def test_metrics_tell_what_happened_and_name_nobody(plane: Plane) -> None:
     plane.play()
     async with watching(plane) as viewer:
         await viewer.frames("video", 10)
-        await until(lambda: plane.service.joins["playing"])
+        await until(lambda: plane.service.viewers.joins["playing"])
         text = generate_latest(registry).decode()
         assert 'livepath_webrtc_sessions{path="udp"} 1.0' in text
         assert 'livepath_webrtc_joins_total{result="playing"} 1.0' in text

@@ -174,7 +174,7 @@ async def test_delete_ends_the_session_whatever_the_etag(plane: Plane) -> None:
         assert response.status_code == 200
         assert not plane.service.sessions
         assert problem(await plane.client.delete(viewer.url))["status"] == 404
-    assert plane.service.left == {"left": 1}
+    assert plane.service.viewers.left == {"left": 1}
 
 
 FOUND = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n"
@@ -267,7 +267,7 @@ async def test_past_the_limit_a_join_is_refused_towards_hls(
         target, _, about = refused.headers["link"].partition(";")
         assert httpx2.URL(plane.whep).join(target.strip("<>")).path == f"/live/{KEY}/index.m3u8"
         assert 'rel="alternate"; type="application/vnd.apple.mpegurl"' in about
-        assert plane.service.joins[slug] == 1
+        assert plane.service.viewers.joins[slug] == 1
 
 
 async def test_problems_are_json_that_can_be_read(plane: Plane) -> None:
