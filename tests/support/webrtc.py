@@ -53,6 +53,10 @@ class Node:
         one = self.desired
         return whip_token(SECRET, one.id, one.kid, one.generation)
 
+    @property
+    def webrtc_port(self) -> int:
+        return int(self.media.logged("media ready")["webrtc_port"])
+
     def until_on_air(self, rendition: str = "video") -> None:
         deadline = time.monotonic() + ON_AIR_S
         while request("GET", f"{self.event_url}/{rendition}.m3u8")[0] != 200:
