@@ -139,14 +139,14 @@ class WhipIngest:
         """Its transport stands: it becomes the event's publisher."""
         event = session.entry.event
         now = time.monotonic_ns()
-        entry = self._table.get(event)
+        table_entry = self._table.get(event)
+        # Somebody may have come while the transport was being set up.
+        if self._is_busy(event) and not (table_entry and table_entry.takeover):
+            session.close(Reason.BUSY.value)
+            return
         older = self._connected.get(event)
         if older is not None:
-            silent = older.is_silent(now)
-            if not silent and not (entry and entry.takeover):
-                session.close(Reason.BUSY.value)
-                return
-            older.close("connection-lost" if silent else "taken-over")
+            older.close("connection-lost" if older.is_silent(now) else "taken-over")
         if self._waiting.get(event) is session:
             del self._waiting[event]
         self._connected[event] = session

@@ -20,7 +20,6 @@ from av.video.codeccontext import VideoCodecContext
 from starlette.types import ASGIApp
 
 from hotpath.ingest.admission import AdmissionEntry
-from hotpath.ingest.publishers import Publishers
 from hotpath.ingest.whip import whip_app
 from hotpath.ingest.whip_limits import WhipLimits
 from hotpath.ingest.whip_service import WhipIngest
@@ -42,7 +41,6 @@ class Node:
     http: httpx2.AsyncClient
     mux: Mux
     ingest: WhipIngest
-    publishers: Publishers
     sink: RecordingSink
 
     def url(self, event: str) -> str:
@@ -71,16 +69,14 @@ async def whip_node(
     turn: TurnServers | None = None,
 ) -> AsyncIterator[Node]:
     sink = RecordingSink()
-    publishers = Publishers(sink)
     mux = Mux(["127.0.0.1"], 0, tcp=False)
-    ingest = WhipIngest(mux, publishers, limits=limits)
-    publishers.join("whip", ingest)
-    publishers.set_table(entries)
+    ingest = WhipIngest(mux, sink, limits=limits)
+    ingest.set_table(entries)
     tasks = [asyncio.create_task(mux.run()), asyncio.create_task(ingest.run())]
     app = whip_app(ingest, turn=turn)
     try:
         async with served(app) as base, httpx2.AsyncClient(trust_env=False) as http:
-            yield Node(base, http, mux, ingest, publishers, sink)
+            yield Node(base, http, mux, ingest, sink)
     finally:
         for task in reversed(tasks):
             task.cancel()

@@ -167,7 +167,7 @@ async def test_a_second_publisher_takes_over_once_it_is_connected(film: Path) ->
 async def test_a_rotated_key_disconnects_the_publisher(film: Path) -> None:
     async with whip_node(A) as node, publishing(node, A, film) as published:
         await until(lambda: frames(node, 1) > 10)
-        node.publishers.set_table([entry("ev_a", generation=2)])
+        node.ingest.set_table([entry("ev_a", generation=2)])
         await until(lambda: node.sink.ended)
         assert node.sink.ended == {1: "rotated-key"}
         await until(lambda: published.pc.connectionState == "closed")
@@ -181,7 +181,7 @@ async def test_the_node_can_end_a_publisher_and_a_silent_one_is_reported(film: P
             await sender.stop()
         await until(lambda: "stalled" in node.sink.codes())
         assert node.ingest.statistics()[0].stalled
-        node.publishers.disconnect(1, "the event is over")
+        node.ingest.disconnect(1, "the event is over")
         await until(lambda: node.sink.ended)
         assert node.sink.ended == {1: "the event is over"}
 
@@ -191,3 +191,14 @@ async def test_a_publisher_that_sends_too_much_is_ended(film: Path) -> None:
     async with whip_node(A, limits=limits) as node, publishing(node, A, film):
         await until(lambda: node.sink.ended)
         assert node.sink.ended == {1: "over-limit"}
+
+
+async def test_a_session_that_connects_too_late_is_ended_as_busy(film: Path) -> None:
+    async with whip_node(A) as node:
+        # The offer is taken while the event is free; SRT is there before the transport stands.
+        with UdpRelay(("127.0.0.1", node.mux.port), Conditions(loss=1.0)) as relay:
+            async with publishing(node, A, film, relay) as published:
+                node.ingest.set_occupied("ev_a", True)
+                relay.change(Conditions())
+                await until(lambda: published.pc.connectionState == "closed")
+        assert node.sink.order == []

@@ -201,7 +201,7 @@ async def test_a_newer_offer_replaces_one_that_never_connected() -> None:
 async def test_whom_the_table_no_longer_admits_loses_the_session() -> None:
     async with whip_node(A) as node:
         await created(node)
-        node.publishers.set_table([entry("ev_a", generation=2)])
+        node.ingest.set_table([entry("ev_a", generation=2)])
         await until(lambda: node.mux.peers == 0)
 
 
