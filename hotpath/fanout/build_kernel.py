@@ -38,7 +38,7 @@ typedef struct {
 } lp_viewer_stats;
 typedef struct {
     uint64_t packets, bytes, frames, rtx, rtx_bytes, rtx_refused, frames_dropped, gso_off, sr;
-    uint64_t refused_commands, blocked, syscalls, cpu_ns, viewers;
+    uint64_t refused_commands, blocked, syscalls, cpu_ns, viewers, queued;
     uint64_t errors[...];
 } lp_shard_stats;
 typedef struct { uint64_t count, sum_ns, max_ns; uint64_t buckets[...]; } lp_delay;

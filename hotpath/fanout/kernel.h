@@ -119,6 +119,7 @@ typedef struct {
 typedef struct {
     uint64_t packets, bytes, frames, rtx, rtx_bytes, rtx_refused, frames_dropped, gso_off, sr;
     uint64_t refused_commands, blocked, syscalls, cpu_ns, viewers;
+    uint64_t queued; /* commands given and not yet obeyed */
     uint64_t errors[LP_ERRNOS];
 } lp_shard_stats;
 
@@ -388,7 +389,6 @@ struct lp_shard {
     uint32_t signalled; /* atomic */
     pthread_mutex_t lock; /* guards the next three */
     lp_command *first, **last;
-    uint32_t queued;
     int stopping;
     int stopped; /* the thread's own */
     uint32_t load; /* atomic: viewers added and not yet closed */

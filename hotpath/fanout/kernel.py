@@ -89,6 +89,7 @@ class Delay:
 @dataclass(frozen=True, slots=True)
 class ViewerStats:
     packets: int
+    """RTP, RTX included."""
     bytes: int
     frames: int
     rtx: int
@@ -122,6 +123,8 @@ class KernelTotals:
     blocked: int
     """Times that a socket was full."""
     syscalls: int
+    queued: int
+    """Commands given and not yet obeyed."""
     refused_commands: int
     errors: Mapping[str, int]
     """By name of the errno."""
@@ -403,6 +406,7 @@ class Kernel:
             sr=total("sr"),
             blocked=total("blocked"),
             syscalls=total("syscalls"),
+            queued=total("queued"),
             refused_commands=total("refused_commands"),
             errors=errors,
             cpu_ns=tuple(one.cpu_ns for one in stats),

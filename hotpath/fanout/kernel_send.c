@@ -115,6 +115,8 @@ static void message_count(lp_shard *shard, const lp_message *message, uint32_t p
                           uint32_t bytes)
 {
     lp_viewer_stats *stats = &message->viewer->stats;
+    if (!message->track && !message->rtx)
+        return; /* RTCP */
     LP_ADD(stats->packets, packets);
     LP_ADD(stats->bytes, bytes);
     LP_ADD(shard->stats.packets, packets);

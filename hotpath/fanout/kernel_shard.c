@@ -55,11 +55,11 @@ static int shard_command(lp_shard *shard, lp_command *command)
 {
     int droppable = command->kind == LP_NACK || command->kind == LP_RTCP;
     pthread_mutex_lock(&shard->lock);
-    int refused = shard->stopping || (droppable && shard->queued >= LP_QUEUE_MAX);
+    int refused = shard->stopping || (droppable && LP_LOAD(shard->stats.queued) >= LP_QUEUE_MAX);
     if (!refused) {
         *shard->last = command;
         shard->last = &command->next;
-        shard->queued++;
+        __atomic_add_fetch(&shard->stats.queued, 1, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&shard->lock);
     if (refused) {
@@ -192,13 +192,13 @@ static void shard_obey_all(lp_shard *shard)
     lp_command *command = shard->first;
     shard->first = NULL;
     shard->last = &shard->first;
-    shard->queued = 0;
     shard->stopped = shard->stopping;
     pthread_mutex_unlock(&shard->lock);
     while (command) {
         lp_command *next = command->next;
         shard_obey(shard, command);
         command_free(command);
+        __atomic_sub_fetch(&shard->stats.queued, 1, __ATOMIC_RELEASE);
         command = next;
     }
 }
