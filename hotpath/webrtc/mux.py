@@ -50,8 +50,8 @@ class MuxLimits:
     """From the SDP answer to the end of DTLS."""
     consent_ns: int = 15_000_000_000
     """Without an authentic packet for this long a peer is gone."""
-    tcp_links: int = 1024
-    tcp_strangers: int = 128
+    tcp_links: int = 4096
+    tcp_strangers: int = 1024
     """TCP connections that have not proved themselves."""
 
 

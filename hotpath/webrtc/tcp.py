@@ -45,7 +45,7 @@ class TcpLink(asyncio.Protocol):
     """One accepted connection."""
 
     def __init__(self, shell: TcpShell, deadline_ns: int) -> None:
-        """`deadline_ns`: when it must have proved itself."""
+        """`deadline_ns`: when it must have proved itself, later: be in use."""
         self.deadline_ns = deadline_ns
         self.address: Address = ("", 0)
         self.route: tuple[Peer, Path] | None = None
@@ -60,11 +60,12 @@ class TcpLink(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream's always is
         self._transport = transport
         peer = transport.get_extra_info("peername")
+        if peer:
+            self.address = (str(peer[0]), int(peer[1]))
         if not peer or not self._shell.link_opened(self):
             self._shell.count("tcp-refused")
             transport.abort()
             return
-        self.address = (str(peer[0]), int(peer[1]))
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         stream = transport.get_extra_info("socket")
         if stream is not None:

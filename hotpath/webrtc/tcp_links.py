@@ -16,7 +16,9 @@ from hotpath.webrtc.tcp import TcpLink
 __all__ = ["TcpLink", "TcpLinks"]
 
 _PATIENCE_NS = 10_000_000_000
-"""For a connection that has not sent an authentic check."""
+"""For a connection that has not sent an authentic check, and for one whose peer goes another way:
+browsers connect to every TCP candidate though they use UDP."""
+_MOST_STRANGERS_OF_ONE = 64
 _GRAVE_NS = 2_000_000_000
 """How long a descriptor outlives its peer: a fan-out shard may be about to send to its number."""
 
@@ -49,6 +51,7 @@ class TcpLinks:
         self._most = most
         self._most_strangers = most_strangers
         self._strangers: set[TcpLink] = set()
+        self._strangers_of: Counter[str] = Counter()
         self._by_fd: dict[int, TcpLink] = {}
         self._graves: list[_Grave] = []
         self._servers: list[asyncio.Server] = []
@@ -72,8 +75,9 @@ class TcpLinks:
     def adopt(self, link: TcpLink, peer: Peer) -> Path:
         """`link` has proved to be `peer`'s."""
         path = link.adopt(peer)
-        self._strangers.discard(link)
+        self._no_stranger(link)
         self._by_fd[path.fd] = link
+        link.deadline_ns = self._now() + _PATIENCE_NS
         return path
 
     def send(self, fd: int, data: bytes) -> None:
@@ -89,7 +93,13 @@ class TcpLinks:
             link.close()
 
     def sweep(self, now: int) -> None:
-        """Once a second: strangers out of time, descriptors nobody can still use."""
+        """Once a second: connections out of time, descriptors nobody can still use."""
+        for link in list(self._by_fd.values()):
+            if link.route is None or link.route[0].path == link.route[1]:
+                link.deadline_ns = now + _PATIENCE_NS
+            elif link.route[0].connected and now >= link.deadline_ns:
+                self._counters["tcp-unused"] += 1
+                link.close()
         for link in [stranger for stranger in self._strangers if now >= stranger.deadline_ns]:
             self._counters["tcp-strangers-timed-out"] += 1
             link.abort()
@@ -105,19 +115,26 @@ class TcpLinks:
 
     def link_opened(self, link: TcpLink) -> bool:
         strangers = len(self._strangers)
-        if strangers >= self._most_strangers or strangers + len(self._by_fd) >= self._most:
+        if (
+            strangers >= self._most_strangers
+            or strangers + len(self._by_fd) >= self._most
+            or self._strangers_of[link.address[0]] >= _MOST_STRANGERS_OF_ONE
+        ):
             return False
         self._counters["tcp-accepted"] += 1
         self._strangers.add(link)
+        self._strangers_of[link.address[0]] += 1
         return True
 
     def link_frame(self, link: TcpLink, frame: bytes) -> None:
         self._receive(link, frame)
 
     def link_closed(self, link: TcpLink) -> None:
-        self._strangers.discard(link)
+        self._no_stranger(link)
         if link.route is not None:
-            self._by_fd.pop(link.route[1].fd, None)
+            peer, path = link.route
+            self._by_fd.pop(path.fd, None)
+            peer.routes.discard(path)  # the number may come back as another peer's
 
     def bury(self, route: tuple[Peer, Path], pair: socket.socket) -> None:
         if self._most:
@@ -127,6 +144,13 @@ class TcpLinks:
 
     def count(self, what: str) -> None:
         self._counters[what] += 1
+
+    def _no_stranger(self, link: TcpLink) -> None:
+        if link in self._strangers:
+            self._strangers.remove(link)
+            self._strangers_of[link.address[0]] -= 1
+            if not self._strangers_of[link.address[0]]:
+                del self._strangers_of[link.address[0]]
 
     def _accept(self) -> TcpLink:
         return TcpLink(self, self._now() + _PATIENCE_NS)

@@ -263,6 +263,27 @@ async def test_silent_tcp_strangers_are_bounded_and_timed_out() -> None:
             wire.close()
 
 
+async def test_a_tcp_connection_that_its_peer_does_not_use_is_closed() -> None:
+    offset = 0
+
+    def now() -> int:
+        return time.monotonic_ns() + offset
+
+    limits = MuxLimits(consent_ns=3600 * S)
+    async with running(Mux(["127.0.0.1"], 0, limits=limits, now=now)) as mux:
+        client, peer, _ = await connected(mux, await Wire.udp(server_of(mux)))
+        spare = await TcpWire.connect(server_of(mux))
+        client.listen(spare)
+        await client.check(nominate=False, wire=spare)
+        offset = 11 * S
+        await spare.closed_by_server()
+        assert mux.counters["tcp-unused"] == 1
+        assert peer.routes == {peer.path}
+        assert not peer.closed
+        spare.close()
+        client.close()
+
+
 async def test_a_tcp_client_that_does_not_read_blocks_only_its_own_pair(mux: Mux) -> None:
     wire = await TcpWire.connect(server_of(mux))
     client, _, recorder = await connected(mux, wire)
