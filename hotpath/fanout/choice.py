@@ -26,7 +26,8 @@ UP_AFTER_MOST = 64 * SECOND
 PROBATION = 10 * SECOND
 """A step up that does not hold for so long counts as failed."""
 
-LOST_GOOD, LOST_BAD = 0.04, 0.12
+LOST_GOOD, LOST_BAD, LOST_HOPELESS = 0.04, 0.12, 0.25
+"""Hopeless: what it takes to lose the last picture, which retransmission still repairs below."""
 JITTER_BAD_MS = 60
 RTT_BAD_MS = 1_000
 
@@ -132,7 +133,8 @@ class Choice:
         return Move(self.level, _words(health))
 
     def _bad(self, health: Health) -> bool:
-        if health.lost >= LOST_BAD or health.dropped or health.waiting:
+        limit = LOST_BAD if self.level < self.floor - 1 else LOST_HOPELESS
+        if health.lost >= limit or health.dropped or health.waiting:
             return True
         if health.rtt_ms >= RTT_BAD_MS and health.lost > LOST_GOOD:
             return True

@@ -213,6 +213,8 @@ class ViewerSession:
         health = replace(self._health, dropped=dropped, waiting=stats.waiting, rtt_ms=rtt_ms)
         # The worst loss was looked at; a report that follows says anew.
         self._health = replace(self._health, lost=0.0)
+        if self.media.video is not None:
+            self._choice.renditions([rendition.bps for rendition in self.feed.renditions])
         match self._choice.receive(health, now):
             case Move(level=level, reason=reason):
                 self._move(viewer, level, reason)

@@ -73,6 +73,11 @@ def test_thirty_percent_loss_for_five_seconds_keeps_the_only_picture() -> None:
     assert run(Choice([2_400_000]), [(10, GOOD), (5, LOSSY), (30, GOOD)]) == []
 
 
+def test_loss_that_retransmission_repairs_keeps_the_last_picture() -> None:
+    choice = Choice(RATES)
+    assert run(choice, [(60, Health(lost=0.15))]) == [(3, 1), (6, 2)]
+
+
 def test_recovery_goes_up_one_at_a_time() -> None:
     choice = Choice(RATES)
     assert run(choice, [(7, LOSSY)]) == [(3, 1), (6, 2)]
