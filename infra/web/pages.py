@@ -1,19 +1,22 @@
-"""The pages for people: start page, player, their static files and a clock.
+"""The pages for people: start page, player, publish page, their static files and a clock.
 
 Invariant: a page loads code, styles and fonts only from this server, and media only over HTTP from
 where the playback API says; the content security policy enforces it. Upstream: `infra.control`
-mounts `router`. Downstream: the ES modules in `static/`, which talk to `GET /v1/playback/{event}`.
+mounts `router`. Downstream: the ES modules in `static/`, which talk to `GET /v1/playback/{event}`
+and `GET /v1/publish/{event}`.
 
 The pages hold no data of an event: they are the same bytes for everybody, so they cache well and a
-viewer's token, which travels in the URL fragment, never reaches this code.
+viewer's or publisher's token, which travels in the URL fragment, never reaches this code.
 """
 
 import hashlib
 import html
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -31,26 +34,29 @@ CONTENT_TYPES = {
 }
 # Media come from another origin (media node or CDN) that the page learns at run time, hence the
 # schemes in connect-src and media-src; scripts, styles and frames do not have that freedom.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self' http: https:",
-        "media-src 'self' blob: http: https:",
-        "worker-src 'self' blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors *",
-    )
+_RULES = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self' http: https:",
+    "media-src 'self' blob: http: https:",
+    "worker-src 'self' blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
 )
+POLICY = "; ".join((*_RULES, "frame-ancestors *"))
 PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     # Small and the entry to everything else: always revalidated, so an upgrade shows at once.
     "Cache-Control": "no-cache",
+}
+# Nobody may lay the page that opens a camera under a page of theirs.
+PUBLISH_HEADERS = {
+    "Content-Security-Policy": "; ".join((*_RULES, "frame-ancestors 'self'")),
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
 }
 IMMUTABLE = "public, max-age=31536000, immutable"
 VENDOR_MISSING = (
@@ -75,10 +81,12 @@ def _etag(path: Path, modified_ns: int, size: int) -> str:
     return f'"{hashlib.sha256(path.read_bytes()).hexdigest()[:20]}"'
 
 
-def _page(name: str, request: Request, **values: str) -> Response:
+def _page(
+    name: str, request: Request, more: Mapping[str, str] = MappingProxyType({}), **values: str
+) -> Response:
     text = Template((STATIC / name).read_text(encoding="utf-8")).substitute(values)
     etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
-    headers = {**PAGE_HEADERS, "ETag": etag}
+    headers = {**PAGE_HEADERS, **more, "ETag": etag}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     return HTMLResponse(text, headers=headers)
@@ -94,6 +102,12 @@ def start_page(request: Request) -> Response:
 def watch_page(event: str, request: Request) -> Response:
     """The player of an event; the page asks the API itself."""
     return _page("watch.html", request, vendor=installed() or "missing")
+
+
+@router.get("/publish/{event}")
+def publish_page(event: str, request: Request) -> Response:
+    """Publishes a camera or a screen to an event; the page asks the API itself."""
+    return _page("publish.html", request, PUBLISH_HEADERS)
 
 
 @router.get("/clock")

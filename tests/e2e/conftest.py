@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,26 @@ def player_libraries() -> None:
 
 @pytest.fixture
 async def browser(player_libraries: None) -> AsyncIterator[Browser]:
+    async with _chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def camera_browser() -> AsyncIterator[Browser]:
+    """With a made-up camera and microphone, and a user who grants them."""
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    async with _chromium(*flags) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def _chromium(*flags: str) -> AsyncIterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     async with async_playwright() as playwright:
         # Where the distribution has no usable package, bootstrap installs playwright's own.
         own = Path(playwright.chromium.executable_path)
         assert chromium or own.exists(), "no Chromium: run scripts/bootstrap --test"
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *flags])
         yield browser
         await browser.close()
 

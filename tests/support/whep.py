@@ -1,15 +1,17 @@
-"""A small origin for the watch page: its pages, one event, and a WHEP server made of aiortc.
+"""A small origin for the pages: themselves, one event, and WHEP and WHIP servers made of aiortc.
 
 It serves what a test scripts (refuse, offer no path, move, revoke), and records what came. It
 shares no code with the product's WHEP server.
 """
 
 import asyncio
+import contextlib
 import fractions
 import itertools
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +20,14 @@ from typing import Any
 import av
 import numpy as np
 import uvicorn
-from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import (
+    AudioStreamTrack,
+    MediaStreamTrack,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from aiortc.mediastreams import MediaStreamError
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
@@ -27,6 +36,7 @@ from infra.demo.barcode import Stamp
 from infra.web import pages
 
 SIZE, FPS = (320, 180), 15
+TOKEN = "k1.1.whip"
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, PATCH, DELETE",
@@ -65,7 +75,15 @@ class Origin:
     posts: list[str] = field(default_factory=list)
     """Paths of the joins."""
     deleted: list[str] = field(default_factory=list)
+    taken: Counter[str] = field(default_factory=Counter)
+    """Frames of each kind that publishers sent."""
+    tokens: list[str] = field(default_factory=list)
+    """`Authorization` of the publishers."""
+    notices: list[dict[str, Any]] = field(default_factory=list)
+    """`ingest.recent` as the publish page reads it."""
     channels: dict[str, "asyncio.Queue[tuple[str, dict[str, Any]]]"] = field(default_factory=dict)
+
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def tell(self, session: str, event: str, **data: Any) -> None:
         """Say something over a session's control channel."""
@@ -91,8 +109,14 @@ class Origin:
         name = f"s{len(self.posts)}"
         peer = self.sessions[name] = RTCPeerConnection()
         self.channels[name] = asyncio.Queue()
-        peer.addTrack(Clocked())
-        peer.addTrack(AudioStreamTrack())
+        if "/whip/" in request.url.path:
+            self.tokens.append(request.headers.get("authorization", ""))
+            peer.on(
+                "track", lambda track: self._tasks.append(asyncio.create_task(self._take(track)))
+            )
+        else:
+            peer.addTrack(Clocked())
+            peer.addTrack(AudioStreamTrack())
         # The client begins DTLS, as with the product; aiortc would do it itself.
         offer = (await request.body()).decode().replace("a=setup:actpass", "a=setup:active")
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
@@ -104,6 +128,19 @@ class Origin:
             sdp = "\r\n".join(lines)
         headers = {**CORS, "Location": f"{request.url.path}/{name}", "ETag": '"1"'}
         return Response(sdp, 201, headers, "application/sdp")
+
+    async def _take(self, track: MediaStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                await track.recv()
+                self.taken[track.kind] += 1
+
+    async def close(self) -> None:
+        for peer in self.sessions.values():
+            await peer.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def events(self, session: str) -> AsyncIterator[str]:
         while True:
@@ -118,6 +155,14 @@ def _app(origin: Origin) -> FastAPI:
     @app.get("/v1/playback/{event}")
     async def playback(event: str) -> dict[str, Any]:
         return origin.playback(event)
+
+    @app.get("/v1/publish/{event}")
+    async def publish(event: str, request: Request) -> Response:
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return JSONResponse({"detail": "no"}, 401)
+        body = {"id": event, "name": "A test", "state": origin.state, "starts_at": None}
+        body |= {"whip_url": f"{origin.url}/whip/{event}", "recent": origin.notices}
+        return JSONResponse(body)
 
     @app.api_route("/{path:path}", methods=["POST", "OPTIONS"])
     async def post(path: str, request: Request) -> Response:
@@ -159,7 +204,6 @@ async def whep_origin() -> AsyncIterator[Origin]:
         try:
             yield origin
         finally:
-            for peer in origin.sessions.values():
-                await peer.close()
+            await origin.close()
             server.should_exit = True
             await task

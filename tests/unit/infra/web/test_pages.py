@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 
 from infra.web import pages
 
+PAGES = ("/", "/watch/ev_a", "/publish/ev_a")
+
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
@@ -27,7 +29,7 @@ def test_watch_page_is_the_same_for_every_event(client: TestClient) -> None:
 
 
 def test_everything_a_page_loads_is_served_here(client: TestClient) -> None:
-    for page in ("/", "/watch/ev_a"):
+    for page in PAGES:
         loaded = re.findall(r'(?:src|href)="([^"#]+)"', client.get(page).text)
         assert loaded
         assert not [url for url in loaded if "//" in url]
@@ -56,13 +58,24 @@ def test_policy_allows_code_only_from_this_server(client: TestClient) -> None:
 
 
 def test_page_has_no_inline_code_that_the_policy_would_block(client: TestClient) -> None:
-    for page in ("/", "/watch/ev_a"):
+    for page in PAGES:
         text = client.get(page).text
         assert not re.search(r"<script(?![^>]*\bsrc=)", text)
         assert not re.search(r"\s(?:style|on\w+)=", text)
 
 
-@pytest.mark.parametrize("url", ["/watch/ev_a", "/static/player.js", "/static/player.css"])
+def test_publish_page_is_framed_by_nobody_and_keeps_the_camera_to_itself(
+    client: TestClient,
+) -> None:
+    headers = client.get("/publish/ev_a").headers
+    assert "frame-ancestors 'self'" in headers["content-security-policy"]
+    assert "camera=(self)" in headers["permissions-policy"]
+    assert "frame-ancestors *" in client.get("/watch/ev_a").headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "url", ["/watch/ev_a", "/publish/ev_a", "/static/player.js", "/static/player.css"]
+)
 def test_unversioned_files_are_revalidated(client: TestClient, url: str) -> None:
     first = client.get(url)
     assert first.headers["cache-control"] == "no-cache"

@@ -1,0 +1,134 @@
+"""The publish page in real Chromium with a made-up camera, against aiortc as WHIP server."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.support.whep import TOKEN, Origin, whep_origin
+
+TIMEOUT_MS = 60_000
+EVENT = "ev_a"
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Origin]:
+    async with whep_origin() as origin:
+        yield origin
+
+
+async def open_page(
+    browser: Browser, origin: Origin, token: str = TOKEN, **context: object
+) -> Page:
+    page = await (await browser.new_context(**context)).new_page()  # type: ignore[arg-type]
+    await page.goto(f"{origin.url}/publish/{EVENT}{token and '#' + token}")
+    return page
+
+
+async def until_found(page: Page, condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        await page.wait_for_timeout(50)
+    pytest.fail("not within 30 s")
+
+
+async def state(page: Page, word: str) -> None:
+    await page.locator(f"#state[data-state={word}]").wait_for(timeout=TIMEOUT_MS)
+
+
+async def test_camera_and_sound_arrive_and_stopping_ends_the_session(
+    camera_browser: Browser, origin: Origin
+) -> None:
+    page = await open_page(camera_browser, origin)
+    await page.locator("#show").click()
+    await state(page, "preview")
+    assert await page.evaluate("livepath.preview.videoWidth") > 0
+    # Labels come with the permission.
+    assert "fake" in (await page.locator("#camera").inner_text()).lower()
+    await page.locator("#toggle").click()
+    await state(page, "publishing")
+    await until_found(page, lambda: origin.taken["video"] > 10 and origin.taken["audio"] > 50)
+    assert origin.tokens == [f"Bearer {TOKEN}"]
+    health = page.locator("#health")
+    for words in ("bit/s", "fps", "UDP", "H264"):
+        await expect(health).to_contain_text(words, timeout=TIMEOUT_MS)
+    # The made-up microphone beeps.
+    await page.wait_for_function("() => livepath.meter.read() > -50", timeout=TIMEOUT_MS)
+    await page.locator("#toggle").click()
+    await state(page, "preview")
+    await until_found(page, lambda: origin.deleted == ["s1"])
+
+
+async def test_the_servers_warnings_are_shown(camera_browser: Browser, origin: Origin) -> None:
+    now = datetime.now(UTC).isoformat()
+    origin.notices = [
+        {"at": now, "type": "ingest.warning", "message": "keyframes every 10 s", "detail": {}},
+        {"at": now, "type": "publisher.connected", "message": "an encoder", "detail": {}},
+    ]
+    page = await open_page(camera_browser, origin)
+    await expect(page.locator("#warnings")).to_have_text("keyframes every 10 s", timeout=TIMEOUT_MS)
+
+
+async def test_a_lost_session_comes_back_by_itself(camera_browser: Browser, origin: Origin) -> None:
+    page = await open_page(camera_browser, origin)
+    await page.locator("#toggle").click()
+    await state(page, "publishing")
+    await origin.sessions["s1"].close()
+    await until_found(page, lambda: len(origin.sessions) == 2)
+    await state(page, "publishing")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "not valid any more"), (403, "The event is over"), (409, "Somebody else is publishing")],
+)
+async def test_a_refusal_is_explained_and_not_repeated(
+    camera_browser: Browser, origin: Origin, status: int, words: str
+) -> None:
+    origin.refuse = [(status, {})]
+    page = await open_page(camera_browser, origin)
+    await page.locator("#toggle").click()
+    await expect(page.locator("#trouble")).to_contain_text(words, timeout=TIMEOUT_MS)
+    await state(page, "preview")
+    assert len(origin.posts) == 1
+
+
+async def test_a_denied_permission_says_what_to_do(browser: Browser, origin: Origin) -> None:
+    page = await open_page(browser, origin)
+    await page.evaluate(
+        """() => { navigator.mediaDevices.getUserMedia = async () => {
+            throw new DOMException("no", "NotAllowedError"); }; }"""
+    )
+    await page.locator("#toggle").click()
+    await expect(page.locator("#trouble")).to_contain_text("Allow them", timeout=TIMEOUT_MS)
+    assert origin.posts == []
+
+
+async def test_no_camera_says_so(browser: Browser, origin: Origin) -> None:
+    page = await open_page(browser, origin)
+    await page.locator("#show").click()
+    await expect(page.locator("#trouble")).not_to_be_empty(timeout=TIMEOUT_MS)
+
+
+@pytest.mark.parametrize(("token", "words"), [("", "has no key"), ("wrong", "not valid any more")])
+async def test_a_link_without_a_right_key_says_so(
+    camera_browser: Browser, origin: Origin, token: str, words: str
+) -> None:
+    page = await open_page(camera_browser, origin, token)
+    await expect(page.locator("#trouble")).to_contain_text(words, timeout=TIMEOUT_MS)
+
+
+async def test_fits_a_phone_and_every_field_has_a_name(
+    camera_browser: Browser, origin: Origin
+) -> None:
+    page = await open_page(
+        camera_browser, origin, viewport={"width": 390, "height": 844}, is_mobile=True
+    )
+    await page.locator("#show").click()
+    await state(page, "preview")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    unnamed = """[...document.querySelectorAll("button, input, select, meter")]
+        .filter(x => !x.ariaLabel && !x.innerText?.trim() && !x.labels?.length).map(x => x.id)"""
+    assert await page.evaluate(unnamed) == []

@@ -1,0 +1,163 @@
+"""How the watch page chooses between WebRTC and LL-HLS, against an origin that does as scripted."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.e2e.watching import TIMEOUT_MS, true_delay_s
+from tests.support.whep import FPS, Origin, whep_origin
+
+EVENT = "ev_a"
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Origin]:
+    async with whep_origin() as origin:
+        yield origin
+
+
+async def watch(browser: Browser, origin: Origin, query: str = "", token: str = "") -> Page:
+    page = await browser.new_page(viewport={"width": 1000, "height": 800})
+    await page.goto(f"{origin.url}/watch/{EVENT}{query}{token and '#' + token}")
+    return page
+
+
+async def until(page: Page, condition: str) -> None:
+    await page.wait_for_function(f"() => {condition}", timeout=TIMEOUT_MS)
+
+
+async def until_found(page: Page, condition: Callable[[], bool]) -> None:
+    """Something at the origin, while the page's clock goes on."""
+    for _ in range(600):
+        if condition():
+            return
+        await page.wait_for_timeout(50)
+    pytest.fail("not within 30 s")
+
+
+async def test_webrtc_comes_first_with_the_token_in_its_path(
+    browser: Browser, origin: Origin
+) -> None:
+    page = await watch(browser, origin, token="a.b.c")
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    assert origin.posts == [f"/t/a.b.c/live/default/{EVENT}/main/whep"]
+    assert await page.evaluate("livepath.playback.hls") is None
+    assert await page.locator("#low-latency").is_hidden()
+    delay, _ = await true_delay_s(page)
+    assert 0 < delay < 5
+
+
+async def test_badge_and_statistics_say_how_it_plays(browser: Browser, origin: Origin) -> None:
+    page = await watch(browser, origin)
+    # The sender's clock is known after its second report.
+    await until(page, "livepath.playback.shownAt() !== null")
+    await expect(page.locator("#badge-delay")).to_contain_text("s behind", timeout=TIMEOUT_MS)
+    await expect(page.locator("#badge")).to_have_attribute("data-mode", "live", timeout=TIMEOUT_MS)
+    assert await page.locator("#stats").is_hidden()
+    await page.keyboard.press("s")
+    statistics = page.locator("#stats")
+    for words in ("WebRTC", "UDP", "Round trip", "Lost packets", "fps", "decoded"):
+        await expect(statistics).to_contain_text(words, timeout=TIMEOUT_MS)
+    await page.locator("#stats-toggle").click()
+    await expect(statistics).to_be_hidden()
+    await expect(page.locator("#stats-toggle")).to_have_attribute("aria-pressed", "false")
+
+
+async def test_a_full_server_means_ll_hls_and_a_press_tries_again(
+    browser: Browser, origin: Origin
+) -> None:
+    origin.refuse = [(503, {"Retry-After": "600"})]
+    page = await watch(browser, origin)
+    await until(page, "livepath.playback.mode === 'hls'")
+    assert len(origin.posts) == 1
+    assert await page.evaluate("livepath.playback.canTryRealtime")
+    origin.refuse = []
+    await page.evaluate("livepath.playback.tryRealtime()")
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    assert await page.evaluate("livepath.playback.hls") is None
+
+
+async def test_without_a_path_for_media_ll_hls_plays(browser: Browser, origin: Origin) -> None:
+    origin.no_path = True
+    page = await watch(browser, origin)
+    await until(page, "livepath.playback.mode === 'hls'")
+    await until_found(page, lambda: origin.deleted == ["s1"])
+
+
+async def test_an_event_that_is_not_there_yet_is_asked_for_again_soon(
+    browser: Browser, origin: Origin
+) -> None:
+    origin.refuse = [(404, {}), (404, {})]
+    page = await watch(browser, origin)
+    await until(page, "livepath.playback.mode === 'hls'")
+    origin.refuse = []
+    await until(page, "livepath.playback.mode === 'webrtc'")
+
+
+@pytest.mark.parametrize("asked", ["move", "drain"])
+async def test_a_move_has_the_new_picture_before_the_old_one_goes(
+    browser: Browser, origin: Origin, asked: str
+) -> None:
+    page = await watch(browser, origin, token="a.b.c")
+    await until(page, "livepath.playback.moving")
+    await page.evaluate(
+        """() => {
+            window.gaps = [];
+            let last = performance.now();
+            const tick = () => {
+                const now = performance.now();
+                window.gaps.push(now - last);
+                last = now;
+                livepath.video.requestVideoFrameCallback(tick);
+            };
+            livepath.video.requestVideoFrameCallback(tick);
+        }"""
+    )
+    await until(page, "window.gaps.length > 5")
+    origin.tell("s1", asked, **({"url": "/live/default/ev_a/main/whep"} if asked == "move" else {}))
+    await until_found(page, lambda: origin.deleted == ["s1"])
+    assert len(origin.sessions) == 2
+    # Servers write no token; the page puts its own in front.
+    assert origin.posts[1] == f"/t/a.b.c/live/default/{EVENT}/main/whep"
+    shown = await page.evaluate("window.gaps.length")
+    await until(page, f"window.gaps.length > {shown + FPS}")
+    # Joining anew takes a second and more here; a move is a matter of a few frames.
+    assert max(await page.evaluate("window.gaps")) < 900
+    assert await page.evaluate("livepath.playback.trouble") is None
+
+
+async def test_a_session_that_dies_is_replaced(browser: Browser, origin: Origin) -> None:
+    page = await watch(browser, origin)
+    await until(page, "livepath.playback.moving")
+    await origin.sessions["s1"].close()
+    await until_found(page, lambda: len(origin.sessions) == 2)
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+
+
+async def test_the_end_is_shown_and_nothing_is_opened_again(
+    browser: Browser, origin: Origin
+) -> None:
+    page = await watch(browser, origin)
+    await until(page, "livepath.playback.moving")
+    origin.state = "ended"
+    origin.tell("s1", "ended")
+    await page.get_by_text("This event has ended", exact=True).first.wait_for(timeout=TIMEOUT_MS)
+    assert len(origin.posts) == 1
+
+
+async def test_leaving_the_page_ends_the_session(browser: Browser, origin: Origin) -> None:
+    page = await watch(browser, origin)
+    await until(page, "livepath.playback.moving")
+    await page.goto(f"{origin.url}/")
+    await until_found(page, lambda: origin.deleted == ["s1"])
+
+
+async def test_one_transport_can_be_asked_for(browser: Browser, origin: Origin) -> None:
+    page = await watch(browser, origin, "?transport=hls")
+    await until(page, "livepath.playback.mode === 'hls'")
+    assert origin.posts == []
+    origin.refuse = [(403, {})]
+    page = await watch(browser, origin, "?transport=webrtc")
+    await until(page, "livepath.playback.trouble === 'denied'")
+    assert await page.evaluate("livepath.playback.mode") is None
