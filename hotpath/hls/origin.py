@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 
 from prometheus_client import Counter, Gauge
 
-from infra.auth.access import Access
 from hotpath.hls.live import LivePlaylists, monotonic_ms
 from hotpath.hls.playlist import WINDOW
 from hotpath.hls.reply import NO_STORE, Reply, refusal
 from hotpath.hls.waiting import WaitingRoom
+from infra.auth.access import Access
 from infra.keys import ProgramKey
 from infra.telemetry.ops import Check, ops_response
 
@@ -68,7 +68,8 @@ class HlsOrigin:
         self._checks = checks or {}
         self._clock_ms = clock_ms
         self._room = WaitingRoom(max_waiting)
-        self._access = Access(clock_s)
+        self.access = Access(clock_s)
+        """Who may watch; other ways to watch ask it, too."""
         self._live: dict[str, LivePlaylists] = {}
         self._earlier: dict[str, LivePlaylists] = {}
         """The incarnation before the one that is live: its media stay available for a while."""
@@ -119,7 +120,7 @@ class HlsOrigin:
         self, projects: Mapping[str, Mapping[str, bytes]], events: Mapping[str, str]
     ) -> None:
         """`projects`: project -> kid -> secret; `events`: event -> `public` or `token`."""
-        self._access.set(projects, events)
+        self.access.set(projects, events)
 
     def stop(self) -> None:
         """Send every waiting request home; what comes now waits no more."""
@@ -182,7 +183,7 @@ class HlsOrigin:
         playlists = self._live.get(key)
         if playlists is None:
             return refusal(404, "nothing is on the air here")
-        denied = self._access.check(project, event, path, token, playlists.access)
+        denied = self.access.check(project, event, path, token, playlists.access)
         if denied is not None:
             return refusal(denied.status, denied.reason)
         if (reply := playlists.file(name)) is not None:

@@ -1,8 +1,9 @@
 """The media node: everything wired in data-flow order, started and stopped in order.
 
-    desired state → admission table → SrtIngest → ProgramSink → Program → ProgramStream
+    desired state → admission table → SrtIngest, WhipIngest → ProgramSink → Program → ProgramStream
         → Packager → LivePlaylists → HlsOrigin → HTTP
                    → SpoolSession → spool folder → uploader (another process)
+        → Feed → kernel → WebRTC viewers
     facts → outbox → bus
 
 Nothing on the media path waits for control, database or bus: the last desired state is on disk,
@@ -10,23 +11,32 @@ facts wait in the outbox. `run` returns after an ordered stop.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import itertools
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from prometheus_client.registry import REGISTRY
+from prometheus_client.registry import REGISTRY, Collector
 
 from hotpath.bus.registry import Registry
+from hotpath.fanout.metrics import FanoutCollector
+from hotpath.fanout.whep import whep_app
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer
 from hotpath.hls.spool import Spool
 from hotpath.ingest.metrics import IngestCollector
 from hotpath.ingest.srt import SrtIngest
+from hotpath.ingest.whip import whip_app
+from hotpath.ingest.whip_service import WhipIngest
 from hotpath.node import snapshot as snapshots
+from hotpath.node import webrtc
+from hotpath.node.bridges import BridgeCollector
+from hotpath.node.front import Front
 from hotpath.node.incarnations import Incarnations
+from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
 from hotpath.node.launcher import Launcher
 from hotpath.node.left_behind import Folders, LeftBehind, read_back
@@ -35,6 +45,7 @@ from hotpath.node.outbox import FactsFile, Outbox
 from hotpath.node.programs import Programs
 from hotpath.node.recordings import Recordings
 from hotpath.node.sink import ProgramSink
+from hotpath.node.webrtc import WebRtc
 from hotpath.program.checkpoint import next_incarnation
 from infra.events.desired_reader import DesiredReader
 from infra.events.facts_bus import FactWriter
@@ -55,7 +66,9 @@ class _Parts:
     reader: DesiredReader
     programs: Programs
     http: HlsServer
-    ingest: SrtIngest
+    srt: SrtIngest
+    whip: WhipIngest
+    rtc: WebRtc
     disk: Executor
 
 
@@ -63,6 +76,12 @@ def _threads(stack: AsyncExitStack, count: int, name: str) -> Executor:
     pool = ThreadPoolExecutor(count, name)
     stack.callback(pool.shutdown)
     return pool
+
+
+def _register(stack: AsyncExitStack, *collectors: Collector) -> None:
+    for collector in collectors:
+        REGISTRY.register(collector)
+        stack.callback(REGISTRY.unregister, collector)
 
 
 class MediaNode:
@@ -85,12 +104,18 @@ class MediaNode:
             outbox = Outbox(file, writer, disk)
             outbox.restore(left.facts)
             stack.push_async_callback(outbox.settle)
-            await self._serve(stop, self._assemble(stack, left, outbox, disk))
+            advertise = await webrtc.resolve(self._settings.webrtc_advertise)
+            await self._serve(stop, self._assemble(stack, left, outbox, disk, advertise))
 
     def _assemble(
-        self, stack: AsyncExitStack, left: LeftBehind, outbox: Outbox, disk: Executor
+        self,
+        stack: AsyncExitStack,
+        left: LeftBehind,
+        outbox: Outbox,
+        disk: Executor,
+        advertise: Sequence[str],
     ) -> _Parts:
-        """The data path, from what is wanted to what listens; both ports are taken here."""
+        """The data path, from what is wanted to what listens; all ports are taken here."""
         settings = self._settings
         journal = Journal(settings.node, self._boot, outbox.put)
         recordings = Recordings(journal)
@@ -105,59 +130,82 @@ class MediaNode:
         incarnations = Incarnations(self._folders.programs, spool, disk)
         registry = Registry()
         origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations, recordings))
+        rtc = webrtc.assemble(stack, settings, advertise, origin)
         launcher = Launcher(
             registry,
             incarnations,
             origin,
+            rtc.fanout,
             _threads(stack, 2, "packager"),
             part_target_ms=settings.part_target_ms,
         )
+        ingests = Ingests()
         programs = Programs(
             launcher=launcher,
             origin=origin,
+            ingests=ingests,
             journal=journal,
             snapshot=left.snapshot,
             checkpoints=left.checkpoints,
         )
-        http = self._http(origin)
-        ingest = SrtIngest(
-            settings.srt_host,
-            settings.srt_port,
-            settings.srt_latency_ms,
-            ProgramSink(programs, journal),
+        sink = ProgramSink(programs, journal, ingests)
+        ids = itertools.count(1)
+        srt = SrtIngest(
+            settings.srt_host, settings.srt_port, settings.srt_latency_ms, sink, ids=ids
         )
-        programs.attach(ingest)
-        for collector in (NodeCollector(programs, lambda: len(outbox)), IngestCollector(ingest)):
-            REGISTRY.register(collector)
-            stack.callback(REGISTRY.unregister, collector)
-        return _Parts(outbox, reader, programs, http, ingest, disk)
+        whip = webrtc.whip(rtc, settings, sink, ids)
+        ingests.attach({"srt": srt, "whip": whip})
+        programs.prepare()
+        http = self._http(origin, rtc, whip)
+        _register(
+            stack,
+            NodeCollector(programs, lambda: len(outbox)),
+            IngestCollector(srt, whip),
+            FanoutCollector(rtc.fanout),
+            BridgeCollector(rtc.bridges),
+        )
+        return _Parts(outbox, reader, programs, http, srt, whip, rtc, disk)
 
-    def _http(self, origin: HlsOrigin) -> HlsServer:
+    def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
+        def before_stop() -> None:
+            origin.stop()
+            rtc.fanout.stop()
+
+        turn = webrtc.turn_servers(self._settings)
         http = HlsServer(
-            origin,
+            Front(origin, whep_app(rtc.fanout), whip_app(whip, turn=turn)),
             self._settings.media_host,
             self._settings.media_port,
             stop_timeout_s=HTTP_STOP_S,
-            before_stop=origin.stop,
+            before_stop=before_stop,
         )
         http.start()
         return http
 
     async def _serve(self, stop: asyncio.Event, parts: _Parts) -> None:
-        programs, http, ingest = parts.programs, parts.http, parts.ingest
+        programs, http = parts.programs, parts.http
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(parts.outbox.run(), name="outbox"),
                 tasks.create_task(programs.run(), name="programs"),
             ]
+            # Viewers of what an earlier life left on the air may come before its publisher does.
+            rtc = tasks.create_task(self._watched("webrtc", parts.rtc.run(parts.whip)), name="rtc")
             await programs.ready.wait()
             background.append(tasks.create_task(self._follow(parts), name="desired"))
             media = [
-                tasks.create_task(self._watched("srt", ingest.run()), name="srt"),
+                rtc,
+                tasks.create_task(self._watched("srt", parts.srt.run()), name="srt"),
                 tasks.create_task(self._watched("http", http.run()), name="http"),
             ]
             await http.ready()
-            log.info("media ready", srt_port=ingest.port, http_port=http.port, boot=self._boot)
+            log.info(
+                "media ready",
+                srt_port=parts.srt.port,
+                http_port=http.port,
+                webrtc_port=parts.rtc.mux.port,
+                boot=self._boot,
+            )
             await stop.wait()
             log.info("media stops")
             with suppress(TimeoutError):
@@ -214,6 +262,7 @@ class MediaNode:
         return {
             "srt": lambda: running("srt"),
             "http": lambda: running("http"),
+            "webrtc": lambda: running("webrtc"),
             "spool": spool,
             "bus": bus,
         }

@@ -1,7 +1,8 @@
-"""Puts programmes on the air: an incarnation on disk, then stream, playlists and packager.
+"""Puts programmes on the air: an incarnation on disk, then stream, playlists, packager and fan-out.
 
 Invariant: what is not durable is not published; where the disk refuses, the programme waits for it
-and says so. Upstream: `hotpath.node.programs`. Downstream: bus, `Packager`, `HlsOrigin`, spool.
+and says so. Upstream: `hotpath.node.programs`. Downstream: bus, `Packager`, `HlsOrigin`,
+`FanoutService`, spool.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import structlog
 
 from hotpath.bus.registry import Registry
 from hotpath.bus.stream import ProgramStream
+from hotpath.fanout.service import FanoutService
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.packager import Packager
 from hotpath.node.incarnations import Incarnation, Incarnations
@@ -31,6 +33,7 @@ class Launcher:
         registry: Registry,
         incarnations: Incarnations,
         origin: HlsOrigin,
+        fanout: FanoutService,
         executor: Executor,
         *,
         part_target_ms: int,
@@ -39,6 +42,7 @@ class Launcher:
         self.part_target_ms = part_target_ms
         self.incarnations = incarnations
         self._origin = origin
+        self._fanout = fanout
         self._executor = executor
 
     async def open(
@@ -76,7 +80,7 @@ class Launcher:
             await self.incarnations.finish(incarnation)
 
     def go_on_air(self, entry: OnAir, incarnation: Incarnation) -> tuple[ProgramStream, Packager]:
-        """A stream and its packager, which reads from the moment it is made."""
+        """A stream with its packager and fan-out, which read from the moment it is made."""
         stream = ProgramStream(entry.key, incarnation.name)
         entry.incarnation = incarnation
         self.registry.open(stream)
@@ -88,6 +92,7 @@ class Launcher:
             part_target_ms=self.part_target_ms,
             target_duration_s=target_duration_s,
         )
+        self._fanout.open(stream, access=entry.event.access)
         packager = Packager(
             stream,
             playlists,
@@ -103,6 +108,7 @@ class Launcher:
         if entry.program.state is ProgramState.ENDED:
             await self.incarnations.finish(incarnation)
             self._origin.close(entry.key)
+            self._fanout.close(entry.key)
         entry.incarnation = None
         self.registry.close(entry.key)
 

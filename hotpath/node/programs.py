@@ -11,17 +11,17 @@ disk work is handed to threads.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.packager import Packager
-from hotpath.ingest.admission import AdmissionEntry
 from hotpath.node import admission
 from hotpath.node.incarnations import Incarnation
+from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
 from hotpath.node.launcher import Launcher
 from hotpath.node.onair import OnAir, observed, options_of
@@ -46,14 +46,6 @@ from infra.keys import ProgramKey
 log = structlog.get_logger(__name__)
 
 
-class Ingest(Protocol):
-    """What programmes ask of ingest."""
-
-    def set_table(self, entries: Sequence[AdmissionEntry]) -> None: ...
-
-    def disconnect(self, publisher_id: int, reason: str) -> None: ...
-
-
 class Programs:
     """All programmes of the node; see the module for the invariant."""
 
@@ -62,6 +54,7 @@ class Programs:
         *,
         launcher: Launcher,
         origin: HlsOrigin,
+        ingests: Ingests,
         journal: Journal,
         snapshot: DesiredSnapshot,
         checkpoints: Mapping[ProgramKey, Checkpoint],
@@ -74,7 +67,7 @@ class Programs:
         self._snapshot = snapshot
         self._left_open = {key: cp for key, cp in checkpoints.items() if cp.open}
         self._over = {key for key, cp in checkpoints.items() if not cp.open}
-        self._ingest: Ingest | None = None
+        self._ingests = ingests
         self._on_air: dict[ProgramKey, OnAir] = {}
         self._left_out: Counter[str] = Counter()
         self._tasks: asyncio.TaskGroup | None = None
@@ -85,9 +78,8 @@ class Programs:
 
     # -- life --------------------------------------------------------------------------------
 
-    def attach(self, ingest: Ingest) -> None:
-        """Tell ingest who may publish, before it serves."""
-        self._ingest = ingest
+    def prepare(self) -> None:
+        """Tell ingests who may publish, before they serve."""
         self._refresh()
 
     async def run(self) -> None:
@@ -166,8 +158,7 @@ class Programs:
         snapshot = self._snapshot
         secrets = {p.id: admission.secrets_of(p) for p in snapshot.projects.values()}
         self._origin.set_access(secrets, {e.id: e.access for e in snapshot.events.values()})
-        if self._ingest is not None:
-            self._ingest.set_table(admission.publishers(snapshot, self._is_over))
+        self._ingests.set_table(admission.publishers(snapshot, self._is_over))
 
     def _is_over(self, key: ProgramKey) -> bool:
         entry = self._on_air.get(key)
@@ -189,8 +180,7 @@ class Programs:
         return entry
 
     def disconnect(self, publisher_id: int, reason: str) -> None:
-        if self._ingest is not None:
-            self._ingest.disconnect(publisher_id, reason)
+        self._ingests.disconnect(publisher_id, reason)
 
     def _add(self, key: ProgramKey, event: DesiredEvent, target_duration_s: int) -> OnAir:
         options = options_of(event, self._launcher.part_target_ms, target_duration_s)

@@ -1,7 +1,7 @@
 """Where ingest delivers: every publisher is led to its programme.
 
-Upstream: `hotpath.ingest.srt`, on the event loop, in order per publisher. Downstream:
-`hotpath.node.programs`. Implements `hotpath.ingest.publisher.PublisherSink`.
+Upstream: `hotpath.ingest.srt` and `whip_service`, on the event loop, in order per publisher.
+Downstream: `hotpath.node.programs`, `ingests`. Implements `hotpath.ingest.publisher.PublisherSink`.
 """
 
 import time
@@ -13,6 +13,7 @@ import structlog
 from hotpath.ingest.admission import Refusal
 from hotpath.ingest.statistics import Publisher
 from hotpath.media.unit import Format, Unit
+from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
 from hotpath.node.onair import OnAir
 from hotpath.node.programs import Programs
@@ -34,10 +35,12 @@ class ProgramSink:
     its connection, never the ingest loop that serves the others.
     """
 
-    def __init__(self, programs: Programs, journal: Journal) -> None:
+    def __init__(self, programs: Programs, journal: Journal, ingests: Ingests) -> None:
         self._programs = programs
         self._journal = journal
+        self._ingests = ingests
         self._entries: dict[int, OnAir] = {}
+        self._publishers: dict[int, Publisher] = {}
 
     def publisher_connected(self, publisher: Publisher) -> None:
         key = ProgramKey(publisher.project, publisher.event, publisher.feed)
@@ -47,8 +50,14 @@ class ProgramSink:
             return
         self._entries[publisher.id] = entry
         entry.publisher = publisher
+        self._publishers[publisher.id] = publisher
+        self._ingests.began(publisher)
         self._journal.program(
-            key, FactType.PUBLISHER_CONNECTED, publisher=publisher.id, peer=publisher.peer
+            key,
+            FactType.PUBLISHER_CONNECTED,
+            publisher=publisher.id,
+            peer=publisher.peer,
+            protocol=publisher.protocol,
         )
         with self._isolated(publisher.id, entry):
             entry.program.publisher_connected(publisher.id, time.monotonic_ns(), time.time_ns())
@@ -80,6 +89,7 @@ class ProgramSink:
         entry = self._entries.pop(publisher_id, None)
         if entry is None:
             return
+        self._ingests.ended(self._publishers.pop(publisher_id))
         if entry.publisher is not None and entry.publisher.id == publisher_id:
             entry.publisher = None
         now, wall_ns = time.monotonic_ns(), time.time_ns()

@@ -65,6 +65,7 @@ class MediaProcess:
         self.settings = settings
         self.http_port = 0
         self.srt_port = free_udp_port()
+        self.webrtc_port = 0
         self.log: list[dict[str, Any]] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -85,6 +86,7 @@ class MediaProcess:
             "LIVEPATH_DATA_DIR": str(self.data),
             "LIVEPATH_MEDIA_PORT": str(self.http_port),
             "LIVEPATH_SRT_PORT": str(self.srt_port),
+            "LIVEPATH_WEBRTC_PORT": str(self.webrtc_port),
             "LIVEPATH_BUS_URL": self.bus_url,
             "LIVEPATH_LOG_FORMAT": "json",
             **{f"LIVEPATH_{name.upper()}": value for name, value in self.settings.items()},
@@ -100,7 +102,9 @@ class MediaProcess:
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
-        self.http_port = int(self.logged("media ready")["http_port"])
+        ready = self.logged("media ready")
+        self.http_port = int(ready["http_port"])
+        self.webrtc_port = int(ready["webrtc_port"])
         return self
 
     @property

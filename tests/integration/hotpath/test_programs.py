@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from hotpath.bus.registry import Registry
+from hotpath.fanout.kernel import Kernel
+from hotpath.fanout.service import FanoutService
 from hotpath.hls import packager
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.segmenter import Event, PartReady
@@ -21,12 +23,14 @@ from hotpath.media.unit import AUDIO, VIDEO, Format, Unit
 from hotpath.node import incarnations as incarnations_module
 from hotpath.node import launcher as launcher_module
 from hotpath.node.incarnations import Incarnations
+from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
 from hotpath.node.launcher import Launcher
 from hotpath.node.programs import Programs
 from hotpath.node.sink import ProgramSink
 from hotpath.program import checkpoint as checkpoint_files
 from hotpath.program.checkpoint import Checkpoint
+from hotpath.webrtc.mux import Mux
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType, MediaFact
 from infra.keys import ProgramKey
@@ -46,6 +50,9 @@ class Ingest:
 
     def set_table(self, entries: Sequence[AdmissionEntry]) -> None:
         self.table = entries
+
+    def set_occupied(self, event: str, occupied: bool) -> None:
+        pass
 
     def disconnect(self, publisher_id: int, reason: str) -> None:
         self.disconnected.append((publisher_id, reason))
@@ -115,31 +122,40 @@ async def running(
     with ThreadPoolExecutor(1) as disk, ThreadPoolExecutor(2) as muxing:
         spool = Spool(folder / "spool", 10**9, lambda _key, _why: None, lambda _key: None)
         registry, origin = Registry(), HlsOrigin()
+        mux, kernel = Mux(["127.0.0.1"], 0), Kernel(shards=1)
+        fanout = FanoutService(mux, kernel, origin.access)
+        watching = asyncio.create_task(fanout.run())
+        ingest, ingests = Ingest(), Ingests()
+        ingests.attach({"srt": ingest})
         programs = Programs(
             launcher=Launcher(
                 registry,
                 Incarnations(folder / "programs", spool, disk),
                 origin,
+                fanout,
                 muxing,
                 part_target_ms=215,
             ),
             origin=origin,
+            ingests=ingests,
             journal=Journal("n", "b", facts.append),
             snapshot=wanted,
             checkpoints=checkpoints or {},
         )
-        ingest = Ingest()
-        programs.attach(ingest)
+        programs.prepare()
         task = asyncio.create_task(programs.run())
-        sink = ProgramSink(programs, Journal("n", "s", facts.append))
+        sink = ProgramSink(programs, Journal("n", "s", facts.append), ingests)
         try:
             await programs.ready.wait()
             yield Node(programs, sink, ingest, registry, folder, facts)
             await asyncio.wait_for(programs.stop(), 5)
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for each in (task, watching):
+                each.cancel()
+                with suppress(asyncio.CancelledError):
+                    await each
+            kernel.close()
+            mux.close()
             origin.stop()
             spool.close()
 
