@@ -1,6 +1,5 @@
 """libdatachannel, which is what OBS publishes WHIP with, through its npm package."""
 
-import os
 import shutil
 import struct
 import subprocess
@@ -53,7 +52,6 @@ def publishing(script: Path, node: Node) -> Iterator["subprocess.Popen[bytes]"]:
     process = subprocess.Popen(
         [node_command(), str(script), node.whip_url, node.whip_token],
         stdin=subprocess.PIPE,
-        env={**os.environ, "NO_PROXY": "127.0.0.1"},
     )
     stop = threading.Event()
     feeder = threading.Thread(target=_feed, args=(process, stop), daemon=True)

@@ -1,0 +1,93 @@
+"""Chromium as a WHEP viewer: its jitter buffer decides how old a picture is when shown."""
+
+import asyncio
+import shutil
+import statistics
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from tests.support.webrtc import Node
+
+SCRIPT = Path(__file__).with_name("viewer.js").read_text()
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+]
+# SRT's receive latency (120 ms) is part of it, and so is a browser that decodes in software.
+LATENCY_MS = 500.0
+
+
+@pytest.fixture
+async def page(live: Node) -> AsyncIterator[Page]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    async with async_playwright() as playwright:
+        if chromium is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium; run scripts/bootstrap --test")
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page()
+        # Any answer of the node makes its origin the page's.
+        await page.goto(f"{live.event_url}/video.m3u8?")
+        await page.set_content("<body></body>")
+        await page.add_script_tag(content=SCRIPT)
+        yield page
+        await browser.close()
+
+
+async def watch(page: Page, url: str, name: str) -> None:
+    await page.evaluate(f"async url => {{ window.{name} = await watch(url, true); }}", url)
+
+
+async def facts(page: Page, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = await page.evaluate(f"() => {name}.facts()")
+    return found
+
+
+async def until(page: Page, name: str, frames: int) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while (found := await facts(page, name)).get("video", {}).get("framesDecoded", 0) < frames:
+            await asyncio.sleep(0.1)
+    return found
+
+
+def ages(found: dict[str, Any], since_ms: float, until_ms: float) -> list[float]:
+    return [age for at, age in found["shown"] if since_ms <= at < until_ms]
+
+
+async def test_it_shows_and_plays_the_programme_without_a_loss(live: Node, page: Page) -> None:
+    await watch(page, live.whep_url, "one")
+    await until(page, "one", 30)
+    await page.wait_for_timeout(3000)
+    found = await until(page, "one", 100)
+    assert found["state"] == "connected"
+    assert found["width"] == 640
+    assert "AES_128_GCM" in found["srtp"]
+    assert found["video"]["packetsLost"] == 0
+    assert found["video"]["framesDropped"] <= 0.05 * found["video"]["framesReceived"]
+    assert found["audio"]["totalAudioEnergy"] > 0.001
+    assert found["audio"]["concealedSamples"] < 0.2 * found["audio"]["totalSamplesReceived"]
+    await page.evaluate("() => one.close()")
+
+
+async def test_a_joiner_is_as_near_to_the_event_as_one_who_was_there(
+    live: Node, page: Page
+) -> None:
+    await watch(page, live.whep_url, "steady")
+    await until(page, "steady", 150)
+    joined = await page.evaluate("() => performance.timeOrigin + performance.now()")
+    await watch(page, live.whep_url, "joiner")
+    await until(page, "joiner", 30)
+    await page.wait_for_timeout(5000)
+    window = (joined + 3000, joined + 5000)
+    steady = ages(await facts(page, "steady"), *window)
+    joiner = ages(await facts(page, "joiner"), *window)
+    assert len(steady) > 30
+    assert len(joiner) > 30
+    assert statistics.median(steady) < LATENCY_MS
+    assert abs(statistics.median(joiner) - statistics.median(steady)) <= 50
