@@ -43,8 +43,8 @@ class KeyframeRequests:
         self._wanted_since = None
         self.unanswered = 0
 
-    def receive_damage(self, now: int) -> None:
-        """Nothing is decodable before the next keyframe."""
+    def want(self, now: int) -> None:
+        """Nothing is decodable before the next keyframe, or somebody has no picture."""
         self._wanted_since = min(now, self._wanted_since or now)
 
     def next_deadline(self) -> int | None:

@@ -105,6 +105,11 @@ class WhipPublisher:
                 for track in self._tracks:
                     track.receive_report(event, now)
 
+    def request_keyframe(self, now: int) -> None:
+        """A viewer has no picture; asked for at most once a second, with every other reason."""
+        self._keyframes.want(now)
+        self.poll(now)
+
     # -- out ---------------------------------------------------------------------------------
 
     def next_deadline(self) -> int:
@@ -144,14 +149,14 @@ class WhipPublisher:
             if unit.track == "video" and unit.keyframe:
                 self._keyframes.receive_keyframe(now)
             if unit.damaged:
-                self._keyframes.receive_damage(now)
+                self._keyframes.want(now)
 
     def _ask_for_keyframe(self, now: int) -> None:
         video = self._video
         if video is None or video.ssrc is None or not self._pli:
             return
         if video.take_damage():
-            self._keyframes.receive_damage(now)
+            self._keyframes.want(now)
         for request in self._keyframes.poll(now):
             self._requests += 1
             if request == "pli":

@@ -82,6 +82,12 @@ class WhipIngest:
         """End a publisher; unknown ids are ignored."""
         self._order(lambda: self._disconnect_id(publisher_id, reason))
 
+    def request_keyframe(self, event: str) -> None:
+        """A viewer of the event has no picture. Does nothing where the publisher is not WHIP's."""
+        session = self._connected.get(event)
+        if session is not None:
+            session.request_keyframe()
+
     def statistics(self) -> list[WhipStatistics]:
         """Every connected publisher, about a second old."""
         return self._snapshot

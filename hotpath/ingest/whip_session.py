@@ -124,6 +124,10 @@ class WhipSession:
         if reason is not None:
             self.close(reason)
 
+    def request_keyframe(self) -> None:
+        if self._publisher is not None:
+            self._publisher.request_keyframe(time.monotonic_ns())
+
     def statistics(self) -> WhipStatistics | None:
         return self._publisher.statistics() if self._publisher is not None else None
 

@@ -44,14 +44,14 @@ def test_a_first_keyframe_that_does_not_come_is_soon_asked_for() -> None:
     assert asked(requests, 0, SECOND) == [300_000_000]
     requests = KeyframeRequests(INTERVAL, fir=False)
     requests.start(0)
-    requests.receive_damage(STEP)
+    requests.want(STEP)
     assert asked(requests, 0, SECOND) == [STEP]
 
 
 def test_damage_is_reported_at_once_and_at_most_once_a_second() -> None:
     requests = KeyframeRequests(INTERVAL, fir=False)
     requests.receive_keyframe(0)
-    requests.receive_damage(SECOND)
+    requests.want(SECOND)
     times = asked(requests, SECOND, 5 * SECOND)
     assert times == [SECOND + n * MIN_GAP_NS for n in range(4)]
     requests.receive_keyframe(5 * SECOND)

@@ -149,6 +149,15 @@ def test_what_is_given_up_damages_the_picture_and_a_keyframe_is_asked_for() -> N
     assert feed.of(Fir)
 
 
+def test_a_viewer_without_a_picture_has_the_publisher_asked_once_a_second() -> None:
+    feed = Feed()
+    feed.video(0, key=True)
+    feed.poll_until(50 * MS)
+    for n in range(20):
+        feed.one.request_keyframe((100 + n * 100) * MS)
+    assert len(feed.of(Pli)) == 2
+
+
 def test_another_source_is_taken_only_when_the_first_has_gone_silent() -> None:
     feed = Feed()
     feed.video(0, key=True)
