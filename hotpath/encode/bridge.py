@@ -29,9 +29,9 @@ OnOutput = Callable[[Format, Sequence[Unit]], None]
 OnFailed = Callable[[str], None]
 
 MAX_SOUND_UNITS = 64
-"""More than a second of sound: what a child needs to start. Pictures: the GOP that a reader joins in,
-which comes at once."""
+"""More than a second: what a child needs to start."""
 MAX_PICTURE_UNITS = 1024
+"""The GOP that a reader of the bus joins in comes at once."""
 MAX_BYTES = 16 * 1024 * 1024
 BACKOFF_S = (0.2, 1.0, 3.0)
 """Before the first, second and third restart; a fourth crash is the end."""

@@ -5,7 +5,7 @@ the source that was a keyframe is an IDR here, so GOPs align; what is damaged is
 next keyframe. Output has no B-frames: pts equals dts.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -19,13 +19,13 @@ from hotpath.encode.bitrate import Bitrate
 from hotpath.encode.deinterlace import Deinterlacer
 from hotpath.encode.h264 import H264Encoder, cores, encoder_name
 from hotpath.encode.job import Job
+from hotpath.encode.passing import Passing
 from hotpath.media.clock import rescale
 from hotpath.media.h264 import ParameterSets, read_head
 from hotpath.media.unit import VIDEO, Codec, Format, Unit
 
 _MAX_PIXELS = 4096 * 4096
 """A stranger's stream may not ask for more memory than this."""
-_MAX_PENDING = 256
 _MAX_THREADS = 4
 
 
@@ -42,15 +42,14 @@ class PictureBridge:
         self._bitrate = Bitrate(job.source.codec, job.clock_in, job.settings.video_bitrate)
         self._sets = ParameterSets()
         self._format: Format | None = None
-        self._pending: OrderedDict[int, Unit] = OrderedDict()
-        """Units whose frames are in the decoder or the encoder, by pts."""
+        self._passing = Passing()
         self._await_unit = self._await_frame = True
         self._last_pts: int | None = None
         self._last_key: int | None = None
         self._force = False
 
     def receive(self, unit: Unit, late: Callable[[], bool]) -> Iterator[Format | Unit]:
-        """Output that this unit completes. `late`: whether its frames should not be encoded."""
+        """Output that this unit completes. `late`: whether a picture is to be left out."""
         if unit.damaged:
             self._counts["damaged"] += 1
             self._await_unit = True
@@ -60,11 +59,10 @@ class PictureBridge:
                 self._counts["before-keyframe"] += 1
                 return
             self._decoder.flush_buffers()
+            self._passing.lost()
             self._await_unit, self._await_frame = False, True
         self._bitrate.receive(unit.dts, len(unit.data))
-        self._pending[unit.pts] = unit
-        while len(self._pending) > _MAX_PENDING:
-            self._pending.popitem(last=False)
+        self._passing.receive(unit)
         for frame in self._decode(unit):
             yield from self._take(frame, late)
 
@@ -105,7 +103,8 @@ class PictureBridge:
             yield from self._encode(each, late)
 
     def _encode(self, frame: VideoFrame, late: Callable[[], bool]) -> Iterator[Format | Unit]:
-        unit = None if frame.pts is None else self._pending.get(frame.pts)
+        unit, lost = self._passing.decoded(frame.pts)
+        self._counts["not-decoded"] += lost
         if unit is None:
             self._counts["unknown-frame"] += 1
             return
@@ -120,7 +119,9 @@ class PictureBridge:
         if late():
             self._counts["late"] += 1
             self._force = self._force or unit.keyframe
+            self._decoder.skip_frame = "NONREF"  # those would be left out as well
             return
+        self._decoder.skip_frame = "DEFAULT"
         encoder = self._encoder_for(frame)
         key = unit.keyframe or self._force or self._due(unit.pts)
         if key:
@@ -129,6 +130,7 @@ class PictureBridge:
         self._last_pts = unit.pts
         width, height = encoder.size
         picture = frame.reformat(width, height, "yuv420p")
+        self._passing.encode(unit)
         picture.pts, picture.time_base = unit.pts, Fraction(1, self._job.clock_in)
         yield from self._pack(encoder.encode(picture, keyframe=key))
 
@@ -172,10 +174,10 @@ class PictureBridge:
                 if format != self._format:
                     self._format = format
                     yield format
-            source = self._pending[packet.pts]
-            # Timestamps rise, so the frames of older units cannot come any more.
-            for old in [pts for pts in self._pending if pts <= packet.pts]:
-                del self._pending[old]
+            source = self._passing.encoded(packet.pts)
+            if source is None:
+                self._counts["unknown-frame"] += 1
+                continue
             pts = rescale(packet.pts, self._job.clock_out, self._job.clock_in)
             ingest_ns, capture_ns = source.ingest_ns, source.capture_ns
             yield Unit(VIDEO, pts, pts, packet.is_keyframe, data, ingest_ns, ingest_ns, capture_ns)

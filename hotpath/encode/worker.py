@@ -2,10 +2,11 @@
 
 Reads `records` on stdin and writes them on stdout. Decoders meet bytes from strangers here, so a
 crash ends this process and costs one bridge only. It ends when stdin does, so it cannot outlive the
-media process, even while a codec is busy. It runs at a lower priority than the media process.
+media process, even while a codec is busy. With pictures it runs at a lower priority than that.
 
-Invariant: it is never silently late. Pictures that waited too long are left out whole and counted,
-until the queue is short again; the queue itself is bounded, and when it is full the bridge's is.
+Invariant: it is never silently late. Pictures that waited too long are left out whole and counted
+(`lateness`), until the queue is short again; the queue itself is bounded, and when it is full the
+bridge's is.
 """
 
 import os
@@ -15,12 +16,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import av
 import av.logging
 from av.error import FFmpegError
 
 from hotpath.encode.job import EncodeError, Job
+from hotpath.encode.lateness import Lateness
 from hotpath.encode.picture import PictureBridge
 from hotpath.encode.records import Counts, Failure, Message, Reader, pack
 from hotpath.encode.sound import SoundBridge
@@ -29,8 +32,6 @@ from hotpath.media.unit import Format, Unit
 
 NICE = 5
 MAX_BYTES = 8 * 1024 * 1024
-LATE_END_MS = 100
-"""Pictures are left out until none has waited for longer."""
 HOPELESS = 3
 """A queue older than so many times the limit is skipped up to its newest keyframe."""
 COUNTS_NS = 250_000_000
@@ -43,9 +44,6 @@ class Waited:
     received_ns: int
     skipped: int
     """Units that were left out right before this one."""
-
-    def ns(self) -> int:
-        return time.monotonic_ns() - self.received_ns
 
 
 class Inbox:
@@ -130,8 +128,7 @@ class Worker:
         self._out = out
         self._told: dict[str, int] = {}
         self._told_ns = 0
-        self._late_ns = job.settings.late_ms * 1_000_000
-        self._catching_up = False
+        self._lateness = Lateness(job.settings.late_ms)
         self._sound = self._picture = None
         if job.source.codec.kind == "audio":
             self._sound = SoundBridge(job, self._counts)
@@ -155,18 +152,17 @@ class Worker:
         elif self._picture is not None:
             if waited.skipped:
                 self._picture.lost()
-            yield from self._picture.receive(waited.unit, lambda: self._is_late(waited))
+            yield from self._picture.receive(waited.unit, partial(self._leaves_out, waited))
+
+    def _leaves_out(self, waited: Waited) -> bool:
+        now_ns = time.monotonic_ns()
+        return self._lateness.leaves_out(now_ns - waited.received_ns, now_ns)
 
     def _flush(self) -> Iterator[Format | Unit]:
         if self._sound is not None:
             yield from self._sound.flush()
         elif self._picture is not None:
             yield from self._picture.flush()
-
-    def _is_late(self, waited: Waited) -> bool:
-        ended_ns = min(LATE_END_MS * 1_000_000, self._late_ns)
-        self._catching_up = waited.ns() > (ended_ns if self._catching_up else self._late_ns)
-        return self._catching_up
 
     def _tell(self, now_ns: int, *, idle: bool) -> None:
         """Before a pause, and while there is none not too often."""
@@ -182,7 +178,6 @@ class Worker:
 
 
 def main() -> int:
-    os.nice(NICE)
     av.logging.set_level(av.logging.PANIC)
     source, out = sys.stdin.fileno(), sys.stdout.fileno()
     inbox = Inbox(source)
@@ -190,6 +185,8 @@ def main() -> int:
         job = inbox.wait_job()
         if job is None:
             return 1 if inbox.error else 0
+        if job.source.codec.kind == "video":
+            os.nice(NICE)  # sound takes little, and is late at once
         Worker(job, out).run(inbox)
     except BrokenPipeError:
         return 0
