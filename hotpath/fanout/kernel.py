@@ -150,11 +150,7 @@ class Stream:
     def push(self, frame: Frame, *, deadline_ms: int = 250) -> None:
         """Copy a frame and wake the shards with viewers. `deadline_ms`: how long after now it is
         worth sending; a viewer whose socket does not take it by then goes on at a keyframe."""
-        sizes = array("H", map(len, frame.payloads)) if frame.payloads else array("H")
-        if not 0 < len(sizes) <= MAX_PACKETS:
-            raise ValueError(f"a frame has 1 to {MAX_PACKETS} payloads, not {len(sizes)}")
-        if max(sizes) > MAX_PAYLOAD or min(sizes) == 0:
-            raise ValueError(f"a payload has 1 to {MAX_PAYLOAD} bytes, not {max(sizes)} or 0")
+        sizes = _sizes(frame.payloads)
         if deadline_ms <= 0:
             raise ValueError("the deadline is a number of milliseconds above 0")
         capture_ns = _UNKNOWN if frame.capture_ns is None else frame.capture_ns
@@ -418,6 +414,16 @@ class Kernel:
 
 
 # -- what crosses the border ---------------------------------------------------------------------
+
+
+def _sizes(payloads: Sequence[bytes]) -> "array[int]":
+    if not 0 < len(payloads) <= MAX_PACKETS:
+        raise ValueError(f"a frame has 1 to {MAX_PACKETS} payloads, not {len(payloads)}")
+    sizes = list(map(len, payloads))
+    if max(sizes) > MAX_PAYLOAD or min(sizes) == 0:
+        wrong = max(sizes) if max(sizes) > MAX_PAYLOAD else 0
+        raise ValueError(f"a payload has 1 to {MAX_PAYLOAD} bytes, not {wrong}")
+    return array("H", sizes)
 
 
 def _signed(value: int) -> int:

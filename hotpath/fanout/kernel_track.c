@@ -335,9 +335,22 @@ static void subscription_end(lp_subscription *subscription)
         track_forget_pending(LP_OF(lp_track, pending_member, subscription->waiting.next));
 }
 
-/* Takes in what was pushed; who went first goes last the next time. */
+/* Another track goes first with every frame: strides of the golden ratio spread the places evenly
+ * over few frames, too. The list's own link moves, not its members. */
+static void subscription_rotate(lp_subscription *subscription, uint32_t count)
+{
+    lp_list *first = subscription->members.next;
+    for (uint32_t i = (uint32_t)(count * 0.618); i && first != &subscription->members; i--)
+        first = first->next;
+    if (first == subscription->members.next || first == &subscription->members)
+        return;
+    list_remove(&subscription->members);
+    list_insert(first, &subscription->members);
+}
+
 static void subscription_poll(lp_shard *shard, lp_subscription *subscription, int64_t now)
 {
+    uint32_t count = 0;
     if (subscription->published ==
         __atomic_load_n(&subscription->stream->published, __ATOMIC_ACQUIRE))
         return;
@@ -353,10 +366,7 @@ static void subscription_poll(lp_shard *shard, lp_subscription *subscription, in
     for (lp_list *at = subscription->members.next, *next; at != &subscription->members; at = next) {
         next = at->next;
         track_advance(shard, LP_OF(lp_track, member, at), now);
+        count++;
     }
-    if (!list_empty(&subscription->members)) {
-        lp_list *first = subscription->members.next;
-        list_remove(first);
-        list_insert(&subscription->members, first);
-    }
+    subscription_rotate(subscription, count);
 }
