@@ -14,6 +14,7 @@ from playwright.async_api import Page, async_playwright
 from hotpath.media.unit import AUDIO, VIDEO, Codec
 from tests.support.ingest import entry, until
 from tests.support.media import ffmpeg
+from tests.support.network import Conditions, UdpRelay
 from tests.support.whip import Node, decoded, whip_node
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -29,7 +30,7 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
 )
 PUBLISH = """
-async ({url, token}) => {
+async ({url, token, port}) => {
   const stream = await navigator.mediaDevices.getUserMedia({
     audio: true, video: {width: 640, height: 480, frameRate: 30}});
   const pc = window.pc = new RTCPeerConnection({bundlePolicy: "max-bundle"});
@@ -46,7 +47,9 @@ async ({url, token}) => {
   if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
   window.session = new URL(answer.headers.get("location"), url).href;
   window.etag = answer.headers.get("etag");
-  await pc.setRemoteDescription({type: "answer", sdp: await answer.text()});
+  let sdp = await answer.text();
+  if (port) sdp = sdp.replace(/(a=candidate:\\S+ 1 udp \\d+ \\S+) \\d+/g, `$1 ${port}`);
+  await pc.setRemoteDescription({type: "answer", sdp});
 }
 """
 RESTART = """
@@ -81,6 +84,8 @@ async () => {
     cipher: transport.srtpCipher, encoder: video.encoderImplementation,
     limited: video.qualityLimitationReason, plis: video.pliCount, nacks: video.nackCount,
     width: video.frameWidth, fps: video.framesPerSecond,
+    remote: (stats.find(s => s.type === "remote-inbound-rtp" && s.kind === "video") || {})
+      .roundTripTime,
   };
 }
 """
@@ -111,8 +116,10 @@ async def chromium(node: Node, camera: Path) -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def publish(page: Page, node: Node) -> None:
-    await page.evaluate(PUBLISH, {"url": node.url("ev_a"), "token": A.whip_token})
+async def publish(page: Page, node: Node, port: int = 0) -> None:
+    """`port`: of a relay that media goes through."""
+    url = node.url("ev_a")
+    await page.evaluate(PUBLISH, {"url": url, "token": A.whip_token, "port": port})
 
 
 async def test_a_camera_is_published_decodes_and_reaches_a_good_bitrate(camera: Path) -> None:
@@ -160,3 +167,24 @@ async def test_ice_restarts_without_an_interruption(camera: Path) -> None:
         await until(lambda: len(node.sink.track(1, VIDEO)) > count + 60)
         assert node.sink.order == ["connected 1"]
         assert not any(u.damaged for u in node.sink.track(1, VIDEO))
+
+
+async def test_a_narrow_uplink_is_filled_without_a_standing_queue(camera: Path) -> None:
+    narrow = Conditions(delay_ms=20, rate_kbps=1000, queue_bytes=128 * 1024)
+    async with whip_node(A) as node, chromium(node, camera) as page:
+        server = ("127.0.0.1", node.mux.port)
+        with UdpRelay(server, Conditions(delay_ms=20), up=narrow, seed=1) as relay:
+            await publish(page, node, relay.port)
+            # A full queue of 128 KB is a second; what is told to the browser must drain it.
+            calm = 0
+            for _ in range(60):
+                await page.wait_for_timeout(500)
+                trip = (await page.evaluate(SELECTED))["remote"]
+                calm = calm + 1 if trip is not None and trip < 0.2 else 0
+                if calm == 10:
+                    break
+            (statistics,) = node.ingest.statistics()
+    assert calm == 10
+    assert statistics.rtp.allowed_mbps < 2.0
+    assert statistics.rtp.rate_mbps > 0.3
+    assert statistics.video_units > 60

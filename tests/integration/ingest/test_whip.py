@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from aiortc.contrib.media import MediaPlayer
+from prometheus_client import CollectorRegistry, generate_latest
 
 from hotpath.ingest.admission import AdmissionEntry
+from hotpath.ingest.metrics import IngestCollector
+from hotpath.ingest.srt import SrtIngest
 from hotpath.ingest.whip_limits import WhipLimits
 from hotpath.media.unit import AUDIO, VIDEO, Codec
 from tests.support.ingest import entry, until
@@ -122,6 +125,25 @@ async def test_lost_packets_are_asked_for_and_come_again(film: Path) -> None:
     good = sum(not u.damaged for u in video)
     assert good >= 0.97 * len(video)
     assert statistics.rtp.nacks >= statistics.rtp.retransmitted
+
+
+async def test_figures_of_publishers_are_exported_without_their_ids(film: Path) -> None:
+    async with whip_node(A) as node, publishing(node, A, film):
+        await until(lambda: (s := node.ingest.statistics()) and s[0].rtp.rate_mbps > 0)
+        srt = SrtIngest("127.0.0.1", 0, 120, node.sink)
+        registry = CollectorRegistry()
+        registry.register(IngestCollector(srt, node.ingest))
+        await node.http.post(node.url("ev_a"), headers=SDP)
+        text = generate_latest(registry).decode()
+        task = asyncio.create_task(srt.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert 'livepath_whip_packets_total{event="ev_a"}' in text
+    assert 'livepath_whip_allowed_bits_per_second{event="ev_a"} 4e+06' in text
+    assert 'livepath_whip_refused_total{reason="bad-key"} 1.0' in text
+    assert "livepath_whip_publishers 1.0" in text
+    assert "127.0.0.1" not in text
 
 
 async def test_delete_ends_the_publisher(film: Path) -> None:
