@@ -5,6 +5,7 @@ import os
 import platform
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +27,8 @@ from infra.supervisor.servers import valkey_binary, weed_binary
 GIB = 1024**3
 FREE_NEEDED, FREE_WANTED = 1 * GIB, 10 * GIB
 FILES_WANTED = 4096
+BUFFER_WANTED = 4 * 1024 * 1024
+UDP_SEGMENT = 103  # linux/udp.h; Python has no name for it
 SYSTEM_PACKAGES = (
     "scripts/bootstrap (or: apt-get install gcc python3-dev libsrt-openssl-dev libssl-dev)"
 )
@@ -63,14 +66,27 @@ def check_python() -> Finding:
     return _found("Python", f"{platform.python_version()} at {sys.executable}")
 
 
+NATIVE = {
+    "SRT extension": "hotpath.ingest._srt",
+    "WebRTC extension": "hotpath.fanout._kernel",
+    "SRTP library": "pylibsrtp",
+}
+"""What is compiled, by the module that loads it. `infra` imports none: a child process tries."""
+
+
 def check_native() -> Iterator[Finding]:
-    """The SRT extension; what builds it is asked for only when it does not load."""
-    code, output = _run([sys.executable, "-c", "import hotpath.ingest._srt"])
-    if code == 0:
-        yield _found("SRT extension", "built and loads")
+    """The compiled modules; what builds them is asked for only when one does not load."""
+    failed = False
+    for what, module in NATIVE.items():
+        code, output = _run([sys.executable, "-c", f"import {module}"])
+        if code == 0:
+            yield _found(what, "built and loads")
+            continue
+        failed = True
+        why = output.splitlines()[-1] if output else "does not load"
+        yield Finding(what, Verdict.MISSING, why, "scripts/bootstrap (or: pip install -e .)")
+    if not failed:
         return
-    why = output.splitlines()[-1] if output else "does not load"
-    yield Finding("SRT extension", Verdict.MISSING, why, "scripts/bootstrap (or: pip install -e .)")
     compiler = shutil.which("cc") or shutil.which("gcc")
     header = Path(sysconfig.get_path("include"), "Python.h").exists()
     srt = any(
@@ -154,6 +170,34 @@ def check_open_files() -> Finding:
     return Finding("open files", Verdict.ADVICE, detail, "ulimit -n 65536")
 
 
+def check_segmentation() -> Finding:
+    """UDP GSO (Linux 4.18): one call sends up to eight packets of a viewer's frame."""
+    what = "UDP segmentation"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
+        except OSError as error:
+            detail = f"the kernel has none ({error}); fewer viewers fit a core"
+            return Finding(what, Verdict.ADVICE, detail, "Linux 4.18 or newer")
+    return _found(what, "available")
+
+
+def check_buffers(folder: Path = Path("/proc/sys/net/core")) -> Finding:
+    """Socket buffers: a keyframe goes to every viewer at once through one socket."""
+    what, limits = "socket buffers", {}
+    for name in ("rmem_max", "wmem_max"):
+        try:
+            limits[name] = int((folder / name).read_text())
+        except (OSError, ValueError):
+            return _found(what, "the limits are not readable here")
+    small = {name: value for name, value in limits.items() if value < BUFFER_WANTED}
+    detail = ", ".join(f"net.core.{name} = {value}" for name, value in limits.items())
+    if not small:
+        return _found(what, detail)
+    fix = "sysctl -w " + " ".join(f"net.core.{name}={BUFFER_WANTED}" for name in small)
+    return Finding(what, Verdict.ADVICE, f"{detail}; bursts to many viewers may be lost", fix)
+
+
 def check_player() -> Finding:
     static = Path(__file__).resolve().parents[1] / "web" / "static"
     if any(static.rglob("hls*.js")) or any(static.rglob("hls*.mjs")):
@@ -186,6 +230,8 @@ def examine(data_dir: Path, port_base: int) -> Iterator[Finding]:
     yield check_disk(data_dir)
     yield check_ports(port_base)
     yield check_open_files()
+    yield check_segmentation()
+    yield check_buffers()
     yield from check_test_tools()
 
 

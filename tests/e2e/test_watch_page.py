@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, ConsoleMessage, Error, Page, expect
 
 from tests.e2e.conftest import FPS, SIZE, Studio
@@ -10,6 +11,7 @@ from tests.e2e.watching import (
     TIMEOUT_MS,
     badge_seconds,
     facts,
+    over,
     overlay_title,
     true_delay_s,
     until_playing,
@@ -28,9 +30,8 @@ async def open_page(browser: Browser, url: str, **context: Any) -> Page:
 async def test_live_event_plays_with_low_latency(
     browser: Browser, on_air: dict[str, Any], tmp_path: Path
 ) -> None:
-    page = await open_page(
-        browser, on_air["playback"]["player_url"], viewport={"width": 1280, "height": 860}
-    )
+    url = over("hls", on_air["playback"]["player_url"])
+    page = await open_page(browser, url, viewport={"width": 1280, "height": 860})
     messages: list[ConsoleMessage] = []
     errors: list[Error] = []
     # Playwright marks the handlers it is given, which a built-in method does not allow.
@@ -52,10 +53,11 @@ async def test_live_event_plays_with_low_latency(
     await page.screenshot(path=tmp_path / "player.png")
 
 
+@pytest.mark.parametrize("transport", ["hls", "webrtc"])
 async def test_badge_says_the_delay_that_the_picture_shows(
-    browser: Browser, on_air: dict[str, Any]
+    browser: Browser, on_air: dict[str, Any], transport: str
 ) -> None:
-    page = await open_page(browser, on_air["playback"]["player_url"])
+    page = await open_page(browser, over(transport, on_air["playback"]["player_url"]))
     await until_playing(page, 4.0)
     assert (await facts(page))["clock_measured"]
     agreed = 0

@@ -42,6 +42,12 @@ FACTS = """() => {
 }"""
 
 
+def over(transport: str, url: str) -> str:
+    """The player's URL, for one transport alone."""
+    page, hash_, fragment = url.partition("#")
+    return f"{page}?transport={transport}{hash_}{fragment}"
+
+
 async def facts(page: Page) -> dict[str, Any]:
     found: dict[str, Any] = await page.evaluate(FACTS)
     return found

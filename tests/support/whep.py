@@ -111,9 +111,7 @@ class Origin:
         self.channels[name] = asyncio.Queue()
         if "/whip/" in request.url.path:
             self.tokens.append(request.headers.get("authorization", ""))
-            peer.on(
-                "track", lambda track: self._tasks.append(asyncio.create_task(self._take(track)))
-            )
+            peer.on("track", self._take_from)
         else:
             peer.addTrack(Clocked())
             peer.addTrack(AudioStreamTrack())
@@ -128,6 +126,9 @@ class Origin:
             sdp = "\r\n".join(lines)
         headers = {**CORS, "Location": f"{request.url.path}/{name}", "ETag": '"1"'}
         return Response(sdp, 201, headers, "application/sdp")
+
+    def _take_from(self, track: MediaStreamTrack) -> None:
+        self._tasks.append(asyncio.create_task(self._take(track)))
 
     async def _take(self, track: MediaStreamTrack) -> None:
         with contextlib.suppress(MediaStreamError):

@@ -79,8 +79,16 @@ export class WhepSession extends EventTarget {
       width: video.frameWidth,
       height: video.frameHeight,
       codec: report.get(video.codecId)?.mimeType?.split("/")[1],
-      playoutUnixMs: playoutUnixMs(video),
+      playoutUnixMs: unixMs(video.estimatedPlayoutTimestamp) ?? this.#captureUnixMs(),
     };
+  }
+
+  /** When the frame on the screen was taken in, by abs-capture-time; null when that is not known. */
+  #captureUnixMs() {
+    const receiver = this.pc.getReceivers().find(({ track }) => track.kind === "video");
+    const [source] = receiver?.getSynchronizationSources?.() ?? [];
+    const captured = unixMs(source?.captureTimestamp);
+    return captured && captured + (performance.timeOrigin + performance.now() - source.timestamp);
   }
 
   #listen() {
@@ -125,8 +133,8 @@ export class WhepSession extends EventTarget {
   }
 }
 
-/** Unix ms, on the sender's clock, of the frame that is on the screen; null when not known. */
-function playoutUnixMs({ estimatedPlayoutTimestamp: ntp }) {
+/** NTP ms as Unix ms; null when not known. */
+function unixMs(ntp) {
   if (!Number.isFinite(ntp) || ntp <= 0) return null;
   // By the standard it counts from 1900; a browser that counts from 1970 is understood as well.
   return ntp > NTP_TO_UNIX_MS ? ntp - NTP_TO_UNIX_MS : ntp;

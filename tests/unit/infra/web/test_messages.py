@@ -1,4 +1,4 @@
-"""What the page says: the pure module `messages.js`, run by Node."""
+"""What the pages say, and what they read in SDP: the pure modules, run by Node."""
 
 import importlib.util
 import json
@@ -22,9 +22,9 @@ def node() -> str:
     return str(Path(spec.origin).parent / "bin" / "node")
 
 
-def call(calls: list[tuple[str, list[Any]]]) -> list[Any]:
+def call(calls: list[tuple[str, list[Any]]], module_name: str = "messages.js") -> list[Any]:
     """The results of several calls, in one process; `undefined` and NaN come back as None."""
-    module = (pages.STATIC / "messages.js").as_uri()
+    module = (pages.STATIC / module_name).as_uri()
     script = (
         f"import * as messages from {json.dumps(module)};"
         f"const calls = {json.dumps(calls)};"
@@ -120,3 +120,150 @@ def test_token_becomes_a_path_prefix() -> None:
         url,
         "https://media.example/t/a.b.c/live/default/ev_1/main/index.m3u8",
     ]
+
+
+def test_statistics_leave_out_what_is_not_known() -> None:
+    rtc = {
+        **{"transport": "webrtc", "path": "relay/udp", "roundTripS": 0.0234, "jitterS": 0.0015},
+        **{"packets": 990, "lost": 10, "bitrate": 2_400_000, "width": 1280, "height": 720},
+        **{"fps": 29.97, "codec": "H264", "decoded": 90, "dropped": 1, "buffer": None},
+    }
+    rows, nothing = call([("statsRows", [rtc, 0.182]), ("statsRows", [{"transport": None}, None])])
+    assert rows == [
+        ["Transport", "WebRTC"],
+        ["Path", "relay over UDP"],
+        ["Behind live", "182 ms"],
+        ["Round trip", "23 ms"],
+        ["Jitter", "1.5 ms"],
+        ["Lost packets", "10 of 1000 (1.0 %)"],
+        ["Bit rate", "2.4 Mbit/s"],
+        ["Picture", "1280 × 720, 30 fps"],
+        ["Codec", "H264"],
+        ["Frames", "90 decoded, 1 dropped"],
+    ]
+    assert nothing == []
+
+
+def test_bit_rates() -> None:
+    rates = [0, 812_400, 999_499, 999_500, 12_340_000, None]
+    expected = ["0 kbit/s", "812 kbit/s", "999 kbit/s", "1.0 Mbit/s", "12.3 Mbit/s", ""]
+    assert call([("rateText", [rate]) for rate in rates]) == expected
+
+
+def test_ice_servers_are_read_from_link_headers_as_rfc_9725_writes_them() -> None:
+    header = (
+        '<stun:stun.example.net>; rel="ice-server", '
+        '<turn:turn.example.net?transport=udp>; rel="ice-server"; username="17:a;b,c"; '
+        'credential="ab=/+\\"x"; credential-type="password", '
+        '<https://m.example/index.m3u8>; rel="alternate"'
+    )
+    found, none, alternate = call(
+        [("iceServersOf", [header]), ("iceServersOf", [None]), ("linkOf", [header, "alternate"])],
+        "sdp.js",
+    )
+    turn = "turn:turn.example.net?transport=udp"
+    assert found == [
+        {"urls": "stun:stun.example.net"},
+        {"urls": turn, "username": "17:a;b,c", "credential": 'ab=/+"x'},
+    ]
+    assert none == []
+    assert alternate == "https://m.example/index.m3u8"
+
+
+OFFER = """\
+v=0
+a=group:BUNDLE 0 1
+m=video 9 UDP/TLS/RTP/SAVPF 96
+a=mid:0
+a=ice-ufrag:new
+a=ice-pwd:newpwd
+m=audio 9 UDP/TLS/RTP/SAVPF 111
+a=mid:1
+"""
+ANSWER = """\
+v=0
+m=video 9 UDP/TLS/RTP/SAVPF 96
+a=ice-ufrag:old
+a=ice-pwd:oldpwd
+a=candidate:1 1 udp 1 192.0.2.1 9 typ host
+a=sendonly
+"""
+
+
+def test_an_ice_restart_sends_credentials_and_takes_the_servers() -> None:
+    reply = "a=ice-ufrag:theirs\r\na=ice-pwd:theirpwd\r\na=candidate:1 1 udp 1 192.0.2.2 9 typ host"
+    fragment, changed, kept = call(
+        [
+            ("restartFragment", [OFFER]),
+            ("restartedAnswer", [ANSWER, reply]),
+            ("restartedAnswer", [ANSWER, "a=ice-ufrag:x\na=ice-pwd:y"]),
+        ],
+        "sdp.js",
+    )
+    assert fragment.splitlines() == [
+        "a=group:BUNDLE 0 1",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96",
+        *("a=mid:0", "a=ice-ufrag:new", "a=ice-pwd:newpwd"),
+    ]
+    assert "old" not in changed
+    assert "a=ice-ufrag:theirs" in changed
+    assert "192.0.2.2" in changed
+    assert "192.0.2.1" not in changed
+    # A server that repeats no candidate keeps those that it gave.
+    assert "192.0.2.1" in kept
+    assert kept.endswith("a=sendonly\r\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("NotAllowedError", "Allow them"),
+        ("NotFoundError", "was found"),
+        ("NotReadableError", "in use"),
+        ("insecure", "HTTPS"),
+        ("OddError", "OddError"),
+    ],
+)
+def test_every_trouble_with_a_camera_says_what_to_do(name: str, words: str) -> None:
+    [said] = call([("captureTrouble", [name, "camera"])], "publish-messages.js")
+    assert words in said
+
+
+def test_refusals_are_repeated_only_where_that_can_help() -> None:
+    refused = [{"kind": "refused", "status": status} for status in (401, 403, 409, 422, 429, 503)]
+    others = [{"kind": "unreachable", "status": 0}, {"kind": "no-path", "status": 0}]
+    found = call([("worthRetrying", [one]) for one in refused + others], "publish-messages.js")
+    assert found == [False, False, False, False, True, True, True, True]
+    said = call([("publishTrouble", [one]) for one in refused + others], "publish-messages.js")
+    assert all(said)
+
+
+def warnings(**known: Any) -> str:
+    stats = {"limitedBy": "none", "lostShare": 0, "roundTripS": 0.02, "fps": 30, "codec": "H264"}
+    base = {"quality": {"fps": 30}, "level": -20, "silentS": 0}
+    base |= {name: known.pop(name) for name in ("level", "silentS") if name in known}
+    return " ".join(
+        call([("warningsFor", [base | {"stats": stats | known}])], "publish-messages.js")[0]
+    )
+
+
+def test_a_publisher_without_trouble_is_left_alone() -> None:
+    assert warnings() == ""
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"limitedBy": "bandwidth"}, "connection is too slow"),
+        ({"limitedBy": "cpu"}, "too busy"),
+        ({"lostShare": 0.1}, "loses packets"),
+        ({"roundTripS": 0.9}, "slow to answer"),
+        ({"fps": 9}, "Fewer pictures"),
+        ({"codec": "VP8"}, "does not send H.264"),
+        ({"level": None}, "No sound"),
+        ({"silentS": 9}, "Nothing can be heard"),
+        ({"level": -1}, "too loud"),
+    ],
+)
+def test_a_publisher_is_warned_of(known: dict[str, Any], words: str) -> None:
+    assert words in warnings(**known)
