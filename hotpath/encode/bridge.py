@@ -142,7 +142,7 @@ class Bridge:
         try:
             async with child(self._command) as (process, connection):
                 self.pid = process.pid
-                reader, writer = await asyncio.open_connection(sock=connection)
+                reader, writer = await asyncio.open_unix_connection(sock=connection)
                 try:
                     await self._talk(reader, writer)
                 finally:
