@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL, crypto
 
 from hotpath.webrtc.certificate import Certificate
@@ -28,11 +27,8 @@ _FLIGHT = 64 * 1024
 _KEY = 16
 _CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 """RFC 8827 6.5 makes the first mandatory, so every peer has it; `AlertKeys` is written for it."""
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha-256": hashes.SHA256(),
-    "sha-384": hashes.SHA384(),
-    "sha-512": hashes.SHA512(),
-}
+_HASHES = {"sha-256": ("sha256", 32), "sha-384": ("sha384", 48), "sha-512": ("sha512", 64)}
+"""OpenSSL's name, bytes."""
 _PROFILES = (SrtpProfile.AEAD_AES_128_GCM, SrtpProfile.AES128_CM_SHA1_80)
 
 
@@ -55,27 +51,30 @@ class Step:
 class Fingerprint:
     """The remote certificate's digest, from the SDP."""
 
-    algorithm: hashes.HashAlgorithm
+    algorithm: str
+    """OpenSSL's name."""
     digest: bytes
 
     @classmethod
     def parse(cls, text: str) -> "Fingerprint":
         """`sha-256 AA:BB:…` (RFC 8122 5)."""
         name, _, value = text.strip().partition(" ")
-        algorithm = _HASHES.get(name.lower())
-        if algorithm is None:
+        if name.lower() not in _HASHES:
             known = ", ".join(_HASHES)
             raise DtlsError("fingerprint", f"the SDP's fingerprint is {name!r}: use one of {known}")
         try:
             digest = bytes.fromhex(value.replace(":", ""))
         except ValueError as error:
             raise DtlsError("fingerprint", "the SDP's fingerprint is not hexadecimal") from error
-        if len(digest) != algorithm.digest_size:
+        algorithm, size = _HASHES[name.lower()]
+        if len(digest) != size:
             raise DtlsError("fingerprint", f"the SDP's fingerprint is too short for {name}")
         return cls(algorithm, digest)
 
     def matches(self, certificate: crypto.X509) -> bool:
-        found = certificate.to_cryptography().fingerprint(self.algorithm)
+        """Without parsing the certificate: OpenSSL takes some that others refuse, and an exception
+        in its callback would be raised in whichever connection comes next."""
+        found = bytes.fromhex(certificate.digest(self.algorithm).decode().replace(":", ""))
         return hmac.compare_digest(found, self.digest)
 
 

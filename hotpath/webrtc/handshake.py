@@ -19,6 +19,9 @@ _FIRST_TIMEOUT_NS = 100_000_000
 _LAST_TIMEOUT_NS = 1_600_000_000
 _RESEND_GAP_NS = 25_000_000
 _MAX_RESENDS = 24
+_MAX_UNASKED = 8
+"""Resends of one flight by the timer, in 8 s: a peer that lives repeats itself and is answered, and
+one that never asked (its address was forged) is not flooded."""
 
 
 class Handshake:
@@ -32,6 +35,7 @@ class Handshake:
         "_role",
         "_sent_ns",
         "_timeout_ns",
+        "_unasked",
         "_waiting",
         "_working",
         "connected",
@@ -52,6 +56,7 @@ class Handshake:
         self._sent_ns = 0
         self._timeout_ns = _FIRST_TIMEOUT_NS
         self._resends = 0
+        self._unasked = 0
         self.connected: Connected | None = None
         self.error: DtlsError | None = None
         self.dropped = 0
@@ -97,6 +102,7 @@ class Handshake:
             self._flight = step.flight
             self._answered = work.newest
             self._timeout_ns = _FIRST_TIMEOUT_NS
+            self._unasked = 0
             self._sent_ns = now
             self._out += step.flight
         if step.connected is not None or step.error is not None:
@@ -105,7 +111,7 @@ class Handshake:
             self._waiting = []
 
     def next_deadline(self) -> int | None:
-        if self.done or not self._flight:
+        if self.done or not self._flight or self._unasked >= _MAX_UNASKED:
             return None
         return self._sent_ns + self._timeout_ns
 
@@ -114,6 +120,7 @@ class Handshake:
         deadline = self.next_deadline()
         if deadline is not None and now >= deadline and not self._working:
             self._timeout_ns = min(2 * self._timeout_ns, _LAST_TIMEOUT_NS)
+            self._unasked += 1
             self._resend(now)
         out, self._out = self._out, []
         return out

@@ -189,7 +189,7 @@ class Peer:
         self.closed = True
         if self._tail is not None and self.path is not None and reason != "consent-expired":
             self._shell.send(self.path, self._tail.close_notify())
-        self._handshake = None
+        self._handshake = self._receiver = self._sender = None
         self._shell.counters[f"closed-{reason}"] += 1
         self._shell.forget(self)
         try:

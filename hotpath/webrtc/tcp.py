@@ -10,7 +10,7 @@ Upstream: `sockets`. Downstream: `tcp_links`. Spec: RFC 6544 (passive), RFC 4571
 
 import asyncio
 import socket
-from typing import Protocol
+from typing import Protocol, cast
 
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
@@ -57,7 +57,7 @@ class TcpLink(asyncio.Protocol):
         self._reading = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream's always is
+        transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         self._transport = transport
         peer = transport.get_extra_info("peername")
         if peer:

@@ -5,6 +5,7 @@ import random
 from itertools import count
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 
 from hotpath.webrtc import certificate, dtls
 from hotpath.webrtc.certificate import Certificate
@@ -145,6 +146,18 @@ def test_a_lost_flight_is_resent_after_100_ms() -> None:
     assert server.turn(300 * MS) == first
 
 
+def test_a_peer_that_never_speaks_again_is_not_flooded() -> None:
+    server, client = pair()
+    flight = server.receive(client.turn(0)[0], 0)
+    sent, now = 0, 0
+    while (deadline := server.handshake.next_deadline()) is not None:
+        now = deadline
+        sent += len(server.turn(now))
+    assert sent == 8 * len(flight)
+    assert now < 10_000 * MS
+    assert server.receive(client.turn(now)[0], now + 50 * MS) == flight
+
+
 def test_a_repeated_client_hello_is_answered_from_the_cache_but_not_twice_at_once() -> None:
     server, client = pair()
     hello = client.turn(0)
@@ -197,8 +210,12 @@ def test_rfc8827_6_5_a_certificate_that_the_sdp_does_not_name_is_refused(wrong: 
 
 @pytest.mark.parametrize("name", ["sha-256", "SHA-384", "sha-512"])
 def test_rfc8122_5_fingerprints_of_other_hashes(name: str) -> None:
-    algorithm = dtls._HASHES[name.lower()]
-    digest = CLIENT.x509.fingerprint(algorithm).hex(":")
+    algorithms = {
+        "sha-256": hashes.SHA256(),
+        "sha-384": hashes.SHA384(),
+        "sha-512": hashes.SHA512(),
+    }
+    digest = CLIENT.x509.fingerprint(algorithms[name.lower()]).hex(":")
     sides = pair(server_expects=f"{name} {digest}")
     Network(0).run(sides)
     assert_keys_agree(*sides)
