@@ -19,6 +19,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from benchmarks.peer import own_address
 from benchmarks.signalling import request
 from benchmarks.stamped import Recipe, programme
 
@@ -66,13 +67,6 @@ def janus_server(cores: Sequence[int] = ()) -> Iterator[Janus]:
             for process in (feeder, server):
                 process.kill()
                 process.wait()
-
-
-def own_address() -> str:
-    """The address of this machine that its route to others has; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("198.51.100.1", 9))
-        return str(probe.getsockname()[0])
 
 
 def _free_ports(count: int) -> list[int]:

@@ -291,6 +291,13 @@ class Peer:
             self._send(datagram, self.destination)
 
 
+def own_address() -> str:
+    """The address of this machine that its route to others has; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.1", 9))
+        return str(probe.getsockname()[0])
+
+
 @cache
 def _is_here(host: str) -> bool:
     """Packets to the machine's own addresses never leave it, whatever interface has them."""

@@ -1,6 +1,9 @@
 """Real peers on a real media process. Each says what it lacks when it cannot run."""
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +28,33 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that waits for a publisher."""
     with media_node(tmp_path_factory.mktemp("idle") / "data") as node:
         yield node
+
+
+class _Page(BaseHTTPRequestHandler):
+    """A page of another origin than the node's that holds viewer.js and nothing else."""
+
+    def do_GET(self) -> None:
+        script = Path(__file__).with_name("viewer.js").read_text()
+        body = f"<!doctype html><title>viewer</title><body><script>{script}</script>".encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/html; charset=utf-8")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def viewer_page() -> Iterator[str]:
+    """URL of a page with the global `watch(url)`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -12,7 +12,6 @@ from playwright.async_api import Page, async_playwright
 
 from tests.support.webrtc import Node
 
-SCRIPT = Path(__file__).with_name("viewer.js").read_text()
 FLAGS = [
     "--headless=new",
     "--no-sandbox",
@@ -25,17 +24,14 @@ LATENCY_MS = 500.0
 
 
 @pytest.fixture
-async def page(live: Node) -> AsyncIterator[Page]:
+async def page(viewer_page: str) -> AsyncIterator[Page]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     async with async_playwright() as playwright:
         if chromium is None and not Path(playwright.chromium.executable_path).exists():
             pytest.skip("no Chromium; run scripts/bootstrap --test")
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = await browser.new_page()
-        # Any answer of the node makes its origin the page's.
-        await page.goto(f"{live.event_url}/video.m3u8?")
-        await page.set_content("<body></body>")
-        await page.add_script_tag(content=SCRIPT)
+        await page.goto(viewer_page)
         yield page
         await browser.close()
 

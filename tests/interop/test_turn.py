@@ -1,0 +1,64 @@
+"""A viewer behind a network that lets nothing through but its TURN server: coturn."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
+
+from tests.support import turn
+from tests.support.aiortc_client import viewing
+from tests.support.webrtc import SMALL, Node, on_air
+
+pytestmark = pytest.mark.skipif(not turn.available(), reason="no coturn; install Debian's coturn")
+LINK = re.compile(
+    r'<(?P<url>turn:[^>]+)>; rel="ice-server"; username="(?P<username>[^"]+)"; '
+    r'credential="(?P<credential>[^"]+)"; credential-type="password"'
+)
+
+
+@pytest.fixture
+def relay() -> Iterator[turn.Turn]:
+    with turn.turn_server() as running:
+        yield running
+
+
+@pytest.fixture
+def node(relay: turn.Turn, tmp_path: Path) -> Iterator[Node]:
+    settings = {"turn_urls": relay.url, "turn_secret": turn.SECRET}
+    with on_air(tmp_path / "data", SMALL, **settings) as running:
+        yield running
+
+
+async def offered(node: Node) -> RTCIceServer:
+    """What the node tells about TURN before the client makes its offer."""
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.options(node.whep_url)
+    found = LINK.fullmatch(answer.headers["link"])
+    assert found, answer.headers["link"]
+    return RTCIceServer(found["url"], found["username"], found["credential"])
+
+
+async def test_a_viewer_with_nothing_but_relayed_candidates_watches(
+    node: Node, relay: turn.Turn
+) -> None:
+    configuration = RTCConfiguration(
+        iceServers=[await offered(node)], iceTransportPolicy=RTCIceTransportPolicy.RELAY
+    )
+    async with viewing(node.whep_url, configuration) as watching:
+        pictures = await watching.frames("video", 30)
+    assert {(p.width, p.height) for p in pictures} == {(640, 360)}
+    assert relay.relayed
+
+
+async def test_other_credentials_are_not_let_in(node: Node, relay: turn.Turn) -> None:
+    wrong = RTCIceServer((await offered(node)).urls, "1:somebody", "nonsense")
+    configuration = RTCConfiguration(
+        iceServers=[wrong], iceTransportPolicy=RTCIceTransportPolicy.RELAY
+    )
+    with pytest.raises(Exception, match=r"(?i)401|unauthori[sz]ed|no candidate|candidate"):
+        async with viewing(node.whep_url, configuration) as watching:
+            await watching.frames("video", 1)
+    assert not relay.relayed
