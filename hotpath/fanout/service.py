@@ -33,6 +33,7 @@ from infra.keys import ProgramKey
 log = structlog.get_logger(__name__)
 
 MEASURE_S = 1.0
+RECHECK_S = 10.0
 KEEP_ALIVE_S = 15.0
 MAX_OVER = 1_000
 """Programmes that are remembered as over."""
@@ -138,12 +139,22 @@ class FanoutService:
     def sessions(self) -> dict[str, ViewerSession]:
         return self.viewers.table
 
-    def join(self, key: ProgramKey, offer: Offer, *, address: str, token_id: str | None) -> Joined:
+    def join(
+        self,
+        key: ProgramKey,
+        offer: Offer,
+        *,
+        address: str,
+        token: str | None,
+        token_id: str | None,
+    ) -> Joined:
         """Answer an offer; raises `NotOnAir` and what `Sessions.join` raises."""
         programme = self._programmes.get(key)
         if programme is None or self._stopping:
             raise NotOnAir(str(key))
-        return self.viewers.join(programme.feed, offer, address=address, token_id=token_id)
+        return self.viewers.join(
+            programme.feed, offer, address=address, token=token, token_id=token_id
+        )
 
     def drain(self, reason: str, url: str | None = None) -> None:
         """Ask every viewer to go elsewhere; they go when they play there."""
@@ -169,6 +180,23 @@ class FanoutService:
             session.end("revoked", "revoked")
         return len(found)
 
+    def recheck(self) -> int:
+        """End the sessions whose event or token no longer lets them in; how many there were.
+
+        For whoever changes the access table; expiry is looked at here every `RECHECK_S`.
+        """
+        ended = 0
+        for session in list(self.sessions.values()):
+            key = session.feed.key
+            programme = self._programmes.get(key)
+            default = programme.access if programme is not None else "token"
+            path = f"/live/{key}/whep"
+            denied = self.access.check(key.project, key.event, path, session.token, default)
+            if denied is not None:
+                session.end("revoked", "token", detail=denied.reason)
+                ended += 1
+        return ended
+
     def end(self, event: str) -> int:
         """The event is over for viewers, now; how many there were."""
         found = [s for s in self.sessions.values() if s.feed.key.event == event]
@@ -184,6 +212,7 @@ class FanoutService:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.viewers.run(), name="fanout viewers")
                 tasks.create_task(self._measure(), name="fanout load")
+                tasks.create_task(self._recheck(), name="fanout access")
         finally:
             await self._stop()
 
@@ -211,6 +240,11 @@ class FanoutService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _recheck(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            self.recheck()
 
     async def _measure(self) -> None:
         """Tell the gate how busy the sending threads are."""

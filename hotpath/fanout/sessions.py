@@ -22,7 +22,7 @@ from hotpath.fanout.limits import Cause, Gate, Refused
 from hotpath.fanout.viewer import CNAME, Counts, Randoms, ViewerSession
 from hotpath.webrtc.errors import DtlsError, Overloaded
 from hotpath.webrtc.mux import Mux
-from hotpath.webrtc.sdp import MediaChoice, Offer, SendSsrcs, choose_viewer, viewer_answer
+from hotpath.webrtc.sdp import Offer, SendSsrcs, choose_viewer, viewer_answer
 from infra.keys import ProgramKey
 
 SECOND = 1_000_000_000
@@ -67,7 +67,15 @@ class Sessions:
     def of(self, key: ProgramKey) -> list[ViewerSession]:
         return [session for session in self.table.values() if session.feed.key == key]
 
-    def join(self, feed: Feed, offer: Offer, *, address: str, token_id: str | None) -> Joined:
+    def join(
+        self,
+        feed: Feed,
+        offer: Offer,
+        *,
+        address: str,
+        token: str | None,
+        token_id: str | None,
+    ) -> Joined:
         """Answer an offer; raises `JoinRefused`, `SdpError` (no usable codec) or `DtlsError` (a
         fingerprint that cannot be used)."""
         now, event = time.monotonic_ns(), feed.key.event
@@ -75,7 +83,20 @@ class Sessions:
         refused = self._gate.join(event, address, now)
         if refused is not None:
             raise JoinRefused(refused)
-        session = self._session(feed, media, address, token_id, now)
+        session = ViewerSession(
+            secrets.token_urlsafe(24),
+            feed,
+            self._kernel,
+            media,
+            _randoms(),
+            address=address,
+            token=token,
+            token_id=token_id,
+            counts=self.counts,
+            on_connected=self._connected,
+            on_closed=self._closed,
+            posted_ns=now,
+        )
         try:
             session.peer = self._mux.open(session, role_hint="viewer")
         except Overloaded as error:
@@ -83,23 +104,6 @@ class Sessions:
             raise JoinRefused(Refused(Cause.NODE_FULL, str(error), 10)) from error
         self.table[session.id] = session
         return Joined(session, self._answer(session, offer))
-
-    def _session(
-        self, feed: Feed, media: MediaChoice, address: str, token_id: str | None, now: int
-    ) -> ViewerSession:
-        return ViewerSession(
-            secrets.token_urlsafe(24),
-            feed,
-            self._kernel,
-            media,
-            _randoms(),
-            address=address,
-            token_id=token_id,
-            counts=self.counts,
-            on_connected=self._connected,
-            on_closed=self._closed,
-            posted_ns=now,
-        )
 
     def _answer(self, session: ViewerSession, offer: Offer) -> str:
         peer = session.peer

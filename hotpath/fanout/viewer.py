@@ -74,6 +74,7 @@ class ViewerSession:
         randoms: Randoms,
         *,
         address: str,
+        token: str | None,
         token_id: str | None,
         counts: Counts,
         on_connected: Callable[["ViewerSession"], None],
@@ -85,6 +86,8 @@ class ViewerSession:
         self.media = media
         self.randoms = randoms
         self.address = address
+        self.token = token
+        """What opened the event for it; None: nothing had to."""
         self.token_id = token_id
         self.channel = Channel()
         self.etag = ""

@@ -105,7 +105,9 @@ class _Whep:
         except SdpError as error:
             raise _bad_sdp(str(error)) from error
         try:
-            joined = self._service.join(key, offer, address=_address(request), token_id=token_id)
+            joined = self._service.join(
+                key, offer, address=_address(request), token=token, token_id=token_id
+            )
         except NotOnAir as error:
             raise self._off_air(key) from error
         except SdpError as error:

@@ -12,6 +12,7 @@ from hotpath.fanout.whep import FRAGMENT, SDP
 from hotpath.webrtc.turn import TurnServers
 from infra.auth import tokens
 from infra.auth.tokens import ViewerClaims
+from infra.keys import ProgramKey
 from tests.support.fanout import KEY, SECRETS, Plane, offer_of, running_plane, watching
 
 pytestmark = pytest.mark.integration
@@ -165,6 +166,23 @@ async def test_a_revoked_token_ends_its_sessions_alone(plane: Plane) -> None:
         assert plane.service.revoke(token_id="t1") == 1
         assert set(plane.service.sessions) == {stays.session_id}
         assert (await plane.client.delete(gone.url)).status_code == 404
+
+
+async def test_a_session_ends_with_what_let_it_in(plane: Plane) -> None:
+    plane.open(access="token")
+    other = ProgramKey("acme", "ev_2")
+    plane.open(other)
+    async with (
+        watching(plane, headers={"authorization": f"Bearer {token()}"}),
+        watching(plane, f"{plane.url}/live/{other}/whep") as public,
+    ):
+        assert plane.service.recheck() == 0
+        plane.access.set({"acme": {"k2": b"another secret of 32 bytes......"}}, {})
+        assert plane.service.recheck() == 1
+        assert set(plane.service.sessions) == {public.session_id}
+        plane.access.set(SECRETS, {"ev_2": "token"})
+        assert plane.service.recheck() == 1
+    assert plane.service.viewers.left == {"token": 2}
 
 
 async def test_delete_ends_the_session_whatever_the_etag(plane: Plane) -> None:

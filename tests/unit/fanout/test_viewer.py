@@ -139,6 +139,7 @@ class Rig:
             MediaChoice(track("video") if kinds == "both" else None, track("audio")),
             Randoms(SendSsrcs(VIDEO, RTX, AUDIO), (1, 2, 3), (4, 5)),
             address="192.0.2.1",
+            token=None,
             token_id=None,
             counts=self.counts,
             on_connected=lambda session: None,
