@@ -47,6 +47,8 @@ class AdmissionEntry:
     whip_token: str = field(repr=False)
     open: bool
     takeover: bool
+    target_duration_s: int = 2
+    """Of the event's segments, which begin with keyframes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def admission_table(
                 whip_token=whip_token(known, event.id, event.kid, event.generation),
                 open=event.open,
                 takeover=event.takeover,
+                target_duration_s=event.target_duration_s,
             )
         )
     return table

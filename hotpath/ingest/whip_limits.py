@@ -24,7 +24,7 @@ class WhipLimits:
     max_bps: int = 20_000_000
     """A publisher that sends more for `OVER_RATE_S` is ended."""
     keyframe_interval_s: float = 2.0
-    """Keyframes are asked for this often: the target duration of segments."""
+    """Keyframes are asked for this often, or once a segment where those are shorter."""
     idle_timeout_s: float = 3.0
     """A publisher silent for this long no longer keeps another from publishing."""
     stall_after_s: float = 5.0

@@ -43,6 +43,7 @@ class WhipPublisher:
         send: Callable[[bytes], None],
         ssrc: int,
         limits: WhipLimits,
+        keyframe_interval_s: float,
         now: int,
     ) -> None:
         """`send`: one plain compound RTCP packet; `ssrc`: this end's."""
@@ -61,7 +62,7 @@ class WhipPublisher:
         self._by_payload_type = {pt: t for t in self._tracks for pt in t.payload_types}
         feedback = media.video.feedback if media.video else ()
         self._keyframes = KeyframeRequests(
-            int(limits.keyframe_interval_s * _SECOND), fir="ccm fir" in feedback
+            int(keyframe_interval_s * _SECOND), fir="ccm fir" in feedback
         )
         self._pli = "nack pli" in feedback
         self._fir_number = 0

@@ -105,6 +105,9 @@ class WhipSession:
             send=peer.send_rtcp,
             ssrc=secrets.randbits(32),
             limits=self._limits,
+            keyframe_interval_s=min(
+                self._limits.keyframe_interval_s, float(self.entry.target_duration_s)
+            ),
             now=now,
         )
         sink.publisher_connected(publisher)

@@ -44,6 +44,7 @@ class Feed:
             send=lambda packet: self.sent.extend(parse_rtcp(packet)),
             ssrc=99,
             limits=WhipLimits(),
+            keyframe_interval_s=2.0,
             now=0,
         )
 
