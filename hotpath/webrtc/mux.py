@@ -16,17 +16,19 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hotpath.webrtc import certificate, dtls, sockets, stun
 from hotpath.webrtc.candidate import Candidate, host_candidates
 from hotpath.webrtc.dtls import Step
 from hotpath.webrtc.errors import Overloaded, StunError
+from hotpath.webrtc.handler import PeerHandler, RoleHint
 from hotpath.webrtc.handshake import Work
 from hotpath.webrtc.handshake_pool import HandshakePool
 from hotpath.webrtc.ice import Credentials
 from hotpath.webrtc.path import Path
-from hotpath.webrtc.peer import Peer, PeerHandler, RoleHint
+from hotpath.webrtc.peer import Peer
+from hotpath.webrtc.routing import RoutingTable
 from hotpath.webrtc.stun import Address, Kind, Message
 from hotpath.webrtc.tcp_links import TcpLink, TcpLinks
 
@@ -55,14 +57,6 @@ class MuxLimits:
     """TCP connections that have not proved themselves."""
 
 
-@dataclass(slots=True, eq=False)
-class _Endpoint:
-    """One UDP socket."""
-
-    socket: socket.socket
-    routes: dict[Address, tuple[Peer, Path]] = field(default_factory=dict)
-
-
 class Mux:
     def __init__(
         self,
@@ -87,10 +81,11 @@ class Mux:
         own = certificate.generate()
         self.fingerprint = own.fingerprint
         self.context = dtls.context(own)
-        self._endpoints = {s.fileno(): _Endpoint(s) for s in self._sockets.udp}
+        self._udp = {bound.fileno(): bound for bound in self._sockets.udp}
+        self._table = RoutingTable()
+        self._table.by_address = {fd: {} for fd in self._udp}
         self._pool = HandshakePool(handshake_threads, limits.handshake_steps)
         self._peers: set[Peer] = set()
-        self._by_ufrag: dict[str, Peer] = {}
         self._hasty: set[Peer] = set()
         self._tcp = TcpLinks(
             self._sockets.tcp,
@@ -124,12 +119,12 @@ class Mux:
         """Serve until cancelled; then every peer is closed."""
         loop = asyncio.get_running_loop()
         try:
-            for fd, endpoint in self._endpoints.items():
-                loop.add_reader(fd, self._drain, endpoint)
+            for fd, bound in self._udp.items():
+                loop.add_reader(fd, self._drain, fd, bound)
             await self._tcp.start()
             await self._tick()
         finally:
-            for fd in self._endpoints:
+            for fd in self._udp:
                 loop.remove_reader(fd)
             self.close()
 
@@ -143,11 +138,10 @@ class Mux:
 
     def receive(self, fd: int, data: bytes, source: Address, now: int, received_ns: int) -> None:
         """One UDP datagram, of anyone; `received_ns`: Unix ns."""
-        endpoint = self._endpoints[fd]
-        route = endpoint.routes.get(source)
+        route = self._table.by_address[fd].get(source)
         first = data[0] if data else 255
         if first < 4:
-            self._receive_stun(endpoint, data, source, route, now)
+            self._receive_stun(fd, data, source, route, now)
         elif route is None:
             self.counters[f"dropped-{_kind(first)}-of-stranger"] += 1
         else:
@@ -160,7 +154,7 @@ class Mux:
             self._tcp.send(path.fd, data)
             return
         try:
-            self._endpoints[path.fd].socket.sendto(data, path.address)
+            self._udp[path.fd].sendto(data, path.address)
         except BlockingIOError:
             self.counters["dropped-send-full"] += 1
         except OSError as error:
@@ -175,29 +169,26 @@ class Mux:
     def new_credentials(self, peer: Peer) -> Credentials:
         """RFC 8445 5.3: at least 24 bits of ufrag and 128 bits of password."""
         ufrag = secrets.token_hex(4)
-        while ufrag in self._by_ufrag:
+        while ufrag in self._table.by_ufrag:
             ufrag = secrets.token_hex(4)
-        self._by_ufrag[ufrag] = peer
-        peer.ufrags.append(ufrag)
+        self._table.name(ufrag, peer)
         return Credentials(ufrag, secrets.token_hex(16))
 
     def retire(self, ufrag: str) -> None:
-        peer = self._by_ufrag.pop(ufrag, None)
-        if peer is not None:
-            peer.ufrags.remove(ufrag)
+        self._table.unname(ufrag)
 
     def forget(self, peer: Peer) -> None:
         self._peers.discard(peer)
         self._hasty.discard(peer)
-        for ufrag in list(peer.ufrags):
-            self.retire(ufrag)
         for path in list(peer.routes):
-            self._unroute(peer, path)
+            if path.address is None:
+                self._tcp.close_link(path.fd)
+        self._table.forget(peer)
 
-    def _drain(self, endpoint: _Endpoint) -> None:
+    def _drain(self, fd: int, bound: socket.socket) -> None:
         """The socket stays readable while more waits, so the loop comes back to it."""
         now, received_ns = self.now(), time.time_ns()
-        receive_from, fd = endpoint.socket.recvfrom, endpoint.socket.fileno()
+        receive_from = bound.recvfrom
         for _ in range(_DRAIN):
             try:
                 data, source = receive_from(_MAX_DATAGRAM)
@@ -223,7 +214,7 @@ class Mux:
 
     def _receive_stun(
         self,
-        endpoint: _Endpoint,
+        fd: int,
         data: bytes,
         source: Address,
         route: tuple[Peer, Path] | None,
@@ -242,19 +233,19 @@ class Mux:
         if peer is None:
             return
         known = route is not None and route[0] is peer
-        path = route[1] if route and known else Path(endpoint.socket.fileno(), source)
+        path = route[1] if route and known else Path(fd, source)
         reply = peer.receive_stun(message, data, path, source, now)
         if reply is None:
             self.counters["dropped-stun-forged"] += 1
             return
         self.send(path, reply)
-        if not known and not peer.closed:
-            self._route(endpoint, peer, path, now)
+        if not known and not peer.closed and not self._table.lead(path, peer, now):
+            self.counters["route-held"] += 1
 
     def _parse(self, data: bytes) -> Message | None:
         self.counters["stun"] += 1
         ufrag = stun.leading_ufrag(data)
-        if ufrag is not None and ufrag not in self._by_ufrag:
+        if ufrag is not None and ufrag not in self._table.by_ufrag:
             self.counters["dropped-stun-unknown-user"] += 1
             return None
         try:
@@ -264,32 +255,10 @@ class Mux:
             return None
 
     def _addressed(self, message: Message) -> Peer | None:
-        peer = self._by_ufrag.get(message.local_ufrag or "")
+        peer = self._table.by_ufrag.get(message.local_ufrag or "")
         if peer is None:
             self.counters["dropped-stun-unknown-user"] += 1
         return peer
-
-    def _route(self, endpoint: _Endpoint, peer: Peer, path: Path, now: int) -> None:
-        """`path` leads to `peer` from now on, unless another peer is alive behind it."""
-        if path.address is None or path not in peer.sources:
-            return
-        other = endpoint.routes.get(path.address)
-        if other is not None:
-            if other[0].holds(other[1], now):
-                self.counters["route-held"] += 1
-                return
-            other[0].routes.discard(other[1])
-        endpoint.routes[path.address] = (peer, path)
-        peer.routes.add(path)
-        for stale in peer.routes.difference(peer.sources):
-            self._unroute(peer, stale)
-
-    def _unroute(self, peer: Peer, path: Path) -> None:
-        peer.routes.discard(path)
-        if path.address is None:
-            self._tcp.close_link(path.fd)
-        else:
-            self._endpoints[path.fd].routes.pop(path.address, None)
 
     def _receive_frame(self, link: TcpLink, frame: bytes) -> None:
         """One frame of an ICE-TCP connection; a stranger's first must be an authentic check."""

@@ -9,74 +9,20 @@ of the ingest). Spec: RFC 8445, RFC 5764, RFC 7675.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, Protocol, TypeAlias
-
-from OpenSSL import SSL
 
 from hotpath.webrtc import ice
 from hotpath.webrtc.candidate import Candidate
 from hotpath.webrtc.dtls import Connected, DtlsEngine, DtlsRole, Fingerprint, Step
 from hotpath.webrtc.errors import Rejected
+from hotpath.webrtc.handler import PeerHandler, PeerShell, RoleHint
 from hotpath.webrtc.handshake import Handshake, Tail, Work
 from hotpath.webrtc.path import Path
-from hotpath.webrtc.srtp import SrtpKeys
 from hotpath.webrtc.srtp_session import SrtpReceiver, SrtpSender
 from hotpath.webrtc.stun import Address, Message
 
 log = logging.getLogger(__name__)
-
-RoleHint: TypeAlias = Literal["viewer", "publisher"]
-CLOSE_REASONS = (
-    "consent-expired",
-    "dtls-closed",
-    "handshake-failed",
-    "handshake-timeout",
-    "handler-failed",
-    "closed",
-)
-
-
-class PeerHandler(Protocol):
-    """What becomes of one peer."""
-
-    def peer_connected(self, keys: SrtpKeys, path: Path) -> None: ...
-
-    def peer_moved(self, path: Path) -> None:
-        """Send there from now on; the old path's descriptor stays open for two more seconds."""
-
-    def peer_rtp(self, packet: bytes, received_ns: int) -> None:
-        """A decrypted RTP packet of a publisher; `received_ns`: Unix ns."""
-
-    def peer_rtcp(self, packet: bytes, received_ns: int) -> None:
-        """A decrypted compound RTCP packet."""
-
-    def peer_closed(self, reason: str) -> None:
-        """One of `CLOSE_REASONS`, or what `Peer.close` was given. Send nothing any more."""
-
-
-class PeerShell(Protocol):
-    """What a peer needs of the mux."""
-
-    counters: Counter[str]
-    context: SSL.Context
-
-    def now(self) -> int: ...
-
-    def send(self, path: Path, data: bytes) -> None: ...
-
-    def submit(self, work: Work, done: Callable[[Step], None]) -> bool: ...
-
-    def new_credentials(self, peer: "Peer") -> ice.Credentials: ...
-
-    def retire(self, ufrag: str) -> None: ...
-
-    def forget(self, peer: "Peer") -> None: ...
-
-    def watch(self, peer: "Peer") -> None:
-        """Poll this peer often until it is no longer `busy`."""
 
 
 class Peer:

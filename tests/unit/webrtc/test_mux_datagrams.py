@@ -29,7 +29,7 @@ class DryMux(Mux):
         self.time = S
         super().__init__(["127.0.0.1"], 0, tcp=False, now=lambda: self.time)
         self.sent: list[tuple[Path, bytes]] = []
-        (self.fd,) = self._endpoints
+        (self.fd,) = self._udp
 
     def send(self, path: Path, data: bytes) -> None:
         self.sent.append((path, data))
@@ -113,14 +113,14 @@ def test_addresses_of_one_peer_are_bounded(mux: DryMux) -> None:
     peer = join(mux)
     for port in range(100):
         mux.feed(check(peer, nominate=False), ("192.0.2.1", port))
-    assert len(mux._endpoints[mux.fd].routes) == len(peer.routes) <= 8
+    assert len(mux._table.by_address[mux.fd]) == len(peer.routes) <= 8
     peer.close()
-    assert mux._endpoints[mux.fd].routes == {}
+    assert mux._table.by_address[mux.fd] == {}
 
 
 def test_a_live_peer_keeps_its_address_and_a_silent_one_loses_it(mux: DryMux) -> None:
     first, second = join(mux), join(mux)
-    routes = mux._endpoints[mux.fd].routes
+    routes = mux._table.by_address[mux.fd]
     mux.feed(check(first), CLIENT)
     mux.feed(check(second), CLIENT)
     assert routes[CLIENT][0] is first
@@ -136,7 +136,7 @@ def test_nothing_is_kept_for_a_closed_peer(mux: DryMux) -> None:
     mux.feed(check(peer), CLIENT)
     peer.restart("again", "q" * 24)
     peer.close()
-    assert (mux._by_ufrag, mux._hasty, mux.peers) == ({}, set(), 0)
+    assert (mux._table.by_ufrag, mux._hasty, mux.peers) == ({}, set(), 0)
 
 
 def _stun_like(peer: Peer, body: bytes) -> bytes:
@@ -172,7 +172,7 @@ def test_unauthenticated_input_gets_no_reply_and_changes_nothing(
         for data, source in datagrams:
             assert mux.feed(data, source) == []
             assert mux.feed(_stun_like(peer, data), source) == []
-        assert (mux._endpoints[mux.fd].routes, handler.reasons) == ({}, [])
+        assert (mux._table.by_address[mux.fd], handler.reasons) == ({}, [])
         assert peer.path is None
     finally:
         mux.close()

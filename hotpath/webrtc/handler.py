@@ -1,0 +1,69 @@
+"""What a peer tells (`PeerHandler`) and what it needs (`PeerShell`).
+
+Upstream: `peer`. Downstream: viewers of `hotpath.fanout`, publishers of `hotpath.ingest`; `mux`.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from OpenSSL import SSL
+
+from hotpath.webrtc.dtls import Step
+from hotpath.webrtc.handshake import Work
+from hotpath.webrtc.ice import Credentials
+from hotpath.webrtc.path import Path
+from hotpath.webrtc.srtp import SrtpKeys
+
+if TYPE_CHECKING:
+    from hotpath.webrtc.peer import Peer
+
+RoleHint: TypeAlias = Literal["viewer", "publisher"]
+CLOSE_REASONS = (
+    "consent-expired",
+    "dtls-closed",
+    "handshake-failed",
+    "handshake-timeout",
+    "handler-failed",
+    "closed",
+)
+
+
+class PeerHandler(Protocol):
+    """What becomes of one peer."""
+
+    def peer_connected(self, keys: SrtpKeys, path: Path) -> None: ...
+
+    def peer_moved(self, path: Path) -> None:
+        """Send there from now on; the old path's descriptor stays open for two more seconds."""
+
+    def peer_rtp(self, packet: bytes, received_ns: int) -> None:
+        """A decrypted RTP packet of a publisher; `received_ns`: Unix ns."""
+
+    def peer_rtcp(self, packet: bytes, received_ns: int) -> None:
+        """A decrypted compound RTCP packet."""
+
+    def peer_closed(self, reason: str) -> None:
+        """One of `CLOSE_REASONS`, or what `Peer.close` was given. Send nothing any more."""
+
+
+class PeerShell(Protocol):
+    """What a peer needs of the mux."""
+
+    counters: Counter[str]
+    context: SSL.Context
+
+    def now(self) -> int: ...
+
+    def send(self, path: Path, data: bytes) -> None: ...
+
+    def submit(self, work: Work, done: Callable[[Step], None]) -> bool: ...
+
+    def new_credentials(self, peer: "Peer") -> Credentials: ...
+
+    def retire(self, ufrag: str) -> None: ...
+
+    def forget(self, peer: "Peer") -> None: ...
+
+    def watch(self, peer: "Peer") -> None:
+        """Poll this peer often until it is no longer `busy`."""
