@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hotpath.fanout.choice import SECOND, STAY, Choice, Health, Move, Off
 
@@ -135,3 +137,31 @@ def test_audio_only_stays_audio_only_when_renditions_change() -> None:
 
 def test_no_report_is_no_verdict() -> None:
     assert Choice(RATES).receive(GOOD, 0) == STAY
+
+
+HEALTH = st.builds(
+    Health,
+    lost=st.sampled_from([0.0, 0.05, 0.15, 0.3, 0.9]),
+    jitter_ms=st.integers(0, 200),
+    rtt_ms=st.integers(0, 3_000),
+    remb_bps=st.one_of(st.none(), st.integers(10_000, 9_000_000)),
+    dropped=st.sampled_from([0, 0, 0, 5]),
+    waiting=st.booleans(),
+)
+
+
+@given(st.lists(st.tuples(HEALTH, st.integers(1, 12)), max_size=200), st.integers(0, 3))
+def test_whatever_is_reported_a_viewer_moves_one_step_within_what_there_is(
+    reports: list[tuple[Health, int]], renditions: int
+) -> None:
+    choice, now, level = Choice(RATES[:renditions]), 0, 0
+    for health, seconds in reports:
+        now += seconds * SECOND
+        match choice.receive(health, now):
+            case Move(level=moved):
+                assert abs(moved - level) == 1
+                assert 0 <= moved <= renditions
+                level = moved
+            case Off():
+                assert level == renditions
+        assert choice.level == level
