@@ -131,15 +131,16 @@ class MediaNode:
         registry = Registry()
         origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations, recordings))
         rtc = webrtc.assemble(stack, settings, advertise, origin)
+        ingests = Ingests()
         launcher = Launcher(
             registry,
-            incarnations,
-            origin,
-            rtc.fanout,
-            _threads(stack, 2, "packager"),
+            incarnations=incarnations,
+            origin=origin,
+            fanout=rtc.fanout,
+            ingests=ingests,
+            executor=_threads(stack, 2, "packager"),
             part_target_ms=settings.part_target_ms,
         )
-        ingests = Ingests()
         programs = Programs(
             launcher=launcher,
             origin=origin,
@@ -154,7 +155,7 @@ class MediaNode:
             settings.srt_host, settings.srt_port, settings.srt_latency_ms, sink, ids=ids
         )
         whip = webrtc.whip(rtc, settings, sink, ids)
-        ingests.attach({"srt": srt, "whip": whip})
+        ingests.attach({"srt": srt, "whip": whip}, {"whip": whip.request_keyframe})
         programs.prepare()
         http = self._http(origin, rtc, whip)
         _register(

@@ -5,7 +5,7 @@ protocols know the event as occupied. Publisher ids are unique across protocols.
 `hotpath.node.programs` and `sink`. Downstream: `SrtIngest`, `WhipIngest`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from hotpath.ingest.admission import AdmissionEntry
@@ -28,10 +28,19 @@ class Ingests:
     def __init__(self) -> None:
         self._protocols: Mapping[str, Ingest] = {}
         self._present: dict[str, Publisher] = {}
+        self._askable: Mapping[str, Callable[[str], None]] = {}
 
-    def attach(self, protocols: Mapping[str, Ingest]) -> None:
-        """The protocols by name, as publishers carry it; once, before any serves."""
+    def attach(
+        self,
+        protocols: Mapping[str, Ingest],
+        askable: Mapping[str, Callable[[str], None]] | None = None,
+    ) -> None:
+        """The protocols by name, as publishers carry it; once, before any serves.
+
+        `askable`: how those that have a way back ask an event's publisher for a keyframe.
+        """
         self._protocols = protocols
+        self._askable = askable or {}
 
     def set_table(self, entries: Sequence[AdmissionEntry]) -> None:
         for ingest in self._protocols.values():
@@ -44,6 +53,13 @@ class Ingests:
         """End a publisher; protocols that do not know the id do nothing."""
         for ingest in self._protocols.values():
             ingest.disconnect(publisher_id, reason)
+
+    def request_keyframe(self, event: str) -> None:
+        """A viewer has no picture and none is held: ask the publisher, if it can be asked."""
+        publisher = self._present.get(event)
+        ask = self._askable.get(publisher.protocol) if publisher else None
+        if ask is not None:
+            ask(event)
 
     def began(self, publisher: Publisher) -> None:
         """This publisher has its event now, whoever had it before."""

@@ -7,6 +7,7 @@ and says so. Upstream: `hotpath.node.programs`. Downstream: bus, `Packager`, `Hl
 
 import asyncio
 from concurrent.futures import Executor
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from hotpath.fanout.service import FanoutService
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.packager import Packager
 from hotpath.node.incarnations import Incarnation, Incarnations
+from hotpath.node.ingests import Ingests
 from hotpath.node.onair import OnAir
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.states import ProgramState
@@ -31,11 +33,12 @@ class Launcher:
     def __init__(
         self,
         registry: Registry,
+        *,
         incarnations: Incarnations,
         origin: HlsOrigin,
         fanout: FanoutService,
+        ingests: Ingests,
         executor: Executor,
-        *,
         part_target_ms: int,
     ) -> None:
         self.registry = registry
@@ -43,6 +46,7 @@ class Launcher:
         self.incarnations = incarnations
         self._origin = origin
         self._fanout = fanout
+        self._ingests = ingests
         self._executor = executor
 
     async def open(
@@ -92,7 +96,11 @@ class Launcher:
             part_target_ms=self.part_target_ms,
             target_duration_s=target_duration_s,
         )
-        self._fanout.open(stream, access=entry.event.access)
+        self._fanout.open(
+            stream,
+            access=entry.event.access,
+            request_keyframe=partial(self._ingests.request_keyframe, entry.key.event),
+        )
         packager = Packager(
             stream,
             playlists,

@@ -130,10 +130,11 @@ async def running(
         programs = Programs(
             launcher=Launcher(
                 registry,
-                Incarnations(folder / "programs", spool, disk),
-                origin,
-                fanout,
-                muxing,
+                incarnations=Incarnations(folder / "programs", spool, disk),
+                origin=origin,
+                fanout=fanout,
+                ingests=ingests,
+                executor=muxing,
                 part_target_ms=215,
             ),
             origin=origin,

@@ -87,3 +87,18 @@ def test_every_protocol_is_told_to_disconnect(
 ) -> None:
     ingests.disconnect(7, "over")
     assert srt.disconnected == whip.disconnected == [(7, "over")]
+
+
+def test_only_a_publisher_that_can_be_asked_is_asked_for_a_keyframe(
+    srt: Protocol, whip: Protocol
+) -> None:
+    asked: list[str] = []
+    ingests = Ingests()
+    ingests.attach({"srt": srt, "whip": whip}, {"whip": asked.append})
+    ingests.request_keyframe("ev_1")
+    ingests.began(publisher(1, "srt"))
+    ingests.request_keyframe("ev_1")
+    assert asked == []
+    ingests.began(publisher(2, "whip"))
+    ingests.request_keyframe("ev_1")
+    assert asked == ["ev_1"]
