@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 PLI_EVERY_NS = 500_000_000
 MAX_NACKED = 512
+CONNECT_NS = 15_000_000_000
+"""An offer that nobody connects for keeps another viewer's place for so long."""
 CNAME = "livepath"
 
 
@@ -208,7 +210,11 @@ class ViewerSession:
     def review(self, now: int) -> None:
         """Decide, every second or two, whether what it gets still fits its path."""
         viewer = self._viewer
-        if viewer is None or self.closed is not None:
+        if self.closed is not None:
+            return
+        if viewer is None:
+            if now - self.posted_ns > CONNECT_NS:
+                self._release("never-connected")
             return
         stats = viewer.stats()
         dropped, self._dropped = stats.frames_dropped - self._dropped, stats.frames_dropped

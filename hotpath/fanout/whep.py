@@ -124,7 +124,7 @@ class _Whep:
         text = await _body(request, FRAGMENT)
         if match is None:
             raise _precondition(428, "the request has no If-Match", "Send If-Match with the ETag.")
-        if match.strip() not in ("*", session.etag):
+        if not {"*", session.etag} & {tag.strip() for tag in match.split(",")}:
             raise _precondition(
                 412, "the ETag is of an ICE session before this one", "Restart ICE."
             )

@@ -246,6 +246,9 @@ async def test_an_ice_restart_brings_new_credentials_and_a_new_etag(plane: Plane
         assert new != old
         assert f"a=ice-ufrag:{new.strip(chr(34))}" in response.text
         assert "a=candidate:" in response.text
+        listed = {"content-type": FRAGMENT, "if-match": f'"other", {new}'}
+        again = await plane.client.patch(viewer.url, content=NEW, headers=listed)
+        assert again.status_code == 204
         stale = await plane.client.patch(
             viewer.url, content=NEW, headers={"content-type": FRAGMENT, "if-match": old}
         )

@@ -299,6 +299,16 @@ def test_everything_is_given_up_once_whoever_ends_it(rig: Rig, how: str) -> None
     assert [call for call in rig.calls if call[0] == "close"] == [("close", how != "peer")]
 
 
+def test_an_offer_that_nobody_connects_for_gives_its_place_up() -> None:
+    rig = Rig()
+    rig.session.review(15 * SECOND)
+    assert rig.over == []
+    rig.session.review(16 * SECOND)
+    rig.session.review(17 * SECOND)
+    assert rig.over == ["never-connected"]
+    assert rig.peer.closed == 1
+
+
 def test_a_session_that_ends_before_it_connects_stays_ended(rig: Rig) -> None:
     early = Rig()
     early.session.leave()
