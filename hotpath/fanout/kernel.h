@@ -65,6 +65,7 @@
 #define LP_SEGMENTS 16
 #define LP_RECENT 64
 #define LP_HISTORY_NS 2000000000ll /* kept for RTX besides the current GOP */
+#define LP_PUMP_NS 4000000 /* sending before a look at what else there is to do */
 #define LP_ERRNOS 134
 #define LP_DELAY_BUCKETS 10
 #define LP_CNAME_MAX 63

@@ -142,6 +142,7 @@ class Stream:
         if handle == ffi.NULL:
             raise MemoryError
         self.handle: Any = ffi.gc(handle, lib.lp_stream_release)
+        self.kernel = kernel
         self.clock_hz = clock_hz
         self.video = video
         self.closed = False
@@ -206,9 +207,13 @@ class Stream:
 
 
 class Viewer:
-    """Commands to the shard that owns the viewer; each returns at once. Made by `add_viewer`."""
+    """Commands to the shard that owns the viewer; each returns at once. Made by `add_viewer`.
 
-    def __init__(self, handle: Any, kinds: Mapping[Kind, RtpTrack]) -> None:
+    A viewer that nobody keeps is closed.
+    """
+
+    def __init__(self, kernel: "Kernel", handle: Any, kinds: Mapping[Kind, RtpTrack]) -> None:
+        self._kernel = kernel
         self._handle = ffi.gc(handle, lib.lp_viewer_release)
         self._kinds = kinds
         self._video: Stream | None = None
@@ -296,6 +301,8 @@ class Viewer:
         track = self._kinds.get(kind)
         if track is None:
             raise KernelError(f"the viewer has no {kind} track; give `add_viewer` one")
+        if stream.kernel is not self._kernel:
+            raise KernelError(f"stream {stream.id} is another kernel's")
         if stream.video != (kind == "video") or stream.clock_hz != track.clock_hz:
             raise KernelError(
                 f"stream {stream.id} does not fit a track of {kind} at {track.clock_hz} Hz"
@@ -377,7 +384,7 @@ class Kernel:
         handle = lib.lp_viewer_new(self.handle, spec, _path(path), specs, len(tracks))
         if handle == ffi.NULL:
             _raise_errno(f"a viewer on {path} cannot be added")
-        return Viewer(handle, kinds)
+        return Viewer(self, handle, kinds)
 
     def totals(self) -> KernelTotals:
         stats = [ffi.new("lp_shard_stats *") for _ in range(self.shards)]

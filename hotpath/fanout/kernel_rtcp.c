@@ -116,10 +116,14 @@ static int rtx_affordable(lp_viewer *viewer, const lp_stream *stream, uint32_t b
         rate = rate < 125000 ? 125000 : rate;
     }
     int64_t elapsed = now - viewer->rtx_ns;
-    viewer->rtx_tokens += (elapsed < 10 * LP_SECOND ? elapsed : 10 * LP_SECOND) / 1000 * rate / 1000000;
+    elapsed = elapsed < 10 * LP_SECOND ? elapsed : 10 * LP_SECOND;
+    int64_t earned = elapsed / 1000 * rate / 1000000;
+    if (earned) { /* else time goes on adding up */
+        viewer->rtx_tokens += earned;
+        viewer->rtx_ns = now;
+    }
     if (viewer->rtx_tokens > (int64_t)viewer->rtx_burst)
         viewer->rtx_tokens = viewer->rtx_burst;
-    viewer->rtx_ns = now;
     if (viewer->rtx_tokens < (int64_t)bytes)
         return 0;
     viewer->rtx_tokens -= bytes;

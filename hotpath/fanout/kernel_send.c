@@ -279,7 +279,8 @@ static void batch_flush(lp_shard *shard)
     batch->count = batch->bytes = 0;
 }
 
-/* Sends what the socket's viewers have, a turn each, until there is nothing or the socket is full. */
+/* Sends what the socket's viewers have, a turn each, until there is nothing, the socket is full, or
+ * other news (sound, commands) have waited long enough. */
 static void socket_pump(lp_shard *shard, lp_socket *socket)
 {
     lp_batch *batch = shard->batch;
@@ -288,8 +289,8 @@ static void socket_pump(lp_shard *shard, lp_socket *socket)
     if (batch->socket != socket)
         batch_flush(shard);
     batch->socket = socket;
-    while (!socket->blocked && !list_empty(&socket->ready)) {
-        int64_t now = now_ns();
+    int64_t now = now_ns(), until = now + LP_PUMP_NS;
+    for (; now < until && !socket->blocked && !list_empty(&socket->ready); now = now_ns()) {
         while (!list_empty(&socket->ready) && batch->count < socket->burst &&
                batch->bytes < LP_BATCH_BYTES) {
             lp_track *track = LP_OF(lp_track, ready, socket->ready.next);

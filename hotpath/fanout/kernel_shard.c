@@ -235,14 +235,16 @@ static void shard_send(lp_shard *shard)
     batch_flush(shard);
 }
 
-/* Looks after sockets that are full. Returns when they need that again, at the latest. */
-static int64_t shard_blocked(lp_shard *shard, int64_t now)
+/* Looks after sockets that are full. Returns when a socket needs its turn, at the latest. */
+static int64_t shard_sockets(lp_shard *shard, int64_t now)
 {
     int64_t next = INT64_MAX;
     for (lp_list *at = shard->sockets.next; at != &shard->sockets; at = at->next) {
         lp_socket *socket = LP_OF(lp_socket, link, at);
-        if (!socket->blocked)
+        if (!socket->blocked) {
+            next = list_empty(&socket->ready) ? next : now;
             continue;
+        }
         if (socket->retry_ns && socket->retry_ns <= now) {
             socket_open(shard, socket);
             next = now;
@@ -257,7 +259,7 @@ static int64_t shard_blocked(lp_shard *shard, int64_t now)
 
 static int shard_timeout(lp_shard *shard)
 {
-    int64_t now = now_ns(), next = shard_blocked(shard, now);
+    int64_t now = now_ns(), next = shard_sockets(shard, now);
     for (lp_list *at = shard->paced.next; at != &shard->paced; at = at->next) {
         int64_t due = LP_OF(lp_track, paced, at)->due_ns;
         next = due < next ? due : next;

@@ -275,7 +275,8 @@ static void track_begin(lp_track *track, lp_frame *frame, int64_t now)
                           now - track->captured_ns >= LP_SECOND;
     if (track->with_capture)
         track->captured_ns = now;
-    list_insert(&track->viewer->socket->ready, &track->ready);
+    lp_list *turns = &track->viewer->socket->ready; /* sound is small: it never waits for pictures */
+    list_insert(track->spec.video ? turns : turns->next, &track->ready);
 }
 
 /* Begins the next frame if none is being sent and one is due. */

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from pylibsrtp import Policy, Session
 
-from hotpath.fanout.kernel import Frame, Kernel, RtpTrack, Viewer, ViewerLimits
+from hotpath.fanout.kernel import Frame, Kernel, RtpTrack, Stream, Viewer, ViewerLimits
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.srtp import SrtpKeys, SrtpProfile
 
@@ -37,6 +37,7 @@ VIDEO = RtpTrack(
     capture_time_id=3,
 )
 AUDIO = RtpTrack("audio", 48_000, 111, 0x99AABBCC, 100, 5000, None, 0, 0)
+SO_TIMESTAMPNS = 35
 WALL_NS = 1_800_000_000_000_000_000
 
 
@@ -50,6 +51,7 @@ class Packet:
     extension: bytes
     payload: bytes
     at_ns: int
+    """When it arrived on the socket, Unix ns; 0: not known."""
 
 
 def parse(data: bytes, at_ns: int = 0) -> Packet:
@@ -113,13 +115,17 @@ class FarEnd:
         while True:
             self.socket.settimeout(max(end - time.monotonic(), 0.001))
             try:
-                data = self.socket.recv(2048)
+                data, extra, _, _ = self.socket.recvmsg(2048, 64)
             except TimeoutError:
                 return None
+            at_ns = 0
+            if extra:  # when it arrived, not when this process got round to reading it
+                seconds, rest = struct.unpack("qq", extra[0][2])
+                at_ns = seconds * 1_000_000_000 + rest
             if 192 <= data[1] <= 223:
                 self.rtcp.append(self._session.unprotect_rtcp(data))
             else:
-                packet = parse(self._session.unprotect(data), time.monotonic_ns())
+                packet = parse(self._session.unprotect(data), at_ns)
                 self.packets.append(packet)
                 return packet
 
@@ -154,6 +160,7 @@ def far_end(profile: SrtpProfile = GCM, out: socket.socket | None = None) -> Ite
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
         theirs.bind(("127.0.0.1", 0))
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        theirs.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         if out is not None:
             yield FarEnd(out, theirs, shared=True, profile=profile)
             return
@@ -190,6 +197,11 @@ def frame(
 
 def sound(number: int) -> Frame:
     return Frame(960 * number, True, [struct.pack("!I", number)], WALL_NS + number * 20_000_000)
+
+
+def push(stream: Stream, frame: Frame, *, deadline_ms: int = 30_000) -> None:
+    """With time enough that nothing is dropped because this machine is busy."""
+    stream.push(frame, deadline_ms=deadline_ms)
 
 
 def place(packet: Packet) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import pytest
 
 from hotpath.fanout.kernel import Kernel
 from hotpath.webrtc.path import Path
-from tests.support.kernel import VIDEO, FarEnd, far_end, frame, obeyed, place, wait_until
+from tests.support.kernel import VIDEO, FarEnd, far_end, frame, obeyed, place, push, wait_until
 from tests.support.netns import Link, link
 
 SO_NO_CHECK = 11
@@ -31,7 +31,7 @@ def test_gso_is_turned_off_where_the_socket_refuses_it() -> None:
             one.attach("video", stream, start="live")
         obeyed(kernel)
         for number in range(3):
-            stream.push(frame(number, 20))
+            push(stream, frame(number, 20))
         assert [place(p) for p in far.take(60)] == [(n, i) for n in range(3) for i in range(20)]
         assert len(other.take(60)) == 60
         assert not viewer.stats().gso
@@ -56,8 +56,8 @@ def test_gso_is_turned_off_beyond_the_path_mtu(narrow_link: Link) -> None:
         viewer.attach("video", big, start="live")
         second.attach("video", little, start="live")
         obeyed(kernel)
-        big.push(frame(0, 10, size=1172))
-        little.push(frame(0, 10, size=700))
+        push(big, frame(0, 10, size=1172))
+        push(little, frame(0, 10, size=700))
         assert len(far.take(10)) == 10  # in fragments
         assert len(other.take(10)) == 10
         assert not viewer.stats().gso
@@ -81,7 +81,7 @@ def test_a_viewer_that_refuses_costs_the_others_nothing() -> None:
             viewer.attach("video", stream, start="live")
         obeyed(kernel)
         for number in range(20):
-            stream.push(frame(number, 9))
+            push(stream, frame(number, 9))
             for one in (far, last):
                 assert [place(p) for p in one.take(9)] == [(number, i) for i in range(9)]
         assert viewers[0].stats().errors == viewers[2].stats().errors == 0
@@ -98,8 +98,8 @@ def test_a_refusal_on_a_connected_socket_is_the_viewers() -> None:
         viewer = kernel.add_viewer(far.keys, path, [VIDEO], cname="livepath")
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0))
-        stream.push(frame(1))
+        push(stream, frame(0))
+        push(stream, frame(1))
         wait_until(lambda: viewer.stats().errors > 0)
         assert viewer.stats().last_errno == errno.ECONNREFUSED
 
@@ -118,7 +118,7 @@ def test_a_destination_without_a_route_is_counted(narrow_link: Link) -> None:
         for one in (lost, viewer):
             one.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0, 20, size=600))
+        push(stream, frame(0, 20, size=600))
         assert len(far.take(20)) == 20
         wait_until(lambda: lost.stats().frames == 1)  # skipped, not stuck
         assert lost.stats().last_errno == errno.ENETUNREACH

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from hotpath.fanout.kernel import Kernel, Stream, Viewer
-from tests.support.kernel import VIDEO, FarEnd, frame, obeyed, wait_until
+from tests.support.kernel import VIDEO, FarEnd, frame, obeyed, push, wait_until
 from tests.support.netns import Link, link
 
 VIEWERS = 300
@@ -64,7 +64,7 @@ def test_keyframe_bursts_reach_everyone_over_a_gigabit_link(gigabit: Link) -> No
         crowd.attach(kernel, stream)
         bursts = 3
         for number in range(bursts):
-            stream.push(frame(number, PACKETS, size=1140, last=1140, key=True), deadline_ms=5000)
+            push(stream, frame(number, PACKETS, size=1140, last=1140, key=True), deadline_ms=5000)
             wait_until(lambda: kernel.totals().frames == (number + 1) * VIEWERS, 20)  # noqa: B023
         totals = kernel.totals()
         time.sleep(0.1)  # the link's queue
@@ -81,7 +81,7 @@ def test_when_time_is_too_short_the_loss_is_shared(gigabit: Link) -> None:
         crowd.attach(kernel, stream)
         bursts = 5
         for number in range(bursts):  # the link needs 140 ms for one
-            stream.push(frame(number, PACKETS, size=1140, last=1140, key=True), deadline_ms=80)
+            push(stream, frame(number, PACKETS, size=1140, last=1140, key=True), deadline_ms=80)
             wait_until(
                 lambda: (
                     (t := kernel.totals()).frames + t.frames_dropped == (number + 1) * VIEWERS  # noqa: B023

@@ -13,6 +13,7 @@ from tests.support.kernel import (
     frame,
     obeyed,
     place,
+    push,
     sound,
     wait_until,
 )
@@ -20,7 +21,7 @@ from tests.support.kernel import (
 
 def _push(stream: Stream, first: int, last: int, *, keys: tuple[int, ...] = (0,)) -> None:
     for number in range(first, last):
-        stream.push(frame(number, 3, key=number in keys))
+        push(stream, frame(number, 3, key=number in keys))
 
 
 def _numbers(packets: list[Packet]) -> list[int]:
@@ -55,11 +56,11 @@ def test_a_gop_of_any_length_ends_at_the_live_edge_within_800_ms(frames: int) ->
     with Kernel(shards=1) as kernel, far_end() as far:
         stream = kernel.stream(90_000, video=True)
         for number in range(frames):
-            stream.push(frame(number, 1))
+            push(stream, frame(number, 1))
         far.join(kernel).attach("video", stream)
         ticks = [(p.timestamp - VIDEO.timestamp_offset) % 2**32 for p in far.take(frames)]
         live = frames + 60  # by now far beyond what is squeezed
-        stream.push(frame(live, 1))
+        push(stream, frame(live, 1))
         after = far.take(1)[0]
     assert ticks == sorted(set(ticks))
     assert ticks[-1] - ticks[0] <= 72_000
@@ -120,7 +121,7 @@ def test_the_ring_is_bounded_by_bytes() -> None:
         _push(stream, 0, 50)
         assert 0 < stream.bytes <= 10_000
         big = frame(50, 40, key=True)
-        stream.push(big)  # larger than the ring: it alone
+        push(stream, big)  # larger than the ring: it alone
         assert stream.frames == 1
         assert stream.has_keyframe
 
@@ -137,7 +138,7 @@ def test_a_picture_on_request_follows_what_was_sent() -> None:
         first = far.take(30)
         assert viewer.resend_keyframe()
         again = far.take(30)
-        stream.push(frame(100))
+        push(stream, frame(100))
         after = far.take(3)
     assert _numbers(again) == list(range(10))
     packets = first + again + after
@@ -160,13 +161,13 @@ def test_a_switch_takes_place_at_the_next_keyframe() -> None:
         viewer.switch(low)
         obeyed(kernel)
         for number in range(1, 5):  # the keyframe that was there does not count
-            low.push(frame(number, 2, key=False))
-        high.push(frame(3))
+            push(low, frame(number, 2, key=False))
+        push(high, frame(3))
         assert [place(p) for p in far.take(3)] == [(3, 0), (3, 1), (3, 2)]
-        low.push(frame(4, 2, key=True))
+        push(low, frame(4, 2, key=True))
         packets = far.take(2)
-        high.push(frame(4))
-        low.push(frame(5, 2))
+        push(high, frame(4))
+        push(low, frame(5, 2))
         packets += far.take(2)
         assert viewer.stats().stream == low.id
         assert far.rest() == []
@@ -205,7 +206,7 @@ def test_detached_video_leaves_audio() -> None:
         viewer.detach("video")
         obeyed(kernel)
         _push(video, 1, 3)
-        audio.push(sound(0))
+        push(audio, sound(0))
         assert [p.ssrc for p in far.rest()] == [AUDIO.ssrc]
         assert viewer.stats().stream is None
         viewer.switch(video)  # from nothing: joins
@@ -223,7 +224,7 @@ def test_a_closed_stream_lets_its_viewers_go() -> None:
         stream.close()
         stream.close()
         with pytest.raises(KernelError, match="closed"):
-            stream.push(frame(1))
+            push(stream, frame(1))
         assert stream.bytes == 0
         wait_until(lambda: viewer.stats().stream is None)
         assert not viewer.resend_keyframe()
@@ -241,3 +242,5 @@ def test_streams_and_tracks_must_fit() -> None:
             viewer.attach("video", kernel.stream(90_000, video=False))
         with pytest.raises(KernelError, match="does not fit"):
             viewer.switch(kernel.stream(48_000, video=True))
+        with Kernel(shards=1) as other, pytest.raises(KernelError, match="another kernel's"):
+            viewer.attach("video", other.stream(90_000, video=True))

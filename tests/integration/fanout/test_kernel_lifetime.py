@@ -20,6 +20,7 @@ from tests.support.kernel import (
     frame,
     narrow_end,
     obeyed,
+    push,
     sound,
     wait_until,
 )
@@ -37,7 +38,7 @@ def _descriptors() -> int:
 def test_thousands_of_viewers_leave_nothing_behind(profile: SrtpProfile) -> None:
     with Kernel(shards=2) as kernel, far_end(profile) as far, narrow_end() as narrow:
         stream, audio = kernel.stream(90_000, video=True), kernel.stream(48_000, video=False)
-        stream.push(frame(0))
+        push(stream, frame(0))
 
         def come_and_go(count: int) -> int:
             for number in range(count):
@@ -64,7 +65,7 @@ def test_thousands_of_viewers_leave_nothing_behind(profile: SrtpProfile) -> None
 def test_a_viewer_takes_little_memory() -> None:
     with Kernel(shards=1) as kernel, far_end() as far:
         stream = kernel.stream(90_000, video=True)
-        stream.push(frame(0))
+        push(stream, frame(0))
         far.join(kernel).attach("video", stream)
         obeyed(kernel)
         kept: list[Viewer] = []
@@ -85,10 +86,10 @@ def test_the_kernel_closes_with_everything_alive() -> None:
             viewer.attach("video", stream, start="live")
         obeyed(kernel)
         for number in range(5):
-            stream.push(frame(number, 100), deadline_ms=60_000)
+            push(stream, frame(number, 100), deadline_ms=60_000)
         kernel.close()
         kernel.close()
-        stream.push(frame(6))  # nobody's any more, but no crash
+        push(stream, frame(6))  # nobody's any more, but no crash
         for viewer in viewers:
             viewer.attach("video", stream)
             viewer.nack(VIDEO.ssrc, [1])
@@ -199,6 +200,6 @@ def test_any_order_of_commands_is_survived(seed: int) -> None:
         viewer.attach("video", stream, start="live")
         viewer.attach("audio", audio)
         obeyed(kernel)
-        stream.push(frame(0))
-        audio.push(sound(0))
+        push(stream, frame(0))
+        push(audio, sound(0))
         assert len(fresh.take(4)) == 4

@@ -11,6 +11,7 @@ from tests.support.kernel import (
     frame,
     narrow_end,
     obeyed,
+    push,
     sound,
     wait_until,
     without_rtx,
@@ -24,7 +25,7 @@ def test_rtx_repeats_the_payload_behind_its_sequence_number() -> None:
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
         for number in range(5):
-            stream.push(frame(number, 4))
+            push(stream, frame(number, 4))
         sent = far.take(20)
         viewer.nack(VIDEO.ssrc, [p.sequence for p in sent])
         again = far.take(20)
@@ -44,7 +45,7 @@ def test_the_same_packet_asked_for_twice_at_once_comes_once() -> None:
         viewer = far.join(kernel)
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0))
+        push(stream, frame(0))
         (first, *_) = far.take(3)
         viewer.nack(VIDEO.ssrc, [first.sequence] * 5)
         assert len(far.rest()) == 1
@@ -61,8 +62,8 @@ def test_what_was_never_sent_is_refused() -> None:
         viewer.attach("video", video, start="live")
         viewer.attach("audio", audio)
         obeyed(kernel)
-        video.push(frame(0))
-        audio.push(sound(0))
+        push(video, frame(0))
+        push(audio, sound(0))
         sent = far.take(4)
         last = max(p.sequence for p in sent if p.ssrc == VIDEO.ssrc)
         viewer.nack(VIDEO.ssrc, [65_529, last + 1])
@@ -87,7 +88,7 @@ def test_a_track_without_rtx_is_not_answered() -> None:
         viewer = far.join(kernel, without_rtx(VIDEO))
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0))
+        push(stream, frame(0))
         viewer.nack(VIDEO.ssrc, [p.sequence for p in far.take(3)])
         assert far.rest() == []
 
@@ -101,7 +102,7 @@ def test_the_bucket_bounds_what_a_viewer_can_ask_for() -> None:
             one.attach("video", stream, start="live")
         obeyed(kernel)
         for number in range(10):
-            stream.push(frame(number, 4, size=1000, last=1000))
+            push(stream, frame(number, 4, size=1000, last=1000))
         lost = [p.sequence for p in far.take(40)]
         viewer.nack(VIDEO.ssrc, lost)
         other.take(40)
@@ -121,7 +122,7 @@ def test_what_the_ring_has_dropped_is_refused() -> None:
         obeyed(kernel)
         sent = []
         for number in range(20):
-            stream.push(frame(number))
+            push(stream, frame(number))
             sent += far.take(3)
         viewer.nack(VIDEO.ssrc, [p.sequence for p in sent])
         again = far.rest()
@@ -138,7 +139,7 @@ def test_rtx_reaches_back_through_switches_and_repeats() -> None:
             stream = streams[number % 3]
             viewer.attach("video", stream, start="live")
             obeyed(kernel)
-            stream.push(frame(number, 2, key=True))
+            push(stream, frame(number, 2, key=True))
             sent += far.take(2)
         streams[0].close()
         viewer.nack(VIDEO.ssrc, [p.sequence for p in sent])
@@ -154,9 +155,9 @@ def test_rtx_does_not_wait_for_a_full_socket() -> None:
         viewer = far.join(kernel)
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0, 1, last=50), deadline_ms=60_000)
+        push(stream, frame(0, 1, last=50), deadline_ms=60_000)
         (first,) = far.take(1)
-        stream.push(frame(1, 50), deadline_ms=60_000)
+        push(stream, frame(1, 50), deadline_ms=60_000)
         wait_until(lambda: viewer.stats().waiting)
         viewer.nack(VIDEO.ssrc, [first.sequence])
         wait_until(lambda: viewer.stats().rtx_refused == 1)

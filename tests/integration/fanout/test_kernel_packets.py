@@ -23,6 +23,7 @@ from tests.support.kernel import (
     narrow_end,
     obeyed,
     place,
+    push,
     sound,
     wait_until,
 )
@@ -38,7 +39,7 @@ def test_packets_decrypt_and_carry_the_frame(profile: SrtpProfile, crypto: Crypt
         far.join(kernel).attach("video", stream, start="live")
         obeyed(kernel)
         for number in range(4):  # 20 packets: sequence numbers wrap within the second frame
-            stream.push(frame(number, 5, size=1172, last=7))
+            push(stream, frame(number, 5, size=1172, last=7))
         packets = far.take(20)
     assert [place(p) for p in packets] == [(n, i) for n in range(4) for i in range(5)]
     assert [p.sequence for p in packets] == [(65_530 + i) % 65_536 for i in range(20)]
@@ -60,7 +61,7 @@ def test_the_rollover_counter_goes_on(profile: SrtpProfile) -> None:
         obeyed(kernel)
         for number in range(34):  # 68,000 packets: past the second wrap
             for part in range(20):
-                stream.push(frame(20 * number + part, 100, size=8, last=8))
+                push(stream, frame(20 * number + part, 100, size=8, last=8))
                 far.take(100)
         assert viewer.stats().packets == 68_000
     assert far.packets[-1].sequence == (65_530 + 67_999) % 65_536
@@ -72,7 +73,7 @@ def test_sizes_that_differ_travel_as_they_are() -> None:
         stream = kernel.stream(90_000, video=True)
         far.join(kernel).attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(Frame(0, True, [bytes([i]) * size for i, size in enumerate(sizes)], 0))
+        push(stream, Frame(0, True, [bytes([i]) * size for i, size in enumerate(sizes)], 0))
         packets = far.take(len(sizes))
     assert [len(p.payload) for p in packets] == sizes
     assert [p.payload[0] for p in packets] == list(range(len(sizes)))
@@ -86,8 +87,8 @@ def test_audio_and_video_share_a_path() -> None:
         viewer.attach("audio", audio)
         obeyed(kernel)
         for number in range(3):
-            video.push(frame(number))
-            audio.push(sound(number))
+            push(video, frame(number))
+            push(audio, sound(number))
         packets = far.take(12)
     sounds = [p for p in packets if p.ssrc == AUDIO.ssrc]
     assert [p.sequence for p in sounds] == [100, 101, 102]
@@ -111,7 +112,7 @@ def test_ipv6_and_ipv4_mapped_destinations(mapped: bool) -> None:
         viewer = far.join(kernel)
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0, 12))
+        push(stream, frame(0, 12))
         assert [place(p)[1] for p in far.take(12)] == list(range(12))
         assert viewer.stats().gso
 
@@ -122,7 +123,7 @@ def test_a_connected_descriptor_takes_single_datagrams() -> None:
         viewer = far.join(kernel)
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0, 12), deadline_ms=5000)
+        push(stream, frame(0, 12), deadline_ms=5000)
         assert [place(p)[1] for p in far.take(12)] == list(range(12))
         assert not viewer.stats().gso
 
@@ -134,10 +135,10 @@ def test_a_new_path_takes_over_at_once() -> None:
         viewer = far.join(kernel)
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0))
+        push(stream, frame(0))
         far.take(3)
         viewer.set_path(elsewhere.path)
-        stream.push(frame(1))
+        push(stream, frame(1))
         assert [place(p) for p in elsewhere.take(3)] == [(1, 0), (1, 1), (1, 2)]
         assert far.rest() == []
 
@@ -148,7 +149,7 @@ def test_the_descriptor_may_be_closed_after_joining() -> None:
         far.join(kernel).attach("video", stream, start="live")
         obeyed(kernel)
         far.out.close()
-        stream.push(frame(0))
+        push(stream, frame(0))
         far.take(3)
 
 
@@ -161,7 +162,7 @@ def test_capture_time_on_the_first_packet_once_a_second() -> None:
         far.join(kernel).attach("video", stream, start="live")
         obeyed(kernel)
         for number in range(10):
-            stream.push(replace(frame(number, 9), capture_ns=WALL_NS + 500_000_000))
+            push(stream, replace(frame(number, 9), capture_ns=WALL_NS + 500_000_000))
         packets = far.take(90)
     with_extension = [p for p in packets if p.extension]
     assert [place(p) for p in with_extension] == [(0, 0)]
@@ -180,8 +181,8 @@ def test_no_capture_time_where_it_is_unknown_or_not_negotiated() -> None:
         far.join(kernel, replace(VIDEO, capture_time_id=0)).attach("video", stream, start="live")
         other.join(kernel).attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0))
-        stream.push(replace(frame(1), capture_ns=WALL_NS))
+        push(stream, frame(0))
+        push(stream, replace(frame(1), capture_ns=WALL_NS))
         assert not any(p.extension for p in far.take(6))
         assert [bool(p.extension) for p in other.take(6)] == [False] * 3 + [True] + [False] * 2
 
@@ -201,8 +202,8 @@ def test_sender_reports_tell_the_programme_clock(profile: SrtpProfile, crypto: C
         viewer.attach("video", video, start="live")
         viewer.attach("audio", audio)
         obeyed(kernel)
-        video.push(frame(30, key=True))
-        audio.push(sound(50))
+        push(video, frame(30, key=True))
+        push(audio, sound(50))
         report = far.take_rtcp(_is_report(VIDEO.ssrc))
         heard = far.take_rtcp(_is_report(AUDIO.ssrc))
         far.rtcp.clear()
@@ -248,13 +249,13 @@ def test_closing_says_bye_once_and_nothing_after() -> None:
         viewer, other = far.join(kernel), silent.join(kernel)
         viewer.attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0))
+        push(stream, frame(0))
         far.take(3)
         viewer.close()
         viewer.close()
         other.close(bye=False)
         bye = far.take_rtcp(lambda plain: plain[1] == 201)
-        stream.push(frame(1))
+        push(stream, frame(1))
         assert far.rest() == []
         assert sum(plain[1] == 201 for plain in far.rtcp) == 1
         assert silent.rest() == []
@@ -278,7 +279,7 @@ def test_delay_and_totals_are_counted() -> None:
         for one in (far, other):
             one.join(kernel).attach("video", stream, start="live")
         obeyed(kernel)
-        stream.push(frame(0))
+        push(stream, frame(0))
         far.take(3), other.take(3)
         wait_until(lambda: stream.delay.count == 2)
         delay, totals = stream.delay, kernel.totals()
