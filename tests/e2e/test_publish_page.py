@@ -1,11 +1,15 @@
-"""The publish page in real Chromium with a made-up camera, against aiortc as WHIP server."""
+"""The publish page in real Chromium with a made-up camera: against aiortc, which does as scripted,
+and against a whole stack."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.e2e.conftest import Studio
+from tests.e2e.watching import over, until_playing
 from tests.support.whep import TOKEN, Origin, whep_origin
 
 TIMEOUT_MS = 60_000
@@ -132,3 +136,24 @@ async def test_fits_a_phone_and_every_field_has_a_name(
     unnamed = """[...document.querySelectorAll("button, input, select, meter")]
         .filter(x => !x.ariaLabel && !x.innerText?.trim() && !x.labels?.length).map(x => x.id)"""
     assert await page.evaluate(unnamed) == []
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "hls"])
+async def test_what_a_page_publishes_another_plays(
+    camera_browser: Browser, studio: Studio, player_libraries: None, transport: str
+) -> None:
+    event = await asyncio.to_thread(studio.schedule, name="From a browser")
+    page = await (await camera_browser.new_context()).new_page()
+    await page.goto(event["ingest"]["whip"]["publish_url"])
+    await page.locator("#quality").select_option("360p")
+    await page.locator("#toggle").click()
+    await state(page, "publishing")
+    await expect(page.locator("#event-state")).to_contain_text("Live", timeout=TIMEOUT_MS)
+    viewer = await (await camera_browser.new_context()).new_page()
+    await viewer.goto(over(transport, event["playback"]["player_url"]))
+    await until_playing(viewer, 3.0)
+    assert await viewer.evaluate("livepath.playback.mode") == transport
+    assert await viewer.evaluate("livepath.video.videoWidth") > 0
+    await page.locator("#toggle").click()
+    await asyncio.to_thread(studio.wait_for_state, event, "reconnecting")
+    await asyncio.to_thread(studio.call, "POST", f"/v1/events/{event['id']}/end")

@@ -53,6 +53,56 @@ async def test_live_event_plays_with_low_latency(
     await page.screenshot(path=tmp_path / "player.png")
 
 
+async def test_webrtc_has_picture_and_sound_with_the_lowest_delay(
+    browser: Browser, on_air: dict[str, Any], tmp_path: Path
+) -> None:
+    page = await open_page(browser, on_air["playback"]["player_url"])
+    await until_playing(page, 3.0)
+    assert await page.evaluate("livepath.playback.mode") == "webrtc"
+    # Sound comes through as loud as it was spoken, not as silence.
+    await page.wait_for_function(
+        """async () => {
+            const stream = livepath.video.srcObject;
+            if (!stream?.getAudioTracks().length) return false;
+            const context = (window.audio ??= new AudioContext());
+            if (!window.analyser) {
+                window.analyser = context.createAnalyser();
+                context.createMediaStreamSource(stream).connect(window.analyser);
+            }
+            const samples = new Float32Array(window.analyser.fftSize);
+            window.analyser.getFloatTimeDomainData(samples);
+            return Math.max(...samples) > 0.02;
+        }""",
+        timeout=TIMEOUT_MS,
+    )
+    # SRT's latency is 120 ms; LL-HLS cannot be below a second here.
+    delays = []
+    for _ in range(READINGS):
+        delays.append((await true_delay_s(page))[0])
+        if delays[-1] < 0.9:
+            break
+        await until_playing(page, 0.5)
+    assert delays[-1] < 0.9, delays
+    await page.keyboard.press("s")
+    await expect(page.locator("#stats")).to_contain_text("H264", timeout=TIMEOUT_MS)
+    await page.screenshot(path=tmp_path / "webrtc.png")
+
+
+async def test_a_change_of_network_restarts_ice_and_playback_goes_on(
+    browser: Browser, on_air: dict[str, Any]
+) -> None:
+    page = await open_page(browser, over("webrtc", on_air["playback"]["player_url"]))
+    await until_playing(page, 1.0)
+    async with page.expect_response(lambda answer: answer.request.method == "PATCH") as restarted:
+        await page.evaluate("window.dispatchEvent(new Event('online'))")
+    assert (await restarted.value).status == 200
+    posts: list[str] = []
+    page.on("request", lambda request: request.method == "POST" and posts.append(request.url))
+    await until_playing(page, 3.0)
+    assert posts == []
+    assert await page.evaluate("livepath.playback.trouble") is None
+
+
 @pytest.mark.parametrize("transport", ["hls", "webrtc"])
 async def test_badge_says_the_delay_that_the_picture_shows(
     browser: Browser, on_air: dict[str, Any], transport: str
