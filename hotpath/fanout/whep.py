@@ -202,7 +202,7 @@ class _Whep:
             "The event needs another viewer token" if token else "The event needs a viewer token",
             reason,
             "Send a viewer token of this event: `Authorization: Bearer`, or /t/{token}/live/….",
-            {"www-authenticate": "Bearer"} if status == 401 else None,
+            headers={"www-authenticate": "Bearer"} if status == 401 else None,
         )
 
     def _session(self, request: Request) -> ViewerSession:
@@ -274,7 +274,7 @@ def _refused(refused: Refused) -> HttpProblem:
         "The node takes no further viewer just now",
         refused.detail,
         f"Try again in {refused.retry_after_s} s, or watch by LL-HLS: see the Link header.",
-        {
+        headers={
             "retry-after": str(refused.retry_after_s),
             # Relative, so that a token in the request's path is in the playlist's as well.
             "link": '<index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"',
@@ -288,7 +288,9 @@ def _precondition(status: int, detail: str, fix: str) -> HttpProblem:
 
 
 def _not_found(detail: str, fix: str, headers: Mapping[str, str] | None = None) -> HttpProblem:
-    return HttpProblem(404, "not-found", "There is nothing to watch here", detail, fix, headers)
+    return HttpProblem(
+        404, "not-found", "There is nothing to watch here", detail, fix, headers=headers
+    )
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -304,7 +306,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     slug = "method" if error.status_code == 405 else "not-found"
     fix = "POST an SDP offer to the event's whep_url."
     headers = dict(error.headers or {})
-    problem = HttpProblem(error.status_code, slug, error.detail, error.detail, fix, headers)
+    problem = HttpProblem(error.status_code, slug, error.detail, error.detail, fix, headers=headers)
     return problem.response()
 
 

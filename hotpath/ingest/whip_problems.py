@@ -39,7 +39,7 @@ def refused(error: PublishRefused) -> HttpProblem:
                 "Somebody else is publishing",
                 "the event has a publisher and does not let another take over",
                 "End the other publisher first, or allow takeover in the event.",
-                {"retry-after": str(max(1, error.retry_after_s))},
+                headers={"retry-after": str(max(1, error.retry_after_s))},
             )
         case Reason.OVER_LIMIT:
             return _over_limit(error.retry_after_s)
@@ -50,7 +50,7 @@ def refused(error: PublishRefused) -> HttpProblem:
                 "The token is not valid",
                 "no event takes this bearer token",
                 "Send Authorization: Bearer with the event's present ingest.whip.token.",
-                {"www-authenticate": 'Bearer realm="whip"'},
+                headers={"www-authenticate": 'Bearer realm="whip"'},
             )
 
 
@@ -71,7 +71,7 @@ def method_not_allowed(method: str, allowed: str) -> HttpProblem:
         "The method is not allowed",
         f"{method} means nothing here",
         f"Use {allowed}.",
-        {"allow": allowed},
+        headers={"allow": allowed},
     )
 
 
@@ -101,7 +101,7 @@ def _over_limit(retry_after_s: int) -> HttpProblem:
         "The node takes no more publishers now",
         "a limit of this node, or of connects from your address, is reached",
         "Wait for Retry-After seconds and try again.",
-        {"retry-after": str(max(1, retry_after_s))},
+        headers={"retry-after": str(max(1, retry_after_s))},
     )
 
 

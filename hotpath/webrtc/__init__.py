@@ -1,1 +1,1 @@
-"""The WebRTC transport: ICE-lite, DTLS, SRTP and SDP on one UDP port, for viewers and publishers."""
+"""The WebRTC transport on one port: ICE-lite, DTLS, SRTP and SDP, for viewers and publishers."""

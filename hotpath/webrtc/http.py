@@ -28,6 +28,7 @@ class HttpProblem(LivepathError):
         title: str,
         detail: str,
         fix: str,
+        *,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
