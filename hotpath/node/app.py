@@ -143,7 +143,6 @@ class MediaNode:
         )
         programs = Programs(
             launcher=launcher,
-            origin=origin,
             ingests=ingests,
             journal=journal,
             snapshot=left.snapshot,
@@ -209,6 +208,7 @@ class MediaNode:
             )
             await stop.wait()
             log.info("media stops")
+            parts.rtc.fanout.drain("node-stopping")
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROGRAMS_STOP_S):
                     await programs.stop()

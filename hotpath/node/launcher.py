@@ -6,6 +6,7 @@ and says so. Upstream: `hotpath.node.programs`. Downstream: bus, `Packager`, `Hl
 """
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from functools import partial
 
@@ -21,6 +22,7 @@ from hotpath.node.ingests import Ingests
 from hotpath.node.onair import OnAir
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.states import ProgramState
+from infra.keys import ProgramKey
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,13 @@ class Launcher:
         self._fanout = fanout
         self._ingests = ingests
         self._executor = executor
+
+    def set_access(
+        self, projects: Mapping[str, Mapping[str, bytes]], events: Mapping[str, str]
+    ) -> None:
+        """Who may watch from now on; who no longer may, and watches, is sent away."""
+        self._origin.set_access(projects, events)
+        self._fanout.recheck()
 
     async def open(
         self, entry: OnAir, epoch_ns: int, earlier: Checkpoint | None = None
@@ -82,6 +91,8 @@ class Launcher:
         incarnation.recorder.seal(final=ended)
         if ended:
             await self.incarnations.finish(incarnation)
+            # An earlier incarnation may still have viewers.
+            self._off_air(entry.key)
 
     def go_on_air(self, entry: OnAir, incarnation: Incarnation) -> tuple[ProgramStream, Packager]:
         """A stream with its packager and fan-out, which read from the moment it is made."""
@@ -115,8 +126,7 @@ class Launcher:
         """Everything is packaged. If the programme is over, note that durably."""
         if entry.program.state is ProgramState.ENDED:
             await self.incarnations.finish(incarnation)
-            self._origin.close(entry.key)
-            self._fanout.close(entry.key)
+            self._off_air(entry.key)
         entry.incarnation = None
         self.registry.close(entry.key)
 
@@ -125,3 +135,7 @@ class Launcher:
         incarnation.recorder.seal(final=False)
         entry.incarnation = None
         self.registry.close(entry.key)
+
+    def _off_air(self, key: ProgramKey) -> None:
+        self._origin.close(key)
+        self._fanout.close(key)

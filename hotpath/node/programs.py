@@ -17,7 +17,6 @@ from typing import Any
 
 import structlog
 
-from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.packager import Packager
 from hotpath.node import admission
 from hotpath.node.incarnations import Incarnation
@@ -53,7 +52,6 @@ class Programs:
         self,
         *,
         launcher: Launcher,
-        origin: HlsOrigin,
         ingests: Ingests,
         journal: Journal,
         snapshot: DesiredSnapshot,
@@ -62,7 +60,6 @@ class Programs:
         self.ready = asyncio.Event()
         """What an earlier life left on the air is resumed; publishers may come."""
         self._launcher = launcher
-        self._origin = origin
         self._journal = journal
         self._snapshot = snapshot
         self._left_open = {key: cp for key, cp in checkpoints.items() if cp.open}
@@ -154,10 +151,10 @@ class Programs:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Tell ingest who may publish, and the origin who may watch."""
+        """Tell ingest who may publish, and viewers' servers who may watch."""
         snapshot = self._snapshot
         secrets = {p.id: admission.secrets_of(p) for p in snapshot.projects.values()}
-        self._origin.set_access(secrets, {e.id: e.access for e in snapshot.events.values()})
+        self._launcher.set_access(secrets, {e.id: e.access for e in snapshot.events.values()})
         self._ingests.set_table(admission.publishers(snapshot, self._is_over))
 
     def _is_over(self, key: ProgramKey) -> bool:

@@ -137,7 +137,6 @@ async def running(
                 executor=muxing,
                 part_target_ms=215,
             ),
-            origin=origin,
             ingests=ingests,
             journal=Journal("n", "b", facts.append),
             snapshot=wanted,
