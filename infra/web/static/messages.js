@@ -105,7 +105,7 @@ export function statsRows(stats, latency) {
   const rows = [
     ["Transport", { webrtc: "WebRTC", hls: "LL-HLS" }[stats.transport]],
     ["Path", stats.path?.toUpperCase().replace("RELAY/", "relay over ")],
-    ["Behind live", known(latency) && `${Math.round(latency * 1000)} ms`],
+    ["Behind live", known(latency) && `${Math.max(0, Math.round(latency * 1000))} ms`],
     ["Round trip", known(stats.roundTripS) && `${Math.round(stats.roundTripS * 1000)} ms`],
     ["Jitter", known(stats.jitterS) && `${(stats.jitterS * 1000).toFixed(1)} ms`],
     ["Lost packets", lost && `${stats.lost} of ${stats.packets + stats.lost} (${percent(stats.lost, stats.packets + stats.lost)})`],
