@@ -31,16 +31,20 @@ def on_cores(cores: Sequence[int]) -> Iterator[None]:
 
 @contextmanager
 def livepath_server(
-    *, recipe: Recipe | None = None, cores: Sequence[int] = (), **settings: str
+    *,
+    recipe: Recipe | None = None,
+    cores: Sequence[int] = (),
+    also: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Node]:
-    """The publisher runs on the caller's cores."""
+    """The publisher runs on the caller's cores. `also`: SRT URLs that get the same bytes."""
     path, caller = programme(recipe or Recipe()), sorted(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="livepath-") as folder,
         on_cores(cores),
         media_node(Path(folder), **(UNLIMITED | settings)) as node,
         on_cores(caller),  # the media process has inherited its own
-        Publisher(srt_url(node.media, node.desired), path),
+        Publisher(srt_url(node.media, node.desired), *also, path=path),
     ):
         node.until_on_air()
         yield node

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
 GCM, CM = b"SRTP_AEAD_AES_128_GCM", b"SRTP_AES128_CM_SHA1_80"
@@ -81,8 +81,8 @@ def fingerprint(one: x509.Certificate) -> str:
 def _context(profiles: bytes) -> SSL.Context:
     made, key, _ = certificate()
     context = SSL.Context(SSL.DTLS_METHOD)
-    context.use_certificate(crypto.X509.from_cryptography(made))
-    context.use_privatekey(crypto.PKey.from_cryptography_key(key))
+    context.use_certificate(made)
+    context.use_privatekey(key)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
     context.set_cipher_list(_CIPHERS)
     context.set_tlsext_use_srtp(profiles)
@@ -261,10 +261,10 @@ class Peer:
             self.failure = f"DTLS failed: {error.args}"
             return
         self._flush(dtls)
-        theirs = dtls.get_peer_certificate()
+        theirs = dtls.get_peer_certificate(as_cryptography=True)
         assert self.remote is not None
         assert theirs is not None
-        if fingerprint(theirs.to_cryptography()) != self.remote.fingerprint:
+        if fingerprint(theirs) != self.remote.fingerprint:
             self.failure = "the certificate is not the one that the description names"
             return
         self._take_keys(dtls)

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -238,25 +239,83 @@ class Stream:
         return bytes(out)
 
 
+class _LiveTransmit:
+    """libsrt's own tool, fed by datagrams: the least that can stand between bytes and libsrt."""
+
+    def __init__(self, url: str) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        self._socket.connect(("127.0.0.1", port))
+        self.process = subprocess.Popen(
+            [
+                *("srt-live-transmit", "-q", "-loglevel:fatal", "-chunk:1316"),
+                *(f"udp://127.0.0.1:{port}?rcvbuf=4000000", live_transmit_url(url)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _until_bound(port, self.process)
+
+    def send(self, message: bytes) -> None:
+        with suppress(ConnectionRefusedError):  # of an earlier datagram, when the tool has ended
+            self._socket.send(message)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._socket.close()
+
+
+class _Ffmpeg:
+    """Where there are no srt-tools."""
+
+    def __init__(self, url: str) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-fflags", "nobuffer"),
+                *("-probesize", "32", "-f", "data", "-raw_packet_size", str(MESSAGE)),
+                *("-i", "pipe:0", "-map", "0:0", "-c", "copy", "-flush_packets", "1"),
+                *("-f", "data", url),
+            ],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def send(self, message: bytes) -> None:
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(message)
+            self.process.stdin.flush()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+
 class Publisher:
     """Sends a programme over SRT on a thread of its own while the block lasts.
 
-    `url` is as the API gives it to encoders, with libsrt's latency in µs as ffmpeg reads it.
+    URLs are as the API gives them to encoders, with libsrt's latency in µs as ffmpeg reads it; all
+    get the same bytes at the same time.
     """
 
-    def __init__(self, url: str, path: Path | None = None) -> None:
-        self._url = url
+    def __init__(self, *urls: str, path: Path | None = None) -> None:
+        self._urls = urls
         self._stream = Stream((path or programme()).read_bytes())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
+        self._sinks: list[_LiveTransmit | _Ffmpeg] = []
 
     def __enter__(self) -> Self:
-        if shutil.which("srt-live-transmit"):
-            self._start_live_transmit()
-        else:
-            self._start_ffmpeg()
+        make = _LiveTransmit if shutil.which("srt-live-transmit") else _Ffmpeg
+        for url in self._urls:
+            self._sinks.append(make(url))
         self._thread.start()
         return self
 
@@ -268,47 +327,12 @@ class Publisher:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        process = self._process
-        assert process is not None
-        process.kill()
-        process.wait()
-        if self._socket is not None:
-            self._socket.close()
-        elif process.stdin is not None:
-            process.stdin.close()
+        for sink in self._sinks:
+            sink.close()
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def _start_live_transmit(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        self._socket.connect(("127.0.0.1", port))
-        self._process = subprocess.Popen(
-            [
-                *("srt-live-transmit", "-q", "-loglevel:fatal", "-chunk:1316"),
-                *(f"udp://127.0.0.1:{port}?rcvbuf=4000000", live_transmit_url(self._url)),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _until_bound(port, self._process)
-
-    def _start_ffmpeg(self) -> None:
-        self._process = subprocess.Popen(
-            [
-                *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-fflags", "nobuffer"),
-                *("-probesize", "32", "-f", "data", "-raw_packet_size", str(MESSAGE)),
-                *("-i", "pipe:0", "-map", "0:0", "-c", "copy", "-flush_packets", "1"),
-                *("-f", "data", self._url),
-            ],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        return all(sink.process.poll() is None for sink in self._sinks)
 
     def _run(self) -> None:
         started = time.monotonic()
@@ -317,21 +341,8 @@ class Publisher:
                 return
             data = made()
             for at in range(0, len(data), MESSAGE):
-                if not self._send(data[at : at + MESSAGE]):
-                    return
-
-    def _send(self, message: bytes) -> bool:
-        try:
-            if self._socket is not None:
-                self._socket.send(message)
-            elif self._process is not None and self._process.stdin is not None:
-                self._process.stdin.write(message)
-                self._process.stdin.flush()
-        except ConnectionRefusedError:
-            return self.alive  # an earlier datagram found nobody
-        except OSError:
-            return False
-        return True
+                for sink in self._sinks:
+                    sink.send(data[at : at + MESSAGE])
 
 
 def live_transmit_url(url: str) -> str:
@@ -360,7 +371,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after this long; 0: never")
     parser.add_argument("--audio", choices=("aac", "libopus"), default="aac")
     given = parser.parse_args()
-    with Publisher(given.url, programme(Recipe(audio=given.audio))) as publisher:
+    with Publisher(given.url, path=programme(Recipe(audio=given.audio))) as publisher:
         ends = time.monotonic() + (given.seconds or 1e9)
         while publisher.alive and time.monotonic() < ends:
             time.sleep(0.2)

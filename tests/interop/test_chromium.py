@@ -86,4 +86,5 @@ async def test_a_joiner_is_as_near_to_the_event_as_one_who_was_there(
     assert len(steady) > 30
     assert len(joiner) > 30
     assert statistics.median(steady) < LATENCY_MS
-    assert abs(statistics.median(joiner) - statistics.median(steady)) <= 50
+    # It may be nearer: a buffer that grew over a hiccup shrinks slowly.
+    assert statistics.median(joiner) - statistics.median(steady) <= 50

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
-from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
+from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnection
 
 from tests.support import turn
-from tests.support.aiortc_client import viewing
+from tests.support.aiortc_client import exchanged, viewing
 from tests.support.webrtc import SMALL, Node, on_air
 
 pytestmark = pytest.mark.skipif(not turn.available(), reason="no coturn; install Debian's coturn")
@@ -33,11 +32,16 @@ def node(relay: turn.Turn, tmp_path: Path) -> Iterator[Node]:
 
 
 async def offered(node: Node) -> RTCIceServer:
-    """What the node tells about TURN before the client makes its offer."""
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        answer = await client.options(node.whep_url)
-    found = LINK.fullmatch(answer.headers["link"])
-    assert found, answer.headers["link"]
+    """What the node tells about TURN with an answer; aiortc must know it before it offers."""
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connection.addTransceiver("video", direction="recvonly")
+    try:
+        async with exchanged(connection, node.whep_url) as answer:
+            links = answer.headers.get_list("link")
+    finally:
+        await connection.close()
+    found = next((match for link in links if (match := LINK.fullmatch(link))), None)
+    assert found, links
     return RTCIceServer(found["url"], found["username"], found["credential"])
 
 

@@ -79,7 +79,10 @@ def media_node(data: Path, **settings: str) -> Iterator[Node]:
 def on_air(data: Path, recipe: Recipe = SMALL, **settings: str) -> Iterator[Node]:
     """A media process on which the stamped programme is live, by SRT."""
     path = programme(recipe)
-    with media_node(data, **settings) as node, Publisher(srt_url(node.media, node.desired), path):
+    with (
+        media_node(data, **settings) as node,
+        Publisher(srt_url(node.media, node.desired), path=path),
+    ):
         node.until_on_air()
         yield node
 
