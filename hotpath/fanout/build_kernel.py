@@ -84,14 +84,19 @@ int64_t lp_now_ns(void);
 HERE = Path(__file__).resolve().parent
 SOURCES = (
     "kernel.h",
+    "kernel_state.h",
     "kernel_srtp.c",
     "kernel_ring.c",
     "kernel_history.c",
     "kernel_track.c",
+    "kernel_subscription.c",
     "kernel_packet.c",
+    "kernel_socket.c",
     "kernel_send.c",
     "kernel_rtcp.c",
+    "kernel_command.c",
     "kernel_shard.c",
+    "kernel_viewer.c",
     "kernel_api.c",
 )
 

@@ -6,130 +6,61 @@ call. See `kernel.h` for the threads' own rules. Upstream: `feed` pushes frames,
 Downstream: the mux's sockets. Spec: RFC 3711, 7714, 4588, 3550; docs/adr/0007-fanout-kernel.md.
 """
 
-import errno
-import ipaddress
 import os
-import socket
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from hotpath.fanout._kernel import ffi, lib
+from hotpath.fanout.kernel_border import (
+    MAX_PACKETS,
+    MAX_PAYLOAD,
+    UNKNOWN,
+    Frame,
+    KernelError,
+    Kind,
+    RtpTrack,
+    ViewerLimits,
+    path_spec,
+    payload_sizes,
+    raise_errno,
+    signed,
+    track_spec,
+    viewer_spec,
+)
+from hotpath.fanout.kernel_figures import (
+    DELAY_BOUNDS_MS,
+    Delay,
+    KernelTotals,
+    ViewerStats,
+    read_totals,
+    read_viewer,
+)
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.srtp import SrtpKeys
-from infra.errors import LivepathError
 
-MAX_PAYLOAD = int(lib.LP_PAYLOAD_MAX)
-MAX_PACKETS = int(lib.LP_PACKETS_MAX)
+__all__ = [
+    "DELAY_BOUNDS_MS",
+    "MAX_PACKETS",
+    "MAX_PAYLOAD",
+    "MAX_RTCP",
+    "Delay",
+    "Frame",
+    "Kernel",
+    "KernelError",
+    "KernelTotals",
+    "Kind",
+    "RtpTrack",
+    "Stream",
+    "Viewer",
+    "ViewerLimits",
+    "ViewerStats",
+]
+
 MAX_RTCP = int(lib.LP_RTCP_MAX)
-DELAY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-
-Kind = Literal["video", "audio"]
 _START = {"keyframe": lib.LP_START_KEYFRAME, "live": lib.LP_START_LIVE}
 _CRYPTO = {"auto": lib.LP_CRYPTO_AUTO, "evp": lib.LP_CRYPTO_EVP, "none": lib.LP_CRYPTO_NONE}
-_UNKNOWN = -(1 << 63)
-
-
-class KernelError(LivepathError):
-    """The fan-out kernel cannot do what was asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class RtpTrack:
-    """One sending track of one viewer. Sequence numbers and offset: random, per viewer."""
-
-    kind: Kind
-    clock_hz: int
-    payload_type: int
-    ssrc: int
-    first_sequence: int
-    timestamp_offset: int
-    rtx_payload_type: int | None
-    """None: NACKs are not answered."""
-    rtx_ssrc: int
-    rtx_first_sequence: int
-    capture_time_id: int = 0
-    """RFC 8285 one-byte id of abs-capture-time; 0: not negotiated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    timestamp: int
-    """RTP clock ticks on the programme timeline; the kernel adds each viewer's offset."""
-    keyframe: bool
-    """Audio: True."""
-    payloads: Sequence[bytes]
-    """RTP payloads. Best for GSO: equal sizes, only the last one smaller."""
-    wall_ns: int
-    """The programme's wall clock at `timestamp`, Unix ns: what sender reports tell."""
-    capture_ns: int | None = None
-    """When it was captured, Unix ns, if known."""
-
-
-@dataclass(frozen=True, slots=True)
-class ViewerLimits:
-    rtx_burst_bytes: int = 64 * 1024
-    rtx_bytes_per_second: int | None = None
-    """None: half of the stream's rate, at least 1 Mbit/s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """From push to socket, over frames sent live to viewers, since the stream began."""
-
-    count: int
-    sum_ns: int
-    max_ns: int
-    buckets: tuple[int, ...]
-    """Frames no later than `DELAY_BOUNDS_MS` and later than the bound before."""
-
-
-@dataclass(frozen=True, slots=True)
-class ViewerStats:
-    packets: int
-    """RTP, RTX included."""
-    bytes: int
-    frames: int
-    rtx: int
-    rtx_bytes: int
-    rtx_refused: int
-    frames_dropped: int
-    sender_reports: int
-    errors: int
-    last_errno: int
-    gso: bool
-    waiting: bool
-    """Its socket is full and a frame waits."""
-    lag_ms: int
-    """For how long it has waited."""
-    stream: int | None
-    """`Stream.id` of the video whose picture was sent last."""
-
-
-@dataclass(frozen=True, slots=True)
-class KernelTotals:
-    viewers: int
-    packets: int
-    bytes: int
-    frames: int
-    rtx: int
-    rtx_bytes: int
-    rtx_refused: int
-    frames_dropped: int
-    gso_off: int
-    sr: int
-    blocked: int
-    """Times that a socket was full."""
-    syscalls: int
-    queued: int
-    """Commands given and not yet obeyed."""
-    refused_commands: int
-    errors: Mapping[str, int]
-    """By name of the errno."""
-    cpu_ns: tuple[int, ...]
-    """CPU time of each shard's thread."""
 
 
 class Stream:
@@ -151,16 +82,16 @@ class Stream:
     def push(self, frame: Frame, *, deadline_ms: int = 250) -> None:
         """Copy a frame and wake the shards with viewers. `deadline_ms`: how long after now it is
         worth sending; a viewer whose socket does not take it by then goes on at a keyframe."""
-        sizes = _sizes(frame.payloads)
+        sizes = payload_sizes(frame.payloads)
         if deadline_ms <= 0:
             raise ValueError("the deadline is a number of milliseconds above 0")
-        capture_ns = _UNKNOWN if frame.capture_ns is None else frame.capture_ns
+        capture_ns = UNKNOWN if frame.capture_ns is None else frame.capture_ns
         result = lib.lp_stream_push(
             self.handle,
             b"".join(frame.payloads),
             ffi.from_buffer("uint16_t[]", sizes),
             len(sizes),
-            _signed(frame.timestamp),
+            signed(frame.timestamp),
             frame.keyframe,
             frame.wall_ns,
             capture_ns,
@@ -184,7 +115,7 @@ class Stream:
     @property
     def newest_timestamp(self) -> int | None:
         newest = int(self._stats()[0].newest_timestamp)
-        return None if newest == _UNKNOWN else newest
+        return None if newest == UNKNOWN else newest
 
     @property
     def bytes(self) -> int:
@@ -254,8 +185,8 @@ class Viewer:
 
     def set_path(self, path: Path) -> None:
         """Everything from here on goes there; GSO is tried anew."""
-        if not self.closed and lib.lp_viewer_path(self._handle, _path(path)) < 0:
-            _raise_errno(f"the path {path} cannot be sent on")
+        if not self.closed and lib.lp_viewer_path(self._handle, path_spec(path)) < 0:
+            raise_errno(f"the path {path} cannot be sent on")
 
     def send_rtcp(self, plain: bytes) -> None:
         """Protect a compound packet and send it."""
@@ -270,25 +201,7 @@ class Viewer:
         return None if trip < 0 else trip
 
     def stats(self) -> ViewerStats:
-        stats = ffi.new("lp_viewer_stats *")
-        lib.lp_viewer_stats_of(self._handle, stats)
-        waited = lib.lp_now_ns() - stats.behind_ns if stats.behind_ns else 0
-        return ViewerStats(
-            packets=stats.packets,
-            bytes=stats.bytes,
-            frames=stats.frames,
-            rtx=stats.rtx,
-            rtx_bytes=stats.rtx_bytes,
-            rtx_refused=stats.rtx_refused,
-            frames_dropped=stats.frames_dropped,
-            sender_reports=stats.sr,
-            errors=stats.errors,
-            last_errno=stats.last_errno,
-            gso=bool(stats.gso),
-            waiting=stats.behind_ns != 0,
-            lag_ms=max(waited, 0) // 1_000_000,
-            stream=stats.stream or None,
-        )
+        return read_viewer(self._handle)
 
     def close(self, *, bye: bool = True) -> None:
         """Idempotent. Nothing is sent any more but, if wanted, a BYE."""
@@ -322,7 +235,7 @@ class Kernel:
             raise ValueError(f"a kernel has 1 to {lib.LP_SHARDS_MAX} shards, not {shards}")
         handle = lib.lp_kernel_new(shards, _CRYPTO[crypto])
         if handle == ffi.NULL:
-            _raise_errno("the fan-out threads cannot be started")
+            raise_errno("the fan-out threads cannot be started")
         self.handle: Any = ffi.gc(handle, lib.lp_kernel_release)
         self.shards = shards
         self.closed = False
@@ -379,122 +292,16 @@ class Kernel:
         kinds: dict[Kind, RtpTrack] = {track.kind: track for track in tracks}
         if not tracks or len(kinds) != len(tracks):
             raise KernelError("a viewer has one video track, one audio track, or both")
-        specs = ffi.new("lp_track_spec[]", [_track(track) for track in tracks])
-        spec = _viewer_spec(keys, cname, limits or ViewerLimits())
-        handle = lib.lp_viewer_new(self.handle, spec, _path(path), specs, len(tracks))
+        specs = ffi.new("lp_track_spec[]", [track_spec(track) for track in tracks])
+        spec = viewer_spec(keys, cname, limits or ViewerLimits())
+        handle = lib.lp_viewer_new(self.handle, spec, path_spec(path), specs, len(tracks))
         if handle == ffi.NULL:
-            _raise_errno(f"a viewer on {path} cannot be added")
+            raise_errno(f"a viewer on {path} cannot be added")
         return Viewer(self, handle, kinds)
 
     def totals(self) -> KernelTotals:
-        stats = [ffi.new("lp_shard_stats *") for _ in range(self.shards)]
-        for number, one in enumerate(stats):
-            lib.lp_shard_stats_of(self.handle, number, one)
-        total: Callable[[str], int] = lambda name: sum(getattr(one, name) for one in stats)  # noqa: E731
-        errors = {
-            errno.errorcode.get(code, str(code)): count
-            for code in range(lib.LP_ERRNOS)
-            if (count := sum(one.errors[code] for one in stats))
-        }
-        return KernelTotals(
-            viewers=total("viewers"),
-            packets=total("packets"),
-            bytes=total("bytes"),
-            frames=total("frames"),
-            rtx=total("rtx"),
-            rtx_bytes=total("rtx_bytes"),
-            rtx_refused=total("rtx_refused"),
-            frames_dropped=total("frames_dropped"),
-            gso_off=total("gso_off"),
-            sr=total("sr"),
-            blocked=total("blocked"),
-            syscalls=total("syscalls"),
-            queued=total("queued"),
-            refused_commands=total("refused_commands"),
-            errors=errors,
-            cpu_ns=tuple(one.cpu_ns for one in stats),
-        )
+        return read_totals(self.handle, self.shards)
 
     def _expect_open(self) -> None:
         if self.closed:
             raise KernelError("the kernel is closed")
-
-
-# -- what crosses the border ---------------------------------------------------------------------
-
-
-def _sizes(payloads: Sequence[bytes]) -> "array[int]":
-    if not 0 < len(payloads) <= MAX_PACKETS:
-        raise ValueError(f"a frame has 1 to {MAX_PACKETS} payloads, not {len(payloads)}")
-    sizes = list(map(len, payloads))
-    if max(sizes) > MAX_PAYLOAD or min(sizes) == 0:
-        wrong = max(sizes) if max(sizes) > MAX_PAYLOAD else 0
-        raise ValueError(f"a payload has 1 to {MAX_PAYLOAD} bytes, not {wrong}")
-    return array("H", sizes)
-
-
-def _signed(value: int) -> int:
-    """Programme ticks fit 63 bits for ever; a wild value must not make a wild one in C."""
-    if not -(1 << 61) < value < 1 << 61:
-        raise ValueError(f"timestamp {value} is no tick of a programme")
-    return value
-
-
-def _raise_errno(message: str) -> None:
-    code = ffi.errno
-    raise KernelError(f"{message}: {os.strerror(code)} ({errno.errorcode.get(code, code)})")
-
-
-def _within(name: str, value: int, bits: int) -> int:
-    if not 0 <= value < 1 << bits:
-        raise ValueError(f"{name} {value} does not fit {bits} bits")
-    return value
-
-
-def _track(track: RtpTrack) -> dict[str, int]:
-    return {
-        "video": track.kind == "video",
-        "clock_hz": _within("clock_hz", track.clock_hz, 31),
-        "ssrc": _within("ssrc", track.ssrc, 32),
-        "timestamp_offset": _within("timestamp_offset", track.timestamp_offset, 32),
-        "rtx_ssrc": _within("rtx_ssrc", track.rtx_ssrc, 32),
-        "first_sequence": _within("first_sequence", track.first_sequence, 16),
-        "rtx_first_sequence": _within("rtx_first_sequence", track.rtx_first_sequence, 16),
-        "payload_type": _within("payload_type", track.payload_type, 7),
-        "rtx_payload_type": _within("rtx_payload_type", track.rtx_payload_type or 0, 7),
-        # 15 is reserved in the one-byte form (RFC 8285 4.2).
-        "capture_id": track.capture_time_id if 0 <= track.capture_time_id < 15 else 0,
-    }
-
-
-def _viewer_spec(keys: SrtpKeys, cname: str, limits: ViewerLimits) -> Any:
-    name = cname.encode()
-    if not 0 < len(name) <= lib.LP_CNAME_MAX:
-        raise ValueError(f"a CNAME has 1 to {lib.LP_CNAME_MAX} bytes, not {len(name)}")
-    if len(keys.local_key) != 16 or len(keys.local_salt) != keys.profile.salt_length:
-        raise ValueError(f"the keys do not fit the profile {keys.profile.name}")
-    return ffi.new(
-        "lp_viewer_spec *",
-        {
-            "profile": keys.profile.value[0],
-            "key": keys.local_key,
-            "salt": keys.local_salt,
-            "rtx_burst": limits.rtx_burst_bytes,
-            "rtx_rate": limits.rtx_bytes_per_second or 0,
-            "cname": name,
-        },
-    )
-
-
-def _path(path: Path) -> Any:
-    spec = ffi.new("lp_path_spec *", {"fd": path.fd, "family": 0})
-    if path.address is not None:
-        host, port = path.address
-        address = ipaddress.ip_address(host)
-        spec.family = address.version
-        spec.port = port
-        ffi.memmove(spec.address, address.packed, len(address.packed))
-        if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
-            zone = address.scope_id
-            spec.scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
-    return spec
