@@ -48,12 +48,8 @@ class Plan:
     seconds: float
     rate: float
     profiles: tuple[str, ...]
-    server_core: int | None
-    client_core: int | None
-
-    @property
-    def server_cores(self) -> tuple[int, ...]:
-        return () if self.server_core is None else (self.server_core,)
+    server_cores: tuple[int, ...]
+    client_cores: tuple[int, ...]
 
 
 Results = dict[str, dict[str, dict[str, Any]]]
@@ -64,8 +60,8 @@ def clients(target: Target, viewers: int, profile: str, plan: Plan) -> dict[str,
     command = [sys.executable, "-m", "benchmarks.whep_clients", target.url, *target.options]
     command += ["-n", str(viewers), "--seconds", str(plan.seconds), "--rate", str(plan.rate)]
     command += ["--server-pid", str(target.pid), "--profile", profile]
-    if plan.client_core is not None:
-        command += ["--core", str(plan.client_core)]
+    for core in plan.client_cores:
+        command += ["--core", str(core)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if not done.stdout:
         raise RuntimeError(f"the clients failed with status {done.returncode}")
@@ -104,8 +100,8 @@ def measure(name: str, plan: Plan, say: Callable[[str], None]) -> dict[str, dict
     for viewers in plan.viewers:
         if name == "floor":
             say(f"floor, {viewers} viewers ...")
-            with on_cores(() if plan.client_core is None else (plan.client_core,)):
-                rows[str(viewers)] = floor.measure(viewers, plan.seconds, plan.server_core)
+            with on_cores(plan.client_cores):
+                rows[str(viewers)] = floor.measure(viewers, plan.seconds, plan.server_cores)
             continue
         server, ceiling = SERVERS[name]
         if viewers > ceiling:
@@ -149,9 +145,10 @@ def _cell(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def _cores() -> tuple[int | None, int | None]:
-    cores = sorted(os.sched_getaffinity(0))
-    return (cores[0], cores[-1]) if len(cores) > 1 else (None, None)
+def cores() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(the server's core, the clients' core), where there are two."""
+    found = sorted(os.sched_getaffinity(0))
+    return ((found[0],), (found[-1],)) if len(found) > 1 else ((), ())
 
 
 def main() -> int:
@@ -164,7 +161,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the results here")
     given = parser.parse_args()
     profiles = ("gcm",) if given.no_cm else ("gcm", "cm")
-    plan = Plan(tuple(given.viewers), given.seconds, given.rate, profiles, *_cores())
+    plan = Plan(tuple(given.viewers), given.seconds, given.rate, profiles, *cores())
     console, results = Console(), Results()
     progress = Console(stderr=True)
     for name in given.only:

@@ -31,7 +31,7 @@ VIDEO, AUDIO = 96, 111
 GATHER_S = 0.002
 
 
-def measure(viewers: int, seconds: float, send_on: int | None = None) -> dict[str, Any]:
+def measure(viewers: int, seconds: float, send_on: Sequence[int] = ()) -> dict[str, Any]:
     """µs of the sender's CPU for each packet that arrived."""
     sockets = [_socket() for _ in range(viewers)]
     receiver = Receiver(viewers)
@@ -77,14 +77,9 @@ def _packets(receiver: Receiver, viewers: int) -> int:
 
 
 @contextmanager
-def _sender(ports: Sequence[int], core: int | None) -> Iterator[int]:
+def _sender(ports: Sequence[int], cores: Sequence[int]) -> Iterator[int]:
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "benchmarks.floor",
-            *([] if core is None else ["--core", str(core)]),
-        ],
+        [sys.executable, "-m", "benchmarks.floor", *(f"--core={core}" for core in cores)],
         stdin=subprocess.PIPE,
         text=True,
     )
@@ -155,10 +150,10 @@ def _viewer(kernel: Kernel, fd: int, port: int, video: Stream, audio: Stream) ->
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="The sending half; reads ports from stdin.")
-    parser.add_argument("--core", type=int, help="run on this core only")
+    parser.add_argument("--core", type=int, action="append", help="run on this core only")
     given = parser.parse_args()
-    if given.core is not None:
-        os.sched_setaffinity(0, {given.core})
+    if given.core:
+        os.sched_setaffinity(0, given.core)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, DESCRIPTORS), hard))
     send(json.loads(sys.stdin.readline()))

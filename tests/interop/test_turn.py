@@ -55,14 +55,3 @@ async def test_a_viewer_with_nothing_but_relayed_candidates_watches(
         pictures = await watching.frames("video", 30)
     assert {(p.width, p.height) for p in pictures} == {(640, 360)}
     assert relay.relayed
-
-
-async def test_other_credentials_are_not_let_in(node: Node, relay: turn.Turn) -> None:
-    wrong = RTCIceServer((await offered(node)).urls, "1:somebody", "nonsense")
-    configuration = RTCConfiguration(
-        iceServers=[wrong], iceTransportPolicy=RTCIceTransportPolicy.RELAY
-    )
-    with pytest.raises(Exception, match=r"(?i)401|unauthori[sz]ed|no candidate|candidate"):
-        async with viewing(node.whep_url, configuration) as watching:
-            await watching.frames("video", 1)
-    assert not relay.relayed

@@ -22,9 +22,12 @@ from benchmarks.viewers import Probe, Viewer, Viewers
 from infra.auth.streamkeys import whip_token
 from infra.events.desired import DesiredEvent
 from tests.support.medianode import SECRET, MediaProcess, event, key_of, srt_url
+from tests.support.network import UdpRelay, through
 
 SMALL = Recipe(size="640x360", kbps=800, seconds=8)
 ON_AIR_S = 30.0
+# A frame that left just before the end of a test is still under way, or being repaired.
+SETTLE_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,24 @@ def until_playing(viewers: Viewers, viewer: Viewer, seconds: float = 15.0) -> No
     viewers.run(seconds, lambda: viewer.failure is not None or bool(probe.first_keyframe_ns))
     assert viewer.failure is None, viewer.failure
     assert probe.first_keyframe_ns, f"no key frame within {seconds:g} s: {viewer.peer.times}"
+
+
+@contextmanager
+def behind_relay(node: Node, seed: int) -> Iterator[tuple[UdpRelay, Viewers, Viewer]]:
+    """A viewer that plays through a relay which is clean at first."""
+    server = ("127.0.0.1", node.webrtc_port)
+    with (
+        UdpRelay(server, seed=seed) as relay,
+        watching(node.whep_url, alter=lambda sdp: through(relay, sdp)) as (viewers, viewer),
+    ):
+        yield relay, viewers, viewer
+
+
+def shown_during(viewers: Viewers, viewer: Viewer, seconds: float) -> list[Frame]:
+    """The frames that left the publisher in the next `seconds`."""
+    begin = time.time_ns()
+    viewers.run(seconds + SETTLE_S)
+    return frames_between(viewer, begin, begin + round(seconds * 1_000_000_000))
 
 
 def frames_between(viewer: Viewer, begin_ns: int, end_ns: int) -> list[Frame]:

@@ -7,50 +7,28 @@ browsers do; these tests look at what it could show, and when. `make load` runs 
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.frames import Frame
-from benchmarks.viewers import Viewer, Viewers
-from tests.support.network import CLEAN, Conditions, UdpRelay, through
+from tests.support.network import CLEAN, Conditions
 from tests.support.webrtc import (
     Node,
+    behind_relay,
     decodable_share,
     delays_ms,
     frames_between,
     on_air,
-    watching,
+    shown_during,
 )
 
 pytestmark = pytest.mark.integration
 SECOND_NS = 1_000_000_000
-# A frame that left just before the end of a test is still under way, or being repaired.
-SETTLE_S = 1.5
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with on_air(tmp_path_factory.mktemp("node") / "data") as running:
         yield running
-
-
-@contextmanager
-def behind_relay(node: Node, seed: int) -> Iterator[tuple[UdpRelay, Viewers, Viewer]]:
-    """A viewer that plays through a relay which is clean at first."""
-    server = ("127.0.0.1", node.webrtc_port)
-    with (
-        UdpRelay(server, seed=seed) as relay,
-        watching(node.whep_url, alter=lambda sdp: through(relay, sdp)) as (viewers, viewer),
-    ):
-        yield relay, viewers, viewer
-
-
-def shown_during(viewers: Viewers, viewer: Viewer, seconds: float) -> list[Frame]:
-    """The frames that left the publisher in the next `seconds`."""
-    begin = time.time_ns()
-    viewers.run(seconds + SETTLE_S)
-    return frames_between(viewer, begin, begin + round(seconds * SECOND_NS))
 
 
 def test_loss_and_jitter_cost_few_frames_and_the_delay_does_not_grow(node: Node) -> None:
