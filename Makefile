@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 TEST_ARGS ?=
+BENCH_ARGS ?=
+LOAD_ARGS ?=
 UP_ARGS ?=
 SOURCES := hotpath coldpath infra tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up doctor test check lint format bench-ingest docs lock clean bootstrap bootstrap-test player
+.PHONY: help demo up doctor test load check lint format bench-ingest bench-fanout bench-whep docs lock clean bootstrap bootstrap-test player
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,15 +24,19 @@ up: bootstrap player ## Start the whole stack here; UP_ARGS="--host 0.0.0.0 --po
 doctor: bootstrap ## Say what this machine lacks and how to fix it
 	$(BIN)/livepath doctor
 
-# Most tests wait more than they work, so four run side by side. End-to-end tests measure, and have
-# the machine to themselves.
+# Most tests wait more than they work, so four run side by side. Real peers and end-to-end tests
+# measure, and have the machine to themselves.
 test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
 ifeq ($(TEST_ARGS),)
 	$(BIN)/pytest -n 4 --dist loadfile tests/unit tests/integration
+	$(BIN)/pytest tests/interop
 	$(BIN)/pytest tests/e2e
 else
 	$(BIN)/pytest $(TEST_ARGS)
 endif
+
+load: bootstrap-test ## 500 viewers for 10 minutes, overload, bad networks; LOAD_ARGS="--viewers 200 --minutes 2"
+	$(BIN)/pytest tests/load $(LOAD_ARGS)
 
 check: lint ## Format, lint, types, import contracts and unit tests, in about a minute
 	$(BIN)/pytest -q -n 4 --dist loadfile tests/unit
@@ -47,6 +53,12 @@ format: bootstrap-test ## Format the sources and apply safe fixes
 
 bench-ingest: bootstrap ## CPU per second of stream for SRT, demux and packaging
 	$(BIN)/python benchmarks/ingest.py
+
+bench-fanout: bootstrap-test ## CPU and memory per viewer beside the floor, aiortc and Janus; BENCH_ARGS="--viewers 300 --json FILE"
+	$(BIN)/python -m benchmarks.fanout $(BENCH_ARGS)
+
+bench-whep: bootstrap-test ## WHEP's delay beside a bare SRT reader's, and joins; BENCH_ARGS="--joins 50 --json FILE"
+	$(BIN)/python -m benchmarks.whep_latency $(BENCH_ARGS)
 
 docs: bootstrap ## Write docs/configuration.md from the settings models
 	$(BIN)/python -m infra.settings_docs docs/configuration.md
