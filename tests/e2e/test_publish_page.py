@@ -48,7 +48,7 @@ async def test_camera_and_sound_arrive_and_stopping_ends_the_session(
     page = await open_page(camera_browser, origin)
     await page.locator("#show").click()
     await state(page, "preview")
-    assert await page.evaluate("livepath.preview.videoWidth") > 0
+    await page.wait_for_function("() => livepath.preview.videoWidth > 0", timeout=TIMEOUT_MS)
     # Labels come with the permission.
     assert "fake" in (await page.locator("#camera").inner_text()).lower()
     await page.locator("#toggle").click()
