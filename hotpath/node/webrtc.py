@@ -127,9 +127,9 @@ async def resolve(names: Sequence[str]) -> list[str]:
             pass
         try:
             found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise PortError(
-                f"LIVEPATH_WEBRTC_ADVERTISE: {name} has no address ({error.strerror}); "
+                f"LIVEPATH_WEBRTC_ADVERTISE: {name} has no address ({error}); "
                 "give an address, or a name that resolves on this machine"
             ) from error
         addresses += [str(entry[4][0]) for entry in found]
