@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, Route, async_playwright
 
+from tests.support.network import Conditions, UdpRelay, through
 from tests.support.webrtc import Node
 
 FLAGS = [
@@ -88,3 +89,27 @@ async def test_a_joiner_is_as_near_to_the_event_as_one_who_was_there(
     assert statistics.median(steady) < LATENCY_MS
     # It may be nearer: a buffer that grew over a hiccup shrinks slowly.
     assert statistics.median(joiner) - statistics.median(steady) <= 50
+
+
+async def test_loss_and_jitter_are_repaired_without_a_growing_delay(live: Node, page: Page) -> None:
+    with UdpRelay(("127.0.0.1", live.webrtc_port), seed=21) as relay:
+
+        async def lead_through(route: Route) -> None:
+            answer = await route.fetch()
+            await route.fulfill(response=answer, body=through(relay, await answer.text()))
+
+        await page.route("**/whep", lead_through)
+        await watch(page, live.whep_url, "one")
+        before = await until(page, "one", 60)
+        relay.change(Conditions(loss=0.05, jitter_ms=50))
+        await page.wait_for_timeout(12_000)
+        after = await facts(page, "one")
+    decoded = after["video"]["framesDecoded"] - before["video"]["framesDecoded"]
+    # Received or not: the programme has 30 frames a second, by the clock of the statistics.
+    sent = 30 * (after["video"]["timestamp"] - before["video"]["timestamp"]) / 1000
+    assert after["video"]["retransmittedPacketsReceived"] > 20
+    assert decoded >= 0.97 * sent
+    shown = [age for _, age in after["shown"]]
+    third = len(shown) // 3
+    assert statistics.median(shown[-third:]) < LATENCY_MS
+    assert after["state"] == "connected"
