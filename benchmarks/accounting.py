@@ -1,4 +1,4 @@
-"""What processes cost, from /proc: CPU, resident and proportional memory, sockets' own losses."""
+"""What processes cost, from /proc: CPU, resident and private memory, sockets' own losses."""
 
 import os
 from collections.abc import Collection
@@ -14,7 +14,9 @@ class Usage:
     user_s: float
     system_s: float
     rss_kb: int
-    pss_kb: int
+    private_kb: int
+    """Pages that no other process has: what would be free without these. Unlike the proportional
+    set size it does not move when an unrelated process starts that shares a library."""
 
     @property
     def cpu_s(self) -> float:
@@ -41,7 +43,7 @@ def family(pid: int) -> list[int]:
 
 def usage(pids: Collection[int]) -> Usage:
     """Of these processes and their descendants, those that ended and were waited for included."""
-    user = system = rss = pss = 0
+    user = system = rss = private = 0
     for top in pids:
         for pid in family(top):
             try:
@@ -52,8 +54,8 @@ def usage(pids: Collection[int]) -> Usage:
             user += int(fields[11]) + int(fields[13])
             system += int(fields[12]) + int(fields[14])
             rss += _kilobytes(memory, "Rss:")
-            pss += _kilobytes(memory, "Pss:")
-    return Usage(user / _TICKS, system / _TICKS, rss, pss)
+            private += _kilobytes(memory, "Private_Clean:") + _kilobytes(memory, "Private_Dirty:")
+    return Usage(user / _TICKS, system / _TICKS, rss, private)
 
 
 def _kilobytes(text: str, name: str) -> int:
