@@ -1,5 +1,6 @@
 """Long runs with many viewers: `make load`, never part of `make test`."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -32,14 +33,15 @@ def seconds_wanted(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.fixture
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+def say(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], None]:
     """Prints a line that is not swallowed: these tests measure, too."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
     name = request.node.name
 
     def line(text: str) -> None:
-        if isinstance(reporter, pytest.TerminalReporter):
-            reporter.ensure_newline()
-            reporter.write_line(f"{name}: {text}")
+        with capsys.disabled():
+            sys.stdout.write(f"\n{name}: {text}")
+            sys.stdout.flush()
 
     return line
