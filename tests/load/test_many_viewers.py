@@ -151,9 +151,14 @@ def test_a_node_without_a_limit_refuses_before_its_viewers_suffer(
             viewers.run(5)
             before, overflowed = window(viewers, node), socket_drops([v.peer.port for v in inside])
             missing = sum(lost(viewers, v) for v in inside)
+            cpu = usage([node.media.pid])
             viewers.run(20)
             after = window(viewers, node)
             dropped_here = socket_drops([v.peer.port for v in inside]) - overflowed
+            say(f"lost here {dropped_here}; the node says: {drops(node)}")
+            cores_used = usage([node.media.pid]).since(cpu) / (after.at - before.at)
+            busy = [x for x in node.media.get("/metrics").text.splitlines() if "busy_ratio" in x]
+            say(f"{busy[-1]}; {cores_used:.2f} cores")
             assert all(v.failure is None for v in inside)
             assert sum(lost(viewers, v) for v in inside) - missing <= dropped_here
             if dropped_here == 0:
