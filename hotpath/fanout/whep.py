@@ -9,8 +9,6 @@ node's ASGI front, which puts the token of `/t/{token}/live/...` into `scope["li
 Downstream: `FanoutService`. Spec: draft-ietf-wish-whep-03, RFC 9725, RFC 8840, RFC 9457.
 """
 
-import asyncio
-import ipaddress
 import time
 from collections.abc import Mapping
 
@@ -28,7 +26,7 @@ from hotpath.fanout.sessions import JoinRefused
 from hotpath.fanout.viewer import ViewerSession
 from hotpath.webrtc.candidate import parse as parse_candidate
 from hotpath.webrtc.errors import CandidateError, DtlsError
-from hotpath.webrtc.http import CORS, HttpProblem, bearer, sdp_body
+from hotpath.webrtc.http import CORS, HttpProblem, bearer, client_gone, line_of, sdp_body
 from hotpath.webrtc.sdp import (
     Fragment,
     SdpError,
@@ -43,7 +41,6 @@ SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 SSE_EXTENSION = "urn:ietf:params:whep:ext:core:server-sent-events"
 RETRY_OFF_AIR_S = 2
-BODY_S = 10
 _PREFLIGHT = {
     **CORS,
     "access-control-allow-headers": "authorization, content-type, if-match",
@@ -68,7 +65,7 @@ def whep_app(service: FanoutService) -> Starlette:
         exception_handlers={
             HttpProblem: _problem,
             HTTPException: _http_exception,
-            ClientDisconnect: _gone,
+            ClientDisconnect: client_gone,
         },
     )
 
@@ -99,14 +96,18 @@ class _Whep:
         key = self._key(request)
         token = request.scope.get("livepath.token") or bearer(request)
         token_id = self._admitted(key, token)
-        text = await _body(request, SDP)
+        text = await sdp_body(request, SDP)
         try:
             offer = parse_offer(text)
         except SdpError as error:
             raise _bad_sdp(str(error)) from error
         try:
             joined = self._service.join(
-                key, offer, address=_address(request), token=token, token_id=token_id
+                key,
+                offer,
+                address=line_of(request.client.host if request.client else ""),
+                token=token,
+                token_id=token_id,
             )
         except NotOnAir as error:
             raise self._off_air(key) from error
@@ -119,9 +120,10 @@ class _Whep:
         return self._created(joined.session, joined.answer)
 
     async def patch(self, request: Request) -> Response:
-        session = self._session(request)
         match = request.headers.get("if-match")
-        text = await _body(request, FRAGMENT)
+        self._session(request)  # whoever names none is not read from
+        text = await sdp_body(request, FRAGMENT)
+        session = self._session(request)  # it may have ended meanwhile
         if match is None:
             raise _precondition(428, "the request has no If-Match", "Send If-Match with the ETag.")
         if not {"*", session.etag} & {tag.strip() for tag in match.split(",")}:
@@ -221,29 +223,6 @@ class _Whep:
         return _not_found(detail, "Try again when the event has begun.", retry)
 
 
-async def _body(request: Request, media_type: str) -> str:
-    try:
-        async with asyncio.timeout(BODY_S):
-            return await sdp_body(request, media_type)
-    except TimeoutError as error:
-        detail = f"the body did not come within {BODY_S} s"
-        raise HttpProblem(408, "slow", "The request was too slow", detail, "Try again.") from error
-
-
-def _address(request: Request) -> str:
-    """Whose limit a viewer counts for: its IPv4 address, or its IPv6 /64, which one line has."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
-
-
 def _add_candidates(session: ViewerSession, fragment: Fragment) -> None:
     """RFC 9725 4.3.2: a candidate that is of no use is passed over, and no error."""
     for line in fragment.candidates:
@@ -308,8 +287,3 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     problem = HttpProblem(error.status_code, slug, error.detail, error.detail, fix, headers=headers)
     return problem.response()
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    """The client left in the middle of its request; nobody reads this."""
-    return Response(status_code=400)

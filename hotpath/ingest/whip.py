@@ -96,9 +96,9 @@ class _Endpoint:
         return response
 
     async def patch(self, request: Request) -> Response:
-        # Read first: while it is read the session may end, or restart.
+        self._session(request)  # whoever names none is not read from
         text = await sdp_body(request, FRAGMENT)
-        session = self._session(request)
+        session = self._session(request)  # it may have ended meanwhile, or restarted
         wanted = request.headers.get("if-match")
         if wanted is None or wanted.strip() not in ("*", session.etag):
             raise precondition(wanted)

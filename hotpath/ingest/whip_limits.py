@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hotpath.ingest.bitrate import BitrateLimits
 
 _ADDRESSES = 4096
+_TELL_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ OVER_RATE_S = 3
 class _Bucket:
     tokens: float
     at_ns: int
+    tell_ns: int = 0
+    """When a refusal is worth a word again."""
 
 
 class ConnectRate:
@@ -62,4 +65,12 @@ class ConnectRate:
         if bucket.tokens < 1.0:
             return False
         bucket.tokens -= 1.0
+        return True
+
+    def tells(self, address: str, now: int) -> bool:
+        """Whether this refusal is to be audited: a flood must not be a flood of audit lines."""
+        bucket = self._buckets.get(address)
+        if bucket is None or now < bucket.tell_ns:
+            return False
+        bucket.tell_ns = now + _TELL_NS
         return True

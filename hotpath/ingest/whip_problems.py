@@ -8,13 +8,13 @@ Upstream: `hotpath.ingest.whip`. Spec: RFC 9457.
 
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from hotpath.ingest.admission import Reason
 from hotpath.ingest.errors import NoUsableCodec, PublishRefused
 from hotpath.webrtc.errors import Overloaded
-from hotpath.webrtc.http import HttpProblem
+from hotpath.webrtc.http import HttpProblem, client_gone
 from hotpath.webrtc.sdp import SdpError
 
 _FULL_RETRY_S = 30
@@ -138,5 +138,11 @@ async def _answer(_: Request, error: Exception) -> Response:
 
 def handlers() -> dict[type[Exception], Handler]:
     """For Starlette's `exception_handlers`."""
-    kinds = (HttpProblem, PublishRefused, SdpError, NoUsableCodec, Overloaded)
-    return dict.fromkeys(kinds, _answer)
+    kinds: tuple[type[Exception], ...] = (
+        HttpProblem,
+        PublishRefused,
+        SdpError,
+        NoUsableCodec,
+        Overloaded,
+    )
+    return {**dict.fromkeys(kinds, _answer), ClientDisconnect: client_gone}

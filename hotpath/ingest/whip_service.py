@@ -24,6 +24,7 @@ from hotpath.ingest.statistics import Publisher, WhipStatistics
 from hotpath.ingest.whip_limits import ConnectRate, WhipLimits
 from hotpath.ingest.whip_session import WhipSession
 from hotpath.webrtc.candidate import Candidate
+from hotpath.webrtc.http import line_of
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer, PublisherMedia, SdpError, choose_publisher, parse_offer
 
@@ -113,8 +114,10 @@ class WhipIngest:
     def check(self, event: str, token: str | None, peer: str) -> None:
         """Refuse at once whom the offer could not help. Raises `PublishRefused`."""
         now = time.monotonic_ns()
-        if not self._rate.take(peer.rpartition(":")[0], now):
-            raise self._refused(event, peer, Reason.OVER_LIMIT, _RATE_RETRY_S)
+        line = line_of(peer.rpartition(":")[0].strip("[]"))
+        if not self._rate.take(line, now):
+            told = self._rate.tells(line, now)
+            raise self._refused(event, peer, Reason.OVER_LIMIT, _RATE_RETRY_S, audited=told)
         self._admit(event, token, peer)
 
     def publish(self, event: str, token: str | None, offer_text: str, peer: str) -> WhipSession:
@@ -195,12 +198,16 @@ class WhipIngest:
         session = self._connected.get(event)
         return session is not None and not session.is_silent(time.monotonic_ns())
 
-    def _refused(self, event: str, peer: str, reason: Reason, retry_s: int) -> PublishRefused:
+    def _refused(
+        self, event: str, peer: str, reason: Reason, retry_s: int, *, audited: bool = True
+    ) -> PublishRefused:
+        self.refusals[reason.value] += 1
+        if not audited:
+            return PublishRefused(reason, retry_s)
         entry = self._table.get(event)
         # An event that nobody here knows is whatever the caller wrote into the path.
         name = event if entry else event[:64]
         project = entry.project if entry else ""
-        self.refusals[reason.value] += 1
         self._sink.publisher_refused(Refusal(name, project, peer, reason.value, time.time_ns()))
         return PublishRefused(reason, retry_s)
 

@@ -1,17 +1,20 @@
-"""What WHIP and WHEP endpoints share: problem+json, CORS and SDP bodies within bounds.
+"""What WHIP and WHEP endpoints share: problem+json, CORS, SDP bodies within bounds, addresses.
 
 Upstream: HTTP requests. Downstream: `hotpath.fanout` (WHEP) and `hotpath.ingest` (WHIP).
 Spec: RFC 9457, RFC 9725.
 """
 
+import asyncio
+import ipaddress
 from collections.abc import Mapping
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from infra.errors import LivepathError
 
 MAX_SDP_BYTES = 64 * 1024
+BODY_S = 10.0
 CORS: Mapping[str, str] = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "location, etag, link, retry-after, accept-patch, accept-post",
@@ -74,8 +77,10 @@ async def body_within(request: Request, limit: int = MAX_SDP_BYTES) -> bytes:
     return bytes(body)
 
 
-async def sdp_body(request: Request, media_type: str = "application/sdp") -> str:
-    """The SDP text of a request with the content type `media_type`."""
+async def sdp_body(
+    request: Request, media_type: str = "application/sdp", *, within_s: float = BODY_S
+) -> str:
+    """The SDP text of a request with the content type `media_type`, if it comes `within_s`."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != media_type:
         raise HttpProblem(
@@ -86,8 +91,34 @@ async def sdp_body(request: Request, media_type: str = "application/sdp") -> str
             f"Send it as {media_type}.",
         )
     try:
-        return (await body_within(request)).decode("utf-8")
+        async with asyncio.timeout(within_s):
+            return (await body_within(request)).decode("utf-8")
+    except TimeoutError as error:
+        detail = f"the body did not come within {within_s:g} s"
+        raise HttpProblem(408, "slow", "The request was too slow", detail, "Try again.") from error
     except UnicodeDecodeError as error:
         raise HttpProblem(
             400, "bad-sdp", "The SDP cannot be read", "the body is not UTF-8", "Send an SDP offer."
         ) from error
+
+
+def line_of(host: str) -> str:
+    """Whose limit a client at `host` counts for: its IPv4 address, or its IPv6 /64, which is what
+    one line has."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+async def client_gone(_: Request, error: Exception) -> Response:
+    """For Starlette's `exception_handlers`: the client left in the middle of its request, and
+    nobody reads this."""
+    if not isinstance(error, ClientDisconnect):
+        raise error
+    return Response(status_code=400)

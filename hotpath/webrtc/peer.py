@@ -110,7 +110,11 @@ class Peer:
         self._begin()
 
     def restart(self, remote_ufrag: str, remote_pwd: str) -> tuple[str, str]:
-        """An ICE restart: new local credentials; media goes on until the new ones are used."""
+        """An ICE restart: new local credentials; media goes on until the new ones are used.
+
+        Nothing may lead to a closed peer again, so it has none."""
+        if self.closed:
+            raise RuntimeError(f"peer {self.ufrag} is closed")
         local = self._shell.new_credentials(self)
         self.ufrag, self.pwd = local.ufrag, local.pwd
         self._agent.restart(local, ice.Credentials(remote_ufrag, remote_pwd))

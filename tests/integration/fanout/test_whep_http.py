@@ -1,6 +1,7 @@
 """WHEP's HTTP: status codes, headers and bodies, over a real server."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -219,6 +220,22 @@ async def test_patch_checks_what_it_is_about(
         assert response.status_code == status
         if status >= 400:
             problem(response)
+
+
+async def test_a_session_that_ends_while_a_patch_comes_in_is_gone(plane: Plane) -> None:
+    plane.open()
+    async with watching(plane) as viewer:
+        new = NEW.encode()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield new[:10]
+            assert (await plane.client.delete(viewer.url)).status_code == 200
+            yield new[10:]
+
+        headers = {"content-type": FRAGMENT, "if-match": "*"}
+        response = await plane.client.patch(viewer.url, content=body(), headers=headers)
+        assert response.status_code == 404
+        assert plane.service.mux._table.by_ufrag == {}
 
 
 async def test_trickled_candidates_are_taken_quietly(plane: Plane, offer: str) -> None:

@@ -1,5 +1,7 @@
 """The WHIP endpoint over HTTP: RFC 9725's methods, headers and refusals. No media flows here."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from hotpath.ingest.whip_limits import WhipLimits
@@ -227,6 +229,22 @@ async def test_a_full_node_and_an_address_that_tries_too_often_are_told_to_wait(
         assert (full.status_code, full.headers["retry-after"]) == (503, "30")
     limits = WhipLimits(connects_per_s=0.01, connect_burst=2)
     async with whip_node(A, limits=limits) as node:
-        answers = [await node.http.post(node.url("ev_a"), headers=SDP) for _ in range(3)]
-        assert [a.status_code for a in answers] == [401, 401, 503]
+        answers = [await node.http.post(node.url("ev_a"), headers=SDP) for _ in range(5)]
+        assert [a.status_code for a in answers] == [401, 401, 503, 503, 503]
         assert int(answers[-1].headers["retry-after"]) > 0
+        assert [r.reason for r in node.sink.refusals] == ["bad-key", "bad-key", "over-limit"]
+        assert node.ingest.refusals["over-limit"] == 3
+
+
+async def test_a_session_that_ends_while_a_patch_comes_in_is_gone() -> None:
+    async with whip_node(A) as node:
+        url, etag = await created(node)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"a=ice-ufrag:anew\r\n"
+            assert (await node.http.delete(url)).status_code == 200
+            yield b"a=ice-pwd:" + b"p" * 24 + b"\r\n"
+
+        headers = {**FRAGMENT, "if-match": etag}
+        assert (await node.http.patch(url, content=body(), headers=headers)).status_code == 404
+        assert node.mux._table.by_ufrag == {}

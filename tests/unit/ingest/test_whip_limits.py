@@ -19,3 +19,14 @@ def test_addresses_without_end_take_bounded_memory() -> None:
         rate.take(str(n), 0)
     assert len(rate._buckets) == 4096
     assert not rate.take("9999", 0)
+
+
+def test_a_flood_of_refusals_is_told_once_a_minute_and_address() -> None:
+    rate = ConnectRate(per_s=0.001, burst=1.0)
+    told = []
+    for second in range(130):
+        for address in ("a", "b"):
+            if not rate.take(address, second * SECOND) and rate.tells(address, second * SECOND):
+                told.append((address, second))
+    assert told == [("a", 1), ("b", 1), ("a", 61), ("b", 61), ("a", 121), ("b", 121)]
+    assert not rate.tells("stranger", 0)

@@ -137,6 +137,9 @@ def test_nothing_is_kept_for_a_closed_peer(mux: DryMux) -> None:
     peer.restart("again", "q" * 24)
     peer.close()
     assert (mux._table.by_ufrag, mux._hasty, mux.peers) == ({}, set(), 0)
+    with pytest.raises(RuntimeError, match="closed"):
+        peer.restart("again", "q" * 24)
+    assert mux._table.by_ufrag == {}
 
 
 def _stun_like(peer: Peer, body: bytes) -> bytes:
