@@ -148,8 +148,9 @@ class WhipSession:
         if self._publisher is not None and self._sink is not None:
             try:
                 self._publisher.close()
-            finally:
-                self._sink.publisher_disconnected(self._publisher.publisher.id, reason)
+            except Exception:  # what broke the stream may break its end: nobody else pays for it
+                log.exception("the end of a WHIP publisher of %s failed", self.entry.event)
+            self._sink.publisher_disconnected(self._publisher.publisher.id, reason)
         if self._peer is not None:
             self._peer.close("closed")
 

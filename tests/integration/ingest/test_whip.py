@@ -224,3 +224,24 @@ async def test_a_session_that_connects_too_late_is_ended_as_busy(film: Path) -> 
                 relay.change(Conditions())
                 await until(lambda: published.pc.connectionState == "closed")
         assert node.sink.order == []
+
+
+async def test_a_bug_that_one_stream_brings_out_ends_that_publisher_alone(
+    film: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object) -> None:
+        raise ValueError("a bug of this test")
+
+    both = whip_node(A, FREE)
+    async with both as node, publishing(node, A, film), publishing(node, FREE, film):
+        await until(lambda: len(node.ingest._connected) == 2)
+        broken = node.ingest._connected["ev_a"]
+        mine, others = broken.publisher_id, node.ingest._connected["ev_free"].publisher_id
+        assert mine is not None
+        assert others is not None
+        monkeypatch.setattr(broken._publisher, "check", bug)
+        monkeypatch.setattr(broken._publisher, "close", bug)
+        await until(lambda: node.sink.ended == {mine: "internal error"})
+        before = frames(node, others)
+        await until(lambda: frames(node, others) > before + 10)
+    assert "the end of a WHIP publisher of ev_a failed" in caplog.text
