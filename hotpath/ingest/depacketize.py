@@ -23,6 +23,8 @@ from hotpath.media.unit import AUDIO, Codec, Format, Unit
 from hotpath.webrtc.rtp import NS, RtpPacket, extension_of, unix_ns_of
 
 MAX_FRAME = 8 * 1024 * 1024
+MAX_NALS = 2048
+"""More than the slices of any H.264 level: a unit of crumbs would cost far more than its bytes."""
 _STAP_A, _FU_A = 24, 28
 _DROPPED = frozenset({h264.AUD, h264.FILLER})
 _INTERPOLATED = 5 * CLOCK
@@ -91,7 +93,9 @@ class _Frame:
         return b"".join([part for nal in self.nals for part in (START, nal)])
 
     def _take(self, nal: bytes) -> None:
-        if nal[0] & 31 not in _DROPPED:
+        if len(self.nals) >= MAX_NALS:
+            self.damaged = True
+        elif nal[0] & 31 not in _DROPPED:
             self.nals.append(nal)
 
     def _aggregate(self, payload: bytes) -> None:

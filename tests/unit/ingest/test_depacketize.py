@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotpath.fanout.packetize import H264Packetizer
-from hotpath.ingest.depacketize import OpusDepacketizer, VideoDepacketizer
+from hotpath.ingest.depacketize import MAX_NALS, OpusDepacketizer, VideoDepacketizer
 from hotpath.ingest.jitter import Arrival
 from hotpath.ingest.rtp_clock import TrackClock
 from hotpath.media.unit import AUDIO, VIDEO, Codec, Unit
@@ -295,3 +295,14 @@ def test_a_unit_that_never_ends_is_bounded() -> None:
     assert unit.damaged
     assert len(unit.data) <= 8 * 1024 * 1024 + 1000
     assert replace(unit, data=b"").keyframe is False
+
+
+def test_a_unit_of_crumbs_is_bounded() -> None:
+    depacketizer = video()
+    fed(depacketizer, FRAMES[:3])
+    crumbs = bytes((24,)) + b"\0\1\x41" * 400
+    for _ in range(50):
+        depacketizer.receive(arrival(crumbs, 3), 7)
+    (unit,) = depacketizer.receive(arrival(b"\x41\xe0x", 3, marker=True), 7)
+    assert unit.damaged
+    assert unit.data.count(START) <= MAX_NALS
