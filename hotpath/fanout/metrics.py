@@ -75,7 +75,9 @@ class FanoutCollector(Collector):
         share = service.gate.load.share
         yield GaugeMetricFamily("livepath_webrtc_encodes", "Encodes made for viewers", encodes)
         yield GaugeMetricFamily(
-            "livepath_webrtc_busy_ratio", "Share of a core the busiest sending thread uses", share
+            "livepath_webrtc_busy_ratio",
+            "Share of a core the busiest sending thread, or of all cores this process uses",
+            share,
         )
 
 

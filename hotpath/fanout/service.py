@@ -9,6 +9,7 @@ on the event loop.
 """
 
 import asyncio
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
@@ -20,7 +21,7 @@ import structlog
 from hotpath.bus.stream import ProgramStream
 from hotpath.fanout.feed import LINGER_S, Feed
 from hotpath.fanout.kernel import Kernel
-from hotpath.fanout.limits import Gate, Limits
+from hotpath.fanout.limits import Gate, Limits, Measured
 from hotpath.fanout.sessions import Joined, Sessions
 from hotpath.fanout.transcode import MakeBridge
 from hotpath.fanout.viewer import ViewerSession
@@ -73,7 +74,7 @@ class FanoutService:
         self.access = access
         self.turn = turn or TurnServers()
         self.keep_alive_s = keep_alive_s
-        self.gate = Gate(limits or Limits())
+        self.gate = Gate(limits or Limits(), cores=len(os.sched_getaffinity(0)))
         self.viewers = Sessions(mux, kernel, self.gate)
         self._make_bridge = make_bridge
         self._linger_s = linger_s
@@ -247,12 +248,22 @@ class FanoutService:
             self.recheck()
 
     async def _measure(self) -> None:
-        """Tell the gate how busy the sending threads are."""
+        """Tell the gate how busy this process is and what viewers lose."""
         while True:
             await asyncio.sleep(MEASURE_S)
             delay_ns = max((feed.measure() for feed in self.feeds()), default=0)
-            cpu_ns = self.kernel.totals().cpu_ns
-            self.gate.load.receive(time.monotonic_ns(), cpu_ns, self.gate.viewers, delay_ns)
+            totals = self.kernel.totals()
+            self.gate.load.receive(
+                Measured(
+                    time.monotonic_ns(),
+                    totals.cpu_ns,
+                    time.process_time_ns(),
+                    self.gate.viewers,
+                    delay_ns,
+                    totals.frames,
+                    totals.frames_dropped,
+                )
+            )
 
 
 async def _guarded(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from prometheus_client import CollectorRegistry, generate_latest
 
+from hotpath.fanout.limits import Measured
 from hotpath.fanout.metrics import FanoutCollector
 from hotpath.fanout.viewer import PLI_EVERY_NS
 from hotpath.media.unit import ProgramEnd
@@ -162,7 +163,7 @@ async def test_past_capacity_joins_are_refused_and_viewers_go_on(plane: Plane) -
         for tick in range(2):
             now = asyncio.get_running_loop().time()
             at = int(now * second) + tick * second
-            plane.service.gate.load.receive(at, [tick * second], 1, 0)
+            plane.service.gate.load.receive(Measured(at, (tick * second,), 0, 1))
         response = await plane.client.post(
             plane.whep,
             content=viewer.peer.localDescription.sdp,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hotpath.fanout.limits import SECOND, Cause, Gate, Limits, Load, Rate
+from hotpath.fanout.limits import SECOND, Cause, Gate, Limits, Load, Measured, Rate
 
 OPEN = Limits(viewers=100, joins_per_second=1000, join_burst=1000, busy=0.85)
 
@@ -66,11 +66,26 @@ def test_a_refused_join_says_when_to_come_back() -> None:
     assert gate.join("ev_1", "192.0.2.1", refused.retry_after_s * SECOND) is None
 
 
-def loaded(share: float, viewers: int, delay_ns: int = 0) -> Load:
-    load = Load(0.85, 150)
+def loaded(
+    share: float, viewers: int, delay_ns: int = 0, *, process: float = 0.0, dropped: float = 0.0
+) -> Load:
+    """After four seconds; `process` and `dropped` are shares of two cores and of the frames."""
+    load = Load(0.85, 150, cores=2)
     for second in range(4):
         busiest = int(second * SECOND * share)
-        load.receive(second * SECOND, [busiest // 2, busiest], viewers, delay_ns)
+        used = int(second * SECOND * process * 2)
+        lost = int(second * 10_000 * dropped)
+        load.receive(
+            Measured(
+                second * SECOND,
+                (busiest // 2, busiest),
+                used,
+                viewers,
+                delay_ns,
+                second * 10_000 - lost,
+                lost,
+            )
+        )
     return load
 
 
@@ -78,6 +93,21 @@ def test_the_busiest_thread_decides() -> None:
     assert loaded(0.8, 100).share == pytest.approx(0.8)
     assert loaded(0.8, 100).problem(100) is None
     assert loaded(0.9, 100).problem(100) is not None
+
+
+def test_what_shares_the_cores_with_the_threads_counts_too() -> None:
+    assert loaded(0.5, 100, process=0.8).share == pytest.approx(0.8)
+    assert loaded(0.5, 100, process=0.9).problem(100) is not None
+
+
+def test_a_busy_node_whose_frames_come_too_late_takes_nobody_in() -> None:
+    assert loaded(0.5, 100, dropped=0.01).problem(100) == (
+        "1.0% of all frames reach their viewers too late"
+    )
+
+
+def test_a_slow_path_on_an_idle_node_keeps_nobody_out() -> None:
+    assert loaded(0.1, 100, dropped=0.05).problem(100) is None
 
 
 def test_load_is_expected_to_grow_with_the_viewers_that_came_since() -> None:
@@ -97,7 +127,7 @@ def test_late_frames_refuse_joins_though_the_thread_is_idle() -> None:
 def test_load_that_has_passed_is_forgotten() -> None:
     load = loaded(0.95, 100)
     for second in range(4, 12):
-        load.receive(second * SECOND, [0, int(3 * SECOND * 0.95)], 100, 0)
+        load.receive(Measured(second * SECOND, (0, int(3 * SECOND * 0.95)), 0, 100))
     assert load.problem(100) is None
 
 
@@ -105,6 +135,6 @@ def test_overload_refuses_joins_and_leaves_viewers_alone() -> None:
     gate = Gate(OPEN)
     joined(gate, 30)
     for second in range(4):
-        gate.load.receive(second * SECOND, [second * SECOND], gate.viewers, 0)
+        gate.load.receive(Measured(second * SECOND, (second * SECOND,), 0, gate.viewers))
     assert joined(gate, 1, 5 * SECOND) == [Cause.OVERLOADED]
     assert gate.viewers == 30
