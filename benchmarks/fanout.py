@@ -1,6 +1,6 @@
 """What a viewer costs: µs of CPU per packet, and memory, for this server, its floor and its peers.
 
-    make bench-fanout        or: python -m benchmarks.fanout [--viewers N ...] [--json FILE]
+    make bench-fanout        or: python benchmarks/fanout.py [--viewers N ...] [--json FILE]
 
 All servers send the same programme (720p30 H.264 at 2.3 Mbit/s, Opus) to the same clients in the
 same run. CPU is user and system time of the server's process and its children, everything included
@@ -25,6 +25,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+if not __package__:  # run as a file: the package is beside it
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import floor
 from benchmarks.accounting import usage

@@ -1,6 +1,6 @@
 """How late WHEP is, beside a bare SRT reader of the same publisher in the same run.
 
-    make bench-whep        or: python -m benchmarks.whep_latency [--joins N] [--json FILE]
+    make bench-whep        or: python benchmarks/whep_latency.py [--joins N] [--json FILE]
 
 One publisher stamps every frame with the wall clock and sends the same bytes to two places: to this
 server over SRT, and over a second SRT connection with the same settings to a reader that only takes
@@ -25,6 +25,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+if not __package__:  # run as a file: the package is beside it
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.livepath_server import livepath_server
 from benchmarks.signalling import whep
