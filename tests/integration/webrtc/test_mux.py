@@ -5,7 +5,6 @@ import os
 import select
 import socket
 import struct
-import threading
 import time
 from collections.abc import AsyncIterator
 
@@ -15,6 +14,7 @@ from pylibsrtp import Policy, Session
 from hotpath.webrtc.errors import DtlsError, Overloaded, PortError
 from hotpath.webrtc.mux import Mux, MuxLimits
 from hotpath.webrtc.srtp import SrtpKeys, SrtpProfile
+from tests.support.flood import flooding
 from tests.support.rtc_client import Client, Recorder, TcpWire, Wire, connected, running
 
 RECEIVER_REPORT = struct.pack("!BBHI", 0x80, 201, 1, 1234)
@@ -394,33 +394,14 @@ async def test_run_ends_every_peer() -> None:
 
 async def test_ten_thousand_garbage_datagrams_a_second_cost_a_peer_nothing(mux: Mux) -> None:
     client, _, recorder = await connected(mux, await Wire.udp(server_of(mux)))
-    stop = threading.Event()
-    flood = threading.Thread(target=_flood, args=(server_of(mux), stop))
-    flood.start()
     reports = [struct.pack("!BBHI", 0x80, 201, 1, n) for n in range(20)]
-    try:
+    with flooding(server_of(mux)):
         for n in range(100):
             client.send_rtcp(reports[n % 20])
             await asyncio.sleep(0.02)
         await recorder.until(lambda r: len(r.rtcp) == 100)
-    finally:
-        stop.set()
-        flood.join()
     await client.check()
     dropped = sum(n for cause, n in mux.counters.items() if cause.startswith("dropped-"))
     assert dropped > 5_000
     assert recorder.calls == ["connected"]
     client.close()
-
-
-def _flood(server: tuple[str, int], stop: threading.Event) -> None:
-    """10,000 a second in bursts of 100, of every kind that RFC 7983 knows, all forged."""
-    binding = struct.pack("!HHI", 1, 8, 0x2112A442) + bytes(12) + b"\0\6\0\4a:bc"
-    kinds = [binding, b"\x16\xfe\xfd" + bytes(200), b"\x80\x60" + bytes(300), b"\xff" * 80, b""]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        begun, sent = time.monotonic(), 0
-        while not stop.is_set():
-            for n in range(100):
-                out.sendto(kinds[n % len(kinds)], server)
-            sent += 100
-            stop.wait(max(0.0, begun + sent / 10_000 - time.monotonic()))
