@@ -10,7 +10,7 @@ Upstream: `whep` (HTTP), the mux (`PeerHandler`). Downstream: `hotpath.fanout.ke
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -112,7 +112,9 @@ class ViewerSession:
         self._choice = Choice(
             [r.bps for r in feed.renditions] if media.video else [], audio=media.audio is not None
         )
-        self._health = Health()
+        self._lost, self._jitter_ms = 0.0, 0
+        """From its reports: the worst loss since the last review, the last jitter."""
+        self._remb_bps: int | None = None
         self._dropped = 0
         self._showing = False
         self._log = log.bind(program=str(feed.key), session=session_id[:8])
@@ -176,7 +178,7 @@ class ViewerSession:
                 case ReceptionReport():
                     self._receive_report(viewer, event)
                 case Remb(bitrate=bitrate):
-                    self._health = replace(self._health, remb_bps=bitrate)
+                    self._remb_bps = bitrate
 
     def peer_closed(self, reason: str) -> None:
         self._release(reason, bye=False)
@@ -196,12 +198,8 @@ class ViewerSession:
 
     def _receive_report(self, viewer: Viewer, report: ReceptionReport) -> None:
         video = report.ssrc == self.randoms.ssrcs.video
-        lost, ms = report.fraction_lost / 256, 1000 * report.jitter
-        self._health = replace(
-            self._health,
-            lost=max(self._health.lost, lost),
-            jitter_ms=ms // (VIDEO_HZ if video else AUDIO_HZ),
-        )
+        self._lost = max(self._lost, report.fraction_lost / 256)
+        self._jitter_ms = 1000 * report.jitter // (VIDEO_HZ if video else AUDIO_HZ)
         if video or self.media.video is None:
             trip_ns = viewer.round_trip_ns(report.ssrc, report.last_sr, report.delay_since_sr)
             if trip_ns is not None:
@@ -219,9 +217,8 @@ class ViewerSession:
         stats = viewer.stats()
         dropped, self._dropped = stats.frames_dropped - self._dropped, stats.frames_dropped
         rtt_ms = (self.round_trip_ns or self.peer.round_trip_ns or 0) // 1_000_000
-        health = replace(self._health, dropped=dropped, waiting=stats.waiting, rtt_ms=rtt_ms)
-        # The worst loss was looked at; a report that follows says anew.
-        self._health = replace(self._health, lost=0.0)
+        health = Health(self._lost, self._jitter_ms, rtt_ms, self._remb_bps, dropped, stats.waiting)
+        self._lost = 0.0  # it was looked at; a report that follows says anew
         if self.media.video is not None:
             self._choice.renditions([rendition.bps for rendition in self.feed.renditions])
         match self._choice.receive(health, now):

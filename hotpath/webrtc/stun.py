@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from hotpath.webrtc.errors import StunError
 
@@ -243,12 +244,18 @@ def _sealed(kind: Kind, transaction: bytes, body: bytes, key: bytes) -> bytes:
     return sealed + struct.pack("!HHI", FINGERPRINT, 4, zlib.crc32(sealed) ^ _FINGERPRINT_XOR)
 
 
+@lru_cache(maxsize=4096)
+def _packed(host: str) -> bytes:
+    """A zone (`%eth0`) is no part of the address on the wire."""
+    return ipaddress.ip_address(host.partition("%")[0]).packed
+
+
 def _xor_mapped(address: Address, transaction: bytes) -> bytes:
-    """RFC 8489 14.2; a zone (`%eth0`) is no part of the address on the wire."""
-    ip = ipaddress.ip_address(address[0].partition("%")[0])
-    mask = int.from_bytes((_COOKIE_BYTES + transaction)[: len(ip.packed)], "big")
-    hidden = (int(ip) ^ mask).to_bytes(len(ip.packed), "big")
-    family = 1 if ip.version == 4 else 2
+    """RFC 8489 14.2."""
+    packed = _packed(address[0])
+    mask = int.from_bytes((_COOKIE_BYTES + transaction)[: len(packed)], "big")
+    hidden = (int.from_bytes(packed, "big") ^ mask).to_bytes(len(packed), "big")
+    family = 1 if len(packed) == 4 else 2
     return _attribute(
         XOR_MAPPED_ADDRESS, struct.pack("!BBH", 0, family, address[1] ^ (COOKIE >> 16)) + hidden
     )
