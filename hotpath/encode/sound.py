@@ -21,6 +21,9 @@ from hotpath.media.unit import AUDIO, Codec, Format, Unit
 
 _LAYOUT = "stereo"
 _OPUS_FRAME = 960
+_OPUS_EFFORT = "7"
+"""Of 0 to 10. From here on the encoder tells music from speech and spends its bits by it; the steps
+above take a third more CPU for what nobody hears at this bit rate."""
 _PRE_SKIP = slice(10, 12)
 """Where OpusHead has the samples that a file player skips. Live sound has no beginning to skip."""
 
@@ -151,7 +154,11 @@ def _encoder(job: Job) -> Any:
     encoder.format = "flt" if opus else "fltp"
     encoder.bit_rate = job.settings.opus_bitrate if opus else job.settings.aac_bitrate
     if opus:
-        encoder.options = {"application": "lowdelay", "frame_duration": "20"}
+        encoder.options = {
+            "application": "lowdelay",
+            "frame_duration": "20",
+            "compression_level": _OPUS_EFFORT,
+        }
     encoder.open()
     return encoder
 
