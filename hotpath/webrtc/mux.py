@@ -16,6 +16,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hotpath.webrtc import certificate, dtls, sockets, stun
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 _DRAIN = 64
 _MAX_DATAGRAM = 2048
 _TICK_S = 0.02
-_SLOW_TICKS = 50
+_SWEEP_S = 1.0
 _STALLED_NS = 1_000_000_000
 """A loop that was stuck for this long first reads what waits before it calls a peer silent."""
 _MIN_MEDIA = 8
@@ -87,6 +88,7 @@ class Mux:
         self._pool = HandshakePool(handshake_threads, limits.handshake_steps)
         self._peers: set[Peer] = set()
         self._hasty: set[Peer] = set()
+        self._haste = asyncio.Event()
         self._tcp = TcpLinks(
             self._sockets.tcp,
             self._receive_frame,
@@ -165,6 +167,7 @@ class Mux:
 
     def watch(self, peer: Peer) -> None:
         self._hasty.add(peer)
+        self._haste.set()
 
     def new_credentials(self, peer: Peer) -> Credentials:
         """RFC 8445 5.3: at least 24 bits of ufrag and 128 bits of password."""
@@ -290,22 +293,30 @@ class Mux:
 
     async def _tick(self) -> None:
         """Timers: peers with something under way every 20 ms, all others once a second."""
-        ticks = 0
+        loop = asyncio.get_running_loop()
+        due = loop.time() + _SWEEP_S
         while True:
+            if not self._hasty:
+                await self._rest(due - loop.time())
             before = self.now()
             await asyncio.sleep(_TICK_S)
-            now = self.now()
-            ticks += 1
-            slow = ticks % _SLOW_TICKS == 0
-            if slow and now - before > _STALLED_NS:
-                ticks -= 1
+            now, sweep = self.now(), loop.time() >= due
+            if sweep and now - before > _STALLED_NS:
                 continue
-            for peer in list(self._peers if slow else self._hasty):
+            for peer in list(self._peers if sweep else self._hasty):
                 peer.poll(now)
                 if not peer.busy:
                     self._hasty.discard(peer)
-            if slow:
+            if sweep:
                 self._tcp.sweep(now)
+                due = loop.time() + _SWEEP_S
+
+    async def _rest(self, seconds: float) -> None:
+        """Until a peer has something under way, or for so long."""
+        self._haste.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._haste.wait()
 
 
 def _kind(first: int) -> str:
