@@ -26,9 +26,9 @@ from hotpath.webrtc.sdp import Offer, SendSsrcs, choose_viewer, viewer_answer
 from infra.keys import ProgramKey
 
 SECOND = 1_000_000_000
-REVIEW_SLICES = 20
+REVIEW_SLICES = 8
 """Every viewer is reviewed once in as many ticks, so that no tick has much to do."""
-TICK_S = 0.1
+TICK_S = 0.25
 JOIN_POLL_S = 0.01
 JOIN_WATCHED_NS = 10 * SECOND
 
