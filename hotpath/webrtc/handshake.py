@@ -139,7 +139,8 @@ class Handshake:
             self._resend(now)
 
     def _resend(self, now: int) -> None:
-        if self._resends < _MAX_RESENDS:
+        # What has not left yet is not sent twice.
+        if self._resends < _MAX_RESENDS and not self._out:
             self._resends += 1
             self.resent += 1
             self._sent_ns = now

@@ -2,11 +2,13 @@
 
 Invariant: pure: time and the seed of transaction ids are arguments. Nothing is answered and nothing
 changes unless MESSAGE-INTEGRITY matches the current or (until a restart is confirmed) the previous
-credentials. Before the peer is `established` a check moves the path at once, as DTLS then proves
-the address; afterwards a path moves only to an address that answered a check of ours, so nobody can
-point a stream at somebody else by forging a source address.
+credentials. An address is proven once it has answered a check of ours: whoever has the credentials
+can forge a source address, but not read what is sent there. A path that is proven moves only to
+another one that is. To an address that is not goes no reply larger than its request, and with our
+checks at most `UNPROVEN_TIMES` what came from it.
 
-Verbs: `receive`, `next_deadline`, `poll`. Upstream: `peer`. Spec: RFC 8445 (lite), RFC 7675.
+Verbs: `receive`, `next_deadline`, `poll`. Upstream: `peer`. Spec: RFC 8445 (lite), RFC 7675,
+RFC 9000 8.1 (by analogy).
 """
 
 import hmac
@@ -22,6 +24,7 @@ MAX_SOURCES = 8
 SILENT_NS = 3_000_000_000
 """A path unheard for this long yields to a check without USE-CANDIDATE from elsewhere (the client
 was rebound by its NAT). Chromium checks its selected pair every 2.5 s."""
+UNPROVEN_TIMES = 3
 _CHECK_NS = 100_000_000
 _CHECK_TRIES = 5
 _ROUND_TRIP_EVERY_NS = 10_000_000_000
@@ -71,13 +74,32 @@ IceEvent: TypeAlias = PathSelected | Send | Retired | ConsentExpired
 
 
 @dataclass(slots=True)
+class _Way:
+    """A source of authentic checks."""
+
+    heard_ns: int
+    proven: bool
+    received: int = 0
+    sent: int = 0
+    """Bytes, while it is not proven."""
+
+    def takes(self, size: int) -> bool:
+        """May so much be sent to it? If so, it is counted."""
+        if not self.proven and self.sent + size > UNPROVEN_TIMES * self.received:
+            return False
+        self.sent += size
+        return True
+
+
+@dataclass(slots=True)
 class _Check:
     """One request of ours, resent with the same transaction id until answered (RFC 8489 6.2.1)."""
 
     transaction: bytes
     source: Source
     moves: bool
-    """True: its answer moves the path to `source`; False: it only measures the round trip."""
+    """True: its answer moves the path to `source`; False: it proves that address, and measures the
+    round trip."""
     sent_ns: int
     tries: int = 1
 
@@ -88,13 +110,12 @@ class IceAgent:
         "_checks_made",
         "_consent_ns",
         "_events",
-        "_heard",
         "_local",
         "_measure_at",
         "_old_local",
         "_remote",
         "_seed",
-        "established",
+        "_ways",
         "round_trip_ns",
         "selected",
     )
@@ -106,19 +127,18 @@ class IceAgent:
         self._remote: Credentials | None = None
         self._seed = seed
         self._consent_ns = consent_ns
-        self._heard: dict[Source, int] = {}
+        self._ways: dict[Source, _Way] = {}
         self._check: _Check | None = None
         self._checks_made = 0
         self._measure_at: int | None = None
         self._events: list[IceEvent] = []
         self.selected: Source | None = None
-        self.established = False
         self.round_trip_ns: int | None = None
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Every address the peer proved to hold, least recently heard first."""
-        return tuple(self._heard)
+        """Every address that authentic checks came from, least recently heard first."""
+        return tuple(self._ways)
 
     def set_remote(self, remote: Credentials) -> None:
         self._remote = remote
@@ -134,18 +154,21 @@ class IceAgent:
         self._check = None
 
     def establish(self, now: int) -> None:
-        """DTLS is done over the selected path: from now on paths move only when proven."""
-        self.established = True
+        """DTLS is done over the selected path: its round trip is measured from now on."""
         self._measure_at = now
 
     def heard(self, source: Source, now: int) -> None:
         """Authenticated media from `source`: it is alive. Unknown sources stay unknown."""
-        if source in self._heard:
-            self._heard[source] = now
+        if source in self._ways:
+            self._ways[source].heard_ns = now
+
+    def proves(self, source: Source | None) -> bool:
+        """Whether `source` has answered a check of ours: it may be sent whatever there is."""
+        return source in self._ways and self._ways[source].proven
 
     def holds(self, source: Source, now: int) -> bool:
         """True while the peer's media goes to `source` and it is heard from there."""
-        return source == self.selected and now - self._heard[source] < SILENT_NS
+        return source == self.selected and now - self._ways[source].heard_ns < SILENT_NS
 
     def authentic(self, message: Message, data: bytes) -> bool:
         """Would `receive` take this request?"""
@@ -157,11 +180,31 @@ class IceAgent:
         return self._check is not None
 
     def receive(
-        self, message: Message, data: bytes, source: Source, address: Address, now: int
+        self,
+        message: Message,
+        data: bytes,
+        source: Source,
+        address: Address,
+        now: int,
+        *,
+        proven: bool = False,
     ) -> bytes | None:
-        """A STUN message from `source`, which is at `address`; the reply to send there, if any."""
+        """A STUN message from `source`, which is at `address`; the reply to send there, if any.
+
+        `proven`: it needs no check, as it is a TCP connection.
+        """
         if message.kind is Kind.REQUEST:
-            return self._receive_request(message, data, source, address, now)
+            used = self._credentials(message, data)
+            if used is None:
+                return None
+            reply, taken = self._reply(message, address, used)
+            proven = proven or self.proves(source)
+            if not proven and len(reply) > len(data):
+                return None
+            if taken:
+                self._note(source, proven, len(data), len(reply), now)
+                self._receive_request(message, source, used, now)
+            return reply
         if message.kind in (Kind.RESPONSE, Kind.ERROR):
             self._receive_response(message, data, source, now)
         return None
@@ -173,7 +216,7 @@ class IceAgent:
         if self._measure_at is not None and self._check is None:
             deadlines.append(self._measure_at)
         if self.selected is not None:
-            deadlines.append(self._heard[self.selected] + self._consent_ns)
+            deadlines.append(self._ways[self.selected].heard_ns + self._consent_ns)
         return min(deadlines, default=None)
 
     def poll(self, now: int) -> list[IceEvent]:
@@ -182,7 +225,8 @@ class IceAgent:
         if self._check is None and self._measure_at is not None and now >= self._measure_at:
             self._measure_at = now + _ROUND_TRIP_EVERY_NS
             self._start_check(self.selected, now, moves=False)
-        if self.selected is not None and now - self._heard[self.selected] >= self._consent_ns:
+        held = self.selected is not None
+        if held and now - self._ways[self.selected].heard_ns >= self._consent_ns:
             self._events.append(ConsentExpired())
         events, self._events = self._events, []
         return events
@@ -194,25 +238,26 @@ class IceAgent:
                 return known if stun.verify(data, message, known.key) else None
         return None
 
-    def _receive_request(
-        self, message: Message, data: bytes, source: Source, address: Address, now: int
-    ) -> bytes | None:
-        used = self._credentials(message, data)
-        if used is None:
-            return None
+    def _reply(self, message: Message, address: Address, used: Credentials) -> tuple[bytes, bool]:
+        """What an authentic request is answered, and whether it is taken."""
         if message.unknown:
-            return stun.error(message, 420, used.key)
+            return stun.error(message, 420, used.key), False
         if message.controlled is not None:
             # RFC 8445 7.3.1.1: a lite agent facing a full one is controlled (6.1.1) and stays so.
-            return stun.error(message, 487, used.key)
-        self._note(source, now)
+            return stun.error(message, 487, used.key), False
+        return stun.response(message, address, used.key), True
+
+    def _receive_request(
+        self, message: Message, source: Source, used: Credentials, now: int
+    ) -> None:
         if self._wants(source, nominated=message.use_candidate, now=now):
             self._move(source, now)
+        elif source == self.selected and not self.proves(source) and self._check is None:
+            self._start_check(source, now, moves=False)
         confirmed = message.use_candidate or source == self.selected
         if self._old_local is not None and used is self._local and confirmed:
             self._events.append(Retired(self._old_local.ufrag))
             self._old_local = None
-        return stun.response(message, address, used.key)
 
     def _receive_response(self, message: Message, data: bytes, source: Source, now: int) -> None:
         check = self._check
@@ -223,19 +268,24 @@ class IceAgent:
         if not stun.verify(data, message, self._remote.key):
             return
         self._check = None
-        if message.kind is Kind.ERROR or source not in self._heard:
+        way = self._ways.get(source)
+        if message.kind is Kind.ERROR or way is None:
             return
         if check.tries == 1:  # a resent request does not say which copy was answered (Karn)
             self.round_trip_ns = now - check.sent_ns
-        self._heard[source] = now
+        way.heard_ns, way.proven = now, True
         if check.moves:
             self._select(source)
 
-    def _note(self, source: Source, now: int) -> None:
-        self._heard.pop(source, None)
-        self._heard[source] = now
-        if len(self._heard) > MAX_SOURCES:
-            del self._heard[next(s for s in self._heard if s != self.selected)]
+    def _note(self, source: Source, proven: bool, received: int, sent: int, now: int) -> None:
+        """An authentic request of `received` bytes, which is answered with `sent`."""
+        way = self._ways.pop(source, None) or _Way(now, proven)
+        way.heard_ns = now
+        way.received += received
+        way.sent += sent
+        self._ways[source] = way
+        if len(self._ways) > MAX_SOURCES:
+            del self._ways[next(s for s in self._ways if s != self.selected)]
 
     def _wants(self, source: Source, *, nominated: bool, now: int) -> bool:
         """Should the path be `source`? By nomination, or because the present one is silent."""
@@ -243,11 +293,13 @@ class IceAgent:
             return True
         if source == self.selected:
             return False
-        return nominated or now - self._heard[self.selected] >= SILENT_NS
+        return nominated or now - self._ways[self.selected].heard_ns >= SILENT_NS
 
     def _move(self, source: Source, now: int) -> None:
-        if not self.established:
+        if not self.proves(self.selected):
             self._select(source)
+            if not self.proves(source):
+                self._start_check(source, now, moves=False)
         elif self._check is None or not self._check.moves or self._check.source != source:
             self._start_check(source, now, moves=True)
 
@@ -266,7 +318,7 @@ class IceAgent:
         self._send(self._check, self._remote)
 
     def _resend(self, check: _Check, now: int) -> None:
-        if check.tries >= _CHECK_TRIES or check.source not in self._heard or not self._remote:
+        if check.tries >= _CHECK_TRIES or check.source not in self._ways or not self._remote:
             self._check = None
             return
         check.tries += 1
@@ -281,7 +333,8 @@ class IceAgent:
             priority=_LITE_PRIORITY,
             tie_breaker=int.from_bytes(self._seed[:8], "big"),
         )
-        self._events.append(Send(request, check.source))
+        if self._ways[check.source].takes(len(request)):
+            self._events.append(Send(request, check.source))
 
 
 def _wait(tries: int) -> int:

@@ -1,6 +1,7 @@
 """One peer of the WebRTC port: ICE, DTLS and SRTP of one viewer or publisher.
 
-Invariant: nothing but authenticated checks chooses where this peer's packets go; the handler hears
+Invariant: nothing but authenticated checks chooses where this peer's packets go, and nothing but
+answers to them goes to an address that has not answered one of ours; the handler hears
 `peer_connected` at most once and `peer_closed` exactly once, and nothing after it. All calls belong
 to the event loop. A connected viewer holds no OpenSSL state.
 
@@ -157,8 +158,11 @@ class Peer:
         self, message: Message, data: bytes, path: Path, address: Address, now: int
     ) -> bytes | None:
         """The reply to send to `path`; None: the message is not authentic or needs none."""
-        reply = self._agent.receive(message, data, path, address, now)
+        is_tcp = path.address is None
+        reply = self._agent.receive(message, data, path, address, now, proven=is_tcp)
         self._apply(now)
+        if self._handshake is not None:
+            self._flush(self._handshake, now)  # it may have waited for the address to be proven
         return reply
 
     def receive_dtls(self, data: bytes, path: Path, now: int) -> None:
@@ -167,7 +171,7 @@ class Peer:
             if again is None:
                 self.close("dtls-closed")
                 return
-            for datagram in again:
+            for datagram in again if self._agent.proves(path) else ():
                 self._shell.send(path, datagram)
         elif self._handshake is not None:
             self._handshake.receive(data, now)
@@ -247,7 +251,9 @@ class Peer:
         self._flush(handshake, now)
 
     def _flush(self, handshake: Handshake, now: int) -> None:
-        if self.path is not None:
+        """What is due waits in the handshake until the address is proven: a flight is several
+        times the request, and the request's source may be forged."""
+        if self.path is not None and self._agent.proves(self.path):
             for datagram in handshake.poll(now):
                 self._shell.send(self.path, datagram)
 

@@ -1,5 +1,6 @@
 """The ICE-lite agent: RFC 8445 (lite), RFC 7675; test names carry the sections."""
 
+import hmac
 from itertools import count
 
 import pytest
@@ -63,7 +64,7 @@ def established(at: int = 0) -> IceAgent:
     """Connected over HOME, its first round trip measured."""
     made = agent()
     send(made, check(nominate=True), HOME, at)
-    made.poll(at)
+    answer(made, made.poll(at), at)
     made.establish(at)
     answer(made, made.poll(at), at + 5 * MS)
     return made
@@ -82,8 +83,14 @@ def test_rfc8445_7_3_the_first_check_is_answered_and_selects_its_path() -> None:
     reply = send(lite, check(), HOME, 0)
     assert reply is not None
     assert (reply.kind, reply.mapped) == (Kind.RESPONSE, ADDRESS)
-    assert lite.poll(0) == [PathSelected(HOME)]
-    assert lite.selected == HOME
+    selected, proof = lite.poll(0)
+    assert selected == PathSelected(HOME)
+    assert isinstance(proof, Send)
+    assert (lite.selected, lite.proves(HOME)) == (HOME, False)
+    answer(lite, [proof], 5 * MS)
+    assert (lite.selected, lite.proves(HOME)) == (HOME, True)
+    assert lite.poll(5 * MS) == []
+    assert lite.round_trip_ns == 5 * MS
 
 
 @pytest.mark.parametrize(
@@ -120,13 +127,84 @@ def test_rfc8489_6_3_1_unknown_required_attributes_are_answered_420() -> None:
     assert lite.selected is None
 
 
-def test_rfc8445_8_1_1_nomination_moves_the_path_before_dtls_without_asking() -> None:
+def test_rfc8445_8_1_1_nomination_moves_a_path_that_is_not_proven_without_asking() -> None:
     lite = agent()
     send(lite, check(), HOME, 0)
     send(lite, check(), MOBILE, 1)
     assert lite.selected == HOME
     send(lite, check(nominate=True), MOBILE, 2)
     assert lite.selected == MOBILE
+    assert [e.source for e in lite.poll(2) if isinstance(e, Send)] == [HOME, MOBILE]
+
+
+def test_a_forged_check_does_not_move_a_proven_path_before_dtls_is_done_either() -> None:
+    """Else whoever has a session could have its media sent to somebody who never asked for it."""
+    lite = agent()
+    send(lite, check(), HOME, 0)
+    answer(lite, lite.poll(0), 0)
+    for n in range(50):
+        send(lite, check(nominate=True), "victim", n * MS)
+        lite.establish(n * MS)
+    assert lite.selected == HOME
+
+
+def test_a_proof_that_got_lost_is_asked_for_again() -> None:
+    lite = agent()
+    send(lite, check(), HOME, 0)
+    now = 0
+    while lite.busy:
+        now = lite.next_deadline() or now
+        lite.poll(now)
+    send(lite, check(), HOME, now)
+    answer(lite, lite.poll(now), now)
+    assert lite.proves(HOME)
+
+
+def test_an_address_that_proves_itself_by_its_protocol_needs_no_check() -> None:
+    lite = agent()
+    data = check()
+    lite.receive(stun.parse(data), data, HOME, ADDRESS, 0, proven=True)
+    assert lite.poll(0) == [PathSelected(HOME)]
+    assert lite.proves(HOME)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 400)), max_size=30),
+    st.sampled_from(["abcd", "u" * 256]),
+    st.booleans(),
+)
+def test_rfc9000_8_1_an_address_that_never_answers_gets_little(
+    steps: list[tuple[bool, bool, int]], remote: str, connected: bool
+) -> None:
+    lite = established() if connected else agent()
+    lite.set_remote(Credentials(remote, THERE.pwd))
+    now, received, sent = S, 0, 0
+    for victim, nominate, wait in steps:
+        now += wait * MS
+        data = check(nominate=nominate)
+        reply = lite.receive(stun.parse(data), data, "victim" if victim else HOME, ADDRESS, now)
+        assert reply is not None
+        assert len(reply) <= len(data)
+        if victim:
+            received, sent = received + len(data), sent + len(reply)
+        events = lite.poll(now)
+        sent += sum(len(e.data) for e in events if isinstance(e, Send) and e.source == "victim")
+        assert sent <= ice.UNPROVEN_TIMES * received
+        assert not lite.proves("victim")
+
+
+def test_a_check_so_bare_that_its_reply_would_be_larger_gets_none() -> None:
+    lite = agent()
+    name = b"here:a"
+    body = b"\0\6\0\6" + name + bytes(2)
+    head = b"\0\1" + (len(body) + 24).to_bytes(2, "big") + b"\x21\x12\xa4\x42" + bytes(12)
+    tag = hmac.digest(HERE.key, head + body, "sha1")
+    bare = head + body + b"\0\x08\0\x14" + tag
+    message = stun.parse(bare)
+    assert lite.authentic(message, bare)
+    assert lite.receive(message, bare, HOME, ("2001:db8::1", 5), 0) is None
+    assert (lite.selected, lite.poll(0)) == (None, [])
+    assert lite.receive(message, bare, HOME, ("2001:db8::1", 5), 0, proven=True) is not None
 
 
 def test_a_connected_peer_moves_only_to_an_address_that_answers() -> None:
@@ -161,6 +239,7 @@ def test_our_check_is_resent_and_given_up() -> None:
     sent = [e for e in lite.poll(S) if isinstance(e, Send)]
     now = S
     while lite.busy:
+        send(lite, check(), MOBILE, now)
         deadline = lite.next_deadline()
         assert deadline is not None
         assert deadline > now

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hotpath.webrtc import stun
-from hotpath.webrtc.dtls import Step
+from hotpath.webrtc import certificate, dtls, stun
+from hotpath.webrtc.dtls import DtlsEngine, Fingerprint, Step
 from hotpath.webrtc.handshake import Work
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.path import Path
@@ -92,12 +92,51 @@ def check(peer: Peer, *, key: str | None = None, nominate: bool = True) -> bytes
 def test_rfc7983_7_only_an_authentic_check_is_answered_and_only_to_its_sender(mux: DryMux) -> None:
     peer = join(mux)
     assert mux.feed(check(peer, key="wrong"), CLIENT) == []
-    ((path, reply),) = mux.feed(check(peer), CLIENT)
-    assert path == Path(mux.fd, CLIENT)
+    (where, ours), (path, reply) = mux.feed(check(peer), CLIENT)
+    assert path == where == Path(mux.fd, CLIENT)
     assert len(reply) <= len(check(peer))
+    assert stun.parse(ours).kind is stun.Kind.REQUEST
+    assert len(ours) + len(reply) <= 3 * len(check(peer))
     assert mux.feed(b"\x16\xfe\xfd" + bytes(40), STRANGER) == []
     assert mux.counters["dropped-dtls-of-stranger"] == 1
     assert mux.counters["dropped-stun-forged"] == 1
+
+
+def prove(mux: DryMux, peer: Peer, source: tuple[str, int]) -> list[tuple[Path, bytes]]:
+    """The client checks from `source` and answers there; what that brings."""
+    (_, ours), _ = mux.feed(check(peer), source)
+    return mux.feed(stun.response(stun.parse(ours), ("127.0.0.1", 1), b"p" * 24), source)
+
+
+def hello() -> bytes:
+    made = dtls.context(certificate.generate())
+    (datagram,) = DtlsEngine(made, "client", Fingerprint.parse(FINGERPRINT)).step([]).flight
+    return datagram
+
+
+def test_rfc9000_8_1_a_flight_waits_until_its_address_is_proven(mux: DryMux) -> None:
+    """A flight is four times the ClientHello, and the session's owner can forge both."""
+    peer = join(mux)
+    mux.feed(check(peer), STRANGER)
+    for _ in range(100):
+        mux.time += S // 20
+        assert mux.feed(hello(), STRANGER) == []
+    sent = mux.sent = []
+    for _ in range(100):
+        mux.time += S // 20
+        peer.poll(mux.time)
+    assert all(stun.is_stun(data) for _, data in sent)
+    flight = prove(mux, peer, CLIENT)
+    assert {path.address for path, _ in flight} == {CLIENT}
+    assert 500 < sum(len(data) for _, data in flight) < 1200  # once, however often it was asked for
+
+
+def test_a_client_hello_of_ours_waits_until_its_address_is_proven(mux: DryMux) -> None:
+    peer = mux.open(Silent(), role_hint="publisher")
+    peer.accept("theirs", "p" * 24, FINGERPRINT, "client")
+    assert all(stun.is_stun(data) for _, data in mux.feed(check(peer), STRANGER))
+    ((path, data),) = prove(mux, peer, CLIENT)
+    assert (path.address, data[0]) == (CLIENT, 22)
 
 
 def test_a_request_to_nobody_is_dropped_without_parsing(mux: DryMux) -> None:
@@ -188,7 +227,7 @@ def test_a_checked_address_gets_no_more_than_it_sent(datagrams: list[bytes]) -> 
     mux = DryMux()
     try:
         peer = join(mux)
-        mux.feed(check(peer), CLIENT)
+        prove(mux, peer, CLIENT)
         for data in datagrams:
             assert sum(len(d) for _, d in mux.feed(data, CLIENT)) <= max(len(data), 64)
             assert mux.feed(data, STRANGER) == []
