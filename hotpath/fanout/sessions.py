@@ -30,6 +30,8 @@ REVIEW_SLICES = 8
 """Every viewer is reviewed once in as many ticks, so that no tick has much to do."""
 TICK_S = 0.25
 JOIN_POLL_S = 0.01
+JOIN_POLL_EACH_S = 0.0002
+"""Added for each that joins, so that a crowd without a picture yet costs no more than a few."""
 JOIN_WATCHED_NS = 10 * SECOND
 
 
@@ -170,7 +172,7 @@ class Sessions:
                     self._count_join(session)
             if not self._joining:
                 self._someone_joins.clear()
-            await asyncio.sleep(JOIN_POLL_S)
+            await asyncio.sleep(JOIN_POLL_S + JOIN_POLL_EACH_S * len(self._joining))
 
     def _count_join(self, session: ViewerSession) -> None:
         if session.first_sent_ns is None:
