@@ -54,6 +54,8 @@ class Refused:
 class Rate:
     """At most `per_second` on average and `burst` at once (GCRA)."""
 
+    __slots__ = ("_due", "_interval", "_slack")
+
     def __init__(self, per_second: int, burst: int) -> None:
         self._interval = SECOND // per_second if per_second else 0
         self._slack = self._interval * max(burst - 1, 0)

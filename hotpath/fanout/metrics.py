@@ -33,6 +33,7 @@ _VIEWERS: tuple[tuple[str, str, Callable[[Counts], int]], ...] = (
     ("plis", "Requests for a picture received", lambda c: c.plis),
     ("plis_answered", "Requests for a picture answered from the ring", lambda c: c.plis_answered),
     ("bad_rtcp", "RTCP packets that could not be read", lambda c: c.bad_rtcp),
+    ("rtcp_over", "RTCP packets not read: too many of one viewer", lambda c: c.rtcp_over),
     ("moves", "Changes of a viewer's address", lambda c: c.moves),
 )
 

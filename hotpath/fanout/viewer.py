@@ -2,8 +2,8 @@
 
 Invariant: everything the viewer holds elsewhere (peer, kernel viewer, place in the feed, control
 channel) is given up exactly once, whoever ends it first. What a viewer may cause is bounded: one
-repeat of the picture per `PLI_EVERY_NS`, `MAX_NACKED` packets per report; it never reaches the
-encoder while the ring can serve it.
+repeat of the picture per `PLI_EVERY_NS`, `MAX_NACKED` packets per report, `REPORTS_PER_S` reports
+that are read at all; it never reaches the encoder while the ring can serve it.
 
 Upstream: `whep` (HTTP), the mux (`PeerHandler`). Downstream: `hotpath.fanout.kernel` and the feed.
 """
@@ -18,6 +18,7 @@ from hotpath.fanout.choice import Choice, Health, Move, Off
 from hotpath.fanout.control import Channel, ControlEvent
 from hotpath.fanout.feed import AUDIO_HZ, VIDEO_HZ, Feed
 from hotpath.fanout.kernel import Kernel, RtpTrack, Viewer, ViewerLimits
+from hotpath.fanout.limits import Rate
 from hotpath.fanout.rendition import Rendition
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
@@ -37,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 PLI_EVERY_NS = 500_000_000
 MAX_NACKED = 512
+REPORTS_PER_S, REPORTS_AT_ONCE = 100, 200
+"""Browsers send a NACK every 20 ms at worst; reading the largest takes 0.2 ms of the loop."""
 CONNECT_NS = 15_000_000_000
 """An offer that nobody connects for keeps another viewer's place for so long."""
 CNAME = "livepath"
@@ -61,6 +64,8 @@ class Counts:
     plis: int = 0
     plis_answered: int = 0
     bad_rtcp: int = 0
+    rtcp_over: int = 0
+    """Not read: its viewer sent too much."""
     moves: int = 0
 
 
@@ -115,6 +120,7 @@ class ViewerSession:
         self._lost, self._jitter_ms = 0.0, 0
         """From its reports: the worst loss since the last review, the last jitter."""
         self._remb_bps: int | None = None
+        self._reports = Rate(REPORTS_PER_S, REPORTS_AT_ONCE)
         self._dropped = 0
         self._showing = False
         self._log = log.bind(program=str(feed.key), session=session_id[:8])
@@ -158,9 +164,13 @@ class ViewerSession:
         """Viewers send no media; what comes all the same is not looked at."""
 
     def peer_rtcp(self, packet: bytes, received_ns: int) -> None:
-        viewer = self._viewer
+        viewer, now = self._viewer, time.monotonic_ns()
         if viewer is None:
             return
+        if self._reports.wait_ns(now):
+            self._counts.rtcp_over += 1
+            return
+        self._reports.take(now)
         try:
             events = parse_rtcp(packet)
         except RtcpError:
@@ -174,7 +184,7 @@ class ViewerSession:
                     viewer.nack(ssrc, sequences[:left])
                     left -= min(left, len(sequences))
                 case Pli() | Fir():
-                    self._repeat_picture(viewer, time.monotonic_ns())
+                    self._repeat_picture(viewer, now)
                 case ReceptionReport():
                     self._receive_report(viewer, event)
                 case Remb(bitrate=bitrate):

@@ -9,7 +9,14 @@ import pytest
 from hotpath.fanout.choice import SECOND
 from hotpath.fanout.kernel import RtpTrack
 from hotpath.fanout.rendition import Rendition
-from hotpath.fanout.viewer import MAX_NACKED, Counts, Randoms, ViewerSession
+from hotpath.fanout.viewer import (
+    MAX_NACKED,
+    REPORTS_AT_ONCE,
+    REPORTS_PER_S,
+    Counts,
+    Randoms,
+    ViewerSession,
+)
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.rtcp import (
     ReceptionReport,
@@ -202,6 +209,20 @@ def test_lost_packets_are_asked_for_within_a_bound(rig: Rig) -> None:
     asked = [call for call in rig.calls if call[0] == "nack"]
     assert sum(call[2] for call in asked) == MAX_NACKED
     assert rig.counts.nacks == 2
+
+
+def test_a_flood_of_reports_is_not_read(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = SECOND
+    monkeypatch.setattr("hotpath.fanout.viewer.time.monotonic_ns", lambda: now)
+    nack = build_nack(1, VIDEO, [900])
+    for _ in range(10 * REPORTS_AT_ONCE):
+        rig.session.peer_rtcp(nack, 0)
+    assert rig.counts.nacks == REPORTS_AT_ONCE
+    assert rig.counts.rtcp_over == 9 * REPORTS_AT_ONCE
+    now += SECOND
+    for _ in range(REPORTS_AT_ONCE):
+        rig.session.peer_rtcp(nack, 0)
+    assert rig.counts.nacks == REPORTS_AT_ONCE + REPORTS_PER_S
 
 
 @pytest.fixture
