@@ -167,13 +167,16 @@ class MediaNode:
         return _Parts(outbox, reader, programs, http, srt, whip, rtc, disk)
 
     def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
+        turn = webrtc.turn_servers(self._settings)
+        front = Front(origin, whep_app(rtc.fanout), whip_app(whip, turn=turn))
+
         def before_stop() -> None:
             origin.stop()
             rtc.fanout.stop()
+            front.stop()
 
-        turn = webrtc.turn_servers(self._settings)
         http = HlsServer(
-            Front(origin, whep_app(rtc.fanout), whip_app(whip, turn=turn)),
+            front,
             self._settings.media_host,
             self._settings.media_port,
             stop_timeout_s=HTTP_STOP_S,

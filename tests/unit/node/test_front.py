@@ -1,5 +1,6 @@
 """Which application of the media port answers which path."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -56,3 +57,28 @@ async def test_whep_gets_the_token_beside_the_path() -> None:
 async def test_without_a_token_prefix_whep_gets_none() -> None:
     _, scope = await led("/live/default/ev_1/main/whep")
     assert scope[TOKEN] is None
+
+
+@pytest.mark.parametrize("path", ["/whip/ev_1", "/live/default/ev_1/main/whep"])
+async def test_a_body_that_does_not_come_is_not_waited_for_at_the_stop(path: str) -> None:
+    got: list[Any] = []
+    messages = iter([{"type": "http.request", "body": b"v", "more_body": True}])
+
+    async def receive() -> Any:
+        for message in messages:
+            return message
+        return await asyncio.Event().wait()
+
+    async def reads(scope: Any, receive: Any, send: Any) -> None:
+        while not got or got[-1]["type"] != "http.disconnect":
+            got.append(await receive())
+
+    front = Front(App(), reads, reads)
+    scope = {"type": "http", "method": "POST", "path": path}
+    request = asyncio.create_task(front(scope, receive, None))  # type: ignore[arg-type]
+    while not got:
+        await asyncio.sleep(0)
+    front.stop()
+    async with asyncio.timeout(5):
+        await request
+    assert [message["type"] for message in got] == ["http.request", "http.disconnect"]
