@@ -109,11 +109,18 @@ class Load:
 
         0 until two measurements are there.
         """
+        return self._share(1.0)
+
+    def _share(self, growth: float) -> float:
+        """The same, if the sending threads had so many times as much to send."""
         if len(self._measured) < 2:
             return 0.0
         first, last = self._measured[0], self._measured[-1]
-        busiest = max((b - a for a, b in zip(first.cpu_ns, last.cpu_ns, strict=True)), default=0)
-        process = (last.process_ns - first.process_ns) / self._cores
+        sending = [b - a for a, b in zip(first.cpu_ns, last.cpu_ns, strict=True)]
+        # The rest is streams and joins, which are as many whatever came of the joins.
+        rest = max(last.process_ns - first.process_ns - sum(sending), 0)
+        process = (sum(sending) * growth + rest) / self._cores
+        busiest = max(sending, default=0) * growth
         return max(busiest, process) / max(last.now - first.now, 1)
 
     @property
@@ -131,10 +138,10 @@ class Load:
         return lost / max(last.frames - first.frames + lost, 1)
 
     def expected(self, viewers: int) -> float:
-        """The share with `viewers`, if each costs what each has cost."""
+        """The share with `viewers`, if to send to each costs what it has cost."""
         # Below a few dozen viewers the threads' fixed cost says nothing about the next viewer.
         mean = sum(m.viewers for m in self._measured) / max(len(self._measured), 1)
-        return self.share * max(viewers / mean, 1.0) if mean >= 20 else self.share
+        return self._share(max(viewers / mean, 1.0)) if mean >= 20 else self.share
 
     def problem(self, viewers: int) -> str | None:
         """Why one more viewer is too many, if it is."""

@@ -116,6 +116,14 @@ def test_load_is_expected_to_grow_with_the_viewers_that_came_since() -> None:
     assert load.problem(180) is not None
 
 
+def test_what_joins_cost_is_not_expected_to_grow_with_the_viewers() -> None:
+    """A rush of joins is busy with handshakes, and the viewers there are come from it."""
+    load = loaded(0.2, 100, process=0.3)
+    assert load.expected(290) == pytest.approx(0.585)
+    assert load.problem(290) is None
+    assert load.problem(450) is not None
+
+
 def test_a_few_viewers_predict_nothing() -> None:
     assert loaded(0.1, 2).problem(200) is None
 
