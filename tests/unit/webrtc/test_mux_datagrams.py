@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 
 import pytest
@@ -231,5 +232,49 @@ def test_a_checked_address_gets_no_more_than_it_sent(datagrams: list[bytes]) -> 
         for data in datagrams:
             assert sum(len(d) for _, d in mux.feed(data, CLIENT)) <= max(len(data), 64)
             assert mux.feed(data, STRANGER) == []
+    finally:
+        mux.close()
+
+
+@cache
+def captured() -> tuple[bytes, ...]:
+    """What a client sends until it is connected: its hello, and its last flight."""
+    own, theirs = certificate.generate(), certificate.generate()
+    client = DtlsEngine(dtls.context(theirs), "client", Fingerprint.parse(own.fingerprint))
+    server = DtlsEngine(dtls.context(own), "server", Fingerprint.parse(theirs.fingerprint))
+    first = client.step([]).flight
+    return (*first, *client.step(server.step(first).flight).flight)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(captured()) - 1),
+            st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 255)), max_size=4),
+            st.integers(0, 1500),
+        ),
+        max_size=6,
+    )
+)
+def test_a_bent_handshake_harms_its_own_peer_at_most(
+    steps: list[tuple[int, list[tuple[int, int]], int]],
+) -> None:
+    mux = DryMux()
+    try:
+        bent, whole = join(mux), join(mux)
+        prove(mux, bent, CLIENT)
+        for which, flips, cut in steps:
+            data = bytearray(captured()[which])
+            for at, flip in flips:
+                data[at % len(data)] ^= flip
+            mux.time += S // 20
+            sent = mux.feed(bytes(data[: cut or None]), CLIENT)
+            assert {path.address for path, _ in sent} <= {CLIENT}
+            assert sum(len(d) for _, d in sent) < 2500
+        assert not whole.closed
+        prove(mux, whole, OTHER)
+        assert any(data[0] == 22 for _, data in mux.feed(hello(), OTHER))
+        assert mux.counters["connected"] == 0
     finally:
         mux.close()
