@@ -28,7 +28,8 @@ doctor: bootstrap ## Say what this machine lacks and how to fix it
 # measure, and have the machine to themselves.
 test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
 ifeq ($(TEST_ARGS),)
-	$(BIN)/pytest -n 4 --dist loadfile tests/unit tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile -m "not alone" tests/unit tests/integration
+	$(BIN)/pytest -m alone tests/integration
 	$(BIN)/pytest tests/interop
 	$(BIN)/pytest tests/e2e
 else

@@ -7,9 +7,10 @@ product under test but its SDP-level data (credentials, fingerprint) is used.
 import asyncio
 import contextlib
 import socket
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from aioice import stun
 from aiortc.rtcdtlstransport import (
@@ -88,7 +89,11 @@ async def running(mux: Mux) -> AsyncIterator[Mux]:
 class Wire(asyncio.DatagramProtocol):
     """One UDP socket or TCP connection: datagrams in a queue."""
 
+    open: ClassVar["weakref.WeakSet[Wire]"] = weakref.WeakSet()
+    """Not closed yet; a uvloop with one of them never closes, so a test that fails must."""
+
     def __init__(self, server: Address) -> None:
+        Wire.open.add(self)
         self.server = server
         self.received: asyncio.Queue[bytes] = asyncio.Queue()
         self.sizes: list[int] = []
@@ -117,6 +122,7 @@ class Wire(asyncio.DatagramProtocol):
         return host, port
 
     def close(self) -> None:
+        Wire.open.discard(self)
         self._transport.close()
 
 
@@ -152,6 +158,7 @@ class TcpWire(Wire):
         return host, port
 
     def close(self) -> None:
+        Wire.open.discard(self)
         self._writer.close()
         self._pump.cancel()
 

@@ -17,7 +17,7 @@ from tests.support.webrtc import (
     watching,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 FLOODED_S = 4.0
 
 

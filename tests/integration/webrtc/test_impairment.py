@@ -21,7 +21,7 @@ from tests.support.webrtc import (
     shown_during,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 SECOND_NS = 1_000_000_000
 
 
