@@ -12,8 +12,11 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+import structlog
 
 from hotpath.fanout.feed import Feed
 from hotpath.fanout.joins import observe_join
@@ -24,6 +27,8 @@ from hotpath.webrtc.errors import DtlsError, Overloaded
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer, SendSsrcs, choose_viewer, viewer_answer
 from infra.keys import ProgramKey
+
+log = structlog.get_logger(__name__)
 
 SECOND = 1_000_000_000
 REVIEW_SLICES = 8
@@ -158,8 +163,16 @@ class Sessions:
             await asyncio.sleep(TICK_S)
             now = time.monotonic_ns()
             for session in list(self.table.values())[part::REVIEW_SLICES]:
-                session.review(now)
+                self._isolated(session, session.review, now)
             part = (part + 1) % REVIEW_SLICES
+
+    def _isolated(self, session: ViewerSession, work: Callable[[int], object], now: int) -> None:
+        """A bug that one viewer brings out costs that viewer alone."""
+        try:
+            work(now)
+        except Exception:
+            log.exception("a viewer brought out a bug", program=str(session.feed.key))
+            session.drop("internal-error")
 
     async def _watch_joins(self) -> None:
         """Notice when a viewer's first picture has left; costs nothing while nobody joins."""
@@ -167,7 +180,10 @@ class Sessions:
             await self._someone_joins.wait()
             now = time.monotonic_ns()
             for session in list(self._joining.values()):
-                if session.first_frame(now) or now - session.posted_ns >= JOIN_WATCHED_NS:
+                self._isolated(session, session.first_frame, now)
+                seen = session.first_sent_ns is not None
+                late = now - session.posted_ns >= JOIN_WATCHED_NS
+                if session.id in self._joining and (seen or late):
                     del self._joining[session.id]
                     self._count_join(session)
             if not self._joining:

@@ -328,6 +328,10 @@ class ViewerSession:
         self.remote_ufrag, self.etag = ufrag, f'"{own[0]}"'
         return own
 
+    def drop(self, reason: str) -> None:
+        """Without a word: a page that misses its picture joins anew."""
+        self._release(reason)
+
     def leave(self) -> None:
         """The viewer said that it goes."""
         self._release("left")

@@ -199,8 +199,10 @@ class Peer:
 
     def poll(self, now: int) -> None:
         """Whatever is due: resent flights, checks, the end of consent or patience."""
-        if self.closed:
-            return
+        if not self.closed:
+            self._tell(self._poll, now)
+
+    def _poll(self, now: int) -> None:
         self._apply(now)
         if self._handshake is not None:
             self._pump(now)
@@ -288,6 +290,6 @@ class Peer:
     def _tell(self, method: Callable[..., None], *arguments: object) -> None:
         try:
             method(*arguments)
-        except Exception:  # one handler's bug must not reach another peer
-            log.exception("the handler of peer %s failed", self.ufrag)
+        except Exception:  # one peer's bug must not reach another peer
+            log.exception("peer %s or its handler failed", self.ufrag)
             self.close("handler-failed")

@@ -45,6 +45,24 @@ async def test_a_viewer_sees_and_hears_the_programme(plane: Plane) -> None:
     assert plane.service.gate.viewers == 0
 
 
+async def test_a_bug_that_one_viewer_brings_out_costs_that_viewer_alone(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(now: int) -> None:
+        raise ValueError("a bug of this test")
+
+    plane.play()
+    async with watching(plane) as one, watching(plane) as other:
+        await one.frames("video", 1)
+        await other.frames("video", 1)
+        sessions = plane.service.sessions
+        monkeypatch.setattr(sessions[one.session_id], "review", bug)
+        await until(lambda: one.session_id not in sessions)
+        assert plane.service.viewers.left == {"internal-error": 1}
+        await other.frames("video", 60)
+        await until(lambda: plane.service.gate.viewers == 1)
+
+
 async def test_a_viewer_without_a_picture_hears(plane: Plane) -> None:
     plane.play()
     async with watching(plane, kinds=["audio"]) as viewer:

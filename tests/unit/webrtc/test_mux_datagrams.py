@@ -182,6 +182,20 @@ def test_nothing_is_kept_for_a_closed_peer(mux: DryMux) -> None:
     assert mux._table.by_ufrag == {}
 
 
+def test_a_bug_in_a_peers_timers_closes_that_peer(
+    mux: DryMux, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(peer: Peer, now: int) -> None:
+        raise ValueError("a bug of this test")
+
+    handler = Silent()
+    peer = join(mux, handler)
+    monkeypatch.setattr(Peer, "_apply", bug)
+    peer.poll(mux.time)
+    assert handler.reasons == ["handler-failed"]
+    assert "a bug of this test" in caplog.text
+
+
 def _stun_like(peer: Peer, body: bytes) -> bytes:
     user = f"{peer.ufrag}:theirs".encode()
     body = struct.pack("!HH", 6, len(user)) + user + bytes(-len(user) % 4) + body
