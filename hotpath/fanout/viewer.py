@@ -118,7 +118,10 @@ class ViewerSession:
             [r.bps for r in feed.renditions] if media.video else [], audio=media.audio is not None
         )
         self._lost, self._jitter_ms = 0.0, 0
-        """From its reports: the worst loss since the last review, the last jitter."""
+        """From its reports: the worst loss since the last review (if none came, the one looked at
+        then), the last jitter."""
+        self._reviewed = False
+        """No report has come since the last review."""
         self._remb_bps: int | None = None
         self._reports = Rate(REPORTS_PER_S, REPORTS_AT_ONCE)
         self._dropped = 0
@@ -208,7 +211,9 @@ class ViewerSession:
 
     def _receive_report(self, viewer: Viewer, report: ReceptionReport) -> None:
         video = report.ssrc == self.randoms.ssrcs.video
-        self._lost = max(self._lost, report.fraction_lost / 256)
+        lost = report.fraction_lost / 256
+        self._lost = lost if self._reviewed else max(self._lost, lost)
+        self._reviewed = False
         self._jitter_ms = 1000 * report.jitter // (VIDEO_HZ if video else AUDIO_HZ)
         if video or self.media.video is None:
             trip_ns = viewer.round_trip_ns(report.ssrc, report.last_sr, report.delay_since_sr)
@@ -228,7 +233,7 @@ class ViewerSession:
         dropped, self._dropped = stats.frames_dropped - self._dropped, stats.frames_dropped
         rtt_ms = (self.round_trip_ns or self.peer.round_trip_ns or 0) // 1_000_000
         health = Health(self._lost, self._jitter_ms, rtt_ms, self._remb_bps, dropped, stats.waiting)
-        self._lost = 0.0  # it was looked at; a report that follows says anew
+        self._reviewed = True
         if self.media.video is not None:
             self._choice.renditions([rendition.bps for rendition in self.feed.renditions])
         match self._choice.receive(health, now):

@@ -286,6 +286,18 @@ async def test_a_viewer_that_cannot_even_hear_is_let_go_with_the_reason(rig: Rig
     assert '"reason":"cannot-keep-up","detail":"50% of the packets are lost' in text
 
 
+def test_what_was_reported_holds_until_the_next_report() -> None:
+    """Receivers of sound alone report every five seconds, and reviews come every two."""
+    rig = Rig("audio").connect()
+    block = ReceptionReport(1, AUDIO, 128, 0, 0, 0, 1, 1)
+    for second in range(40):
+        if second % 5 == 0:
+            rig.session.peer_rtcp(build_receiver_report(1, [block], "c"), 0)
+        if second % 2 == 0:
+            rig.session.review(second * SECOND)
+    assert rig.over == ["cannot-keep-up"]
+
+
 def test_frames_that_were_not_taken_count_like_loss(rig: Rig) -> None:
     for second in range(12):
         rig.kernel.viewer.now.frames_dropped += 3
