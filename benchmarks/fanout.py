@@ -33,7 +33,7 @@ from benchmarks import floor
 from benchmarks.accounting import usage
 from benchmarks.aiortc_server import aiortc_server
 from benchmarks.janus import JanusMissing, janus_server
-from benchmarks.livepath_server import livepath_server, on_cores
+from benchmarks.livepath_server import NEVER_BUSY, livepath_server, on_cores
 
 VIEWERS = (1, 10, 100, 300, 1000)
 AIORTC_CEILING, JANUS_CEILING = 40, 300
@@ -80,7 +80,7 @@ def clients(target: Target, viewers: int, profile: str, plan: Plan) -> dict[str,
 
 @contextmanager
 def _livepath(plan: Plan) -> Iterator[Target]:
-    with livepath_server(cores=plan.server_cores) as server:
+    with livepath_server(cores=plan.server_cores, **NEVER_BUSY) as server:
         yield Target(server.whep_url, server.media.pid)
 
 

@@ -119,6 +119,13 @@ class MediaSettings(RoleSettings):
     joins_per_s: int = Field(
         200, ge=1, description="WebRTC joins a second; more are refused with Retry-After."
     )
+    max_busy: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Share of a core that the busiest sending thread, and of all cores that the "
+        "node may use, above which WebRTC joins are refused; 0: joins are never refused for load.",
+    )
     max_publishers: int = Field(200, ge=0, description="WHIP publishers on this node.")
     whip_max_bitrate: int = Field(
         20_000_000, ge=100_000, description="Bits per second above which a WHIP publisher is ended."

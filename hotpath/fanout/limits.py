@@ -29,7 +29,7 @@ class Limits:
     join_burst: int = 400
     busy: float = 0.8
     """Share of a core that the busiest sending thread, and of all cores that the whole process may
-    use, before joins are refused."""
+    use, before joins are refused; 0: never refused for load."""
     send_delay_ms: int = 75
     """Mean time from the bus to the socket above which joins are refused."""
 

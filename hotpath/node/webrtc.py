@@ -29,6 +29,8 @@ from hotpath.webrtc.mux import Mux, MuxLimits
 from hotpath.webrtc.turn import TurnServers
 from infra.settings import MediaSettings
 
+LATE_MS = 75
+"""Mean time from the bus to the socket above which joins are refused."""
 SPARE_PEERS = 64
 """Peers beyond viewers and publishers: those that are still connecting or just left."""
 
@@ -108,6 +110,8 @@ def viewer_limits(settings: MediaSettings) -> Limits:
         viewers_per_address=settings.max_viewers_per_ip,
         joins_per_second=settings.joins_per_s,
         join_burst=2 * settings.joins_per_s,
+        busy=settings.max_busy,
+        send_delay_ms=LATE_MS if settings.max_busy else 0,
     )
 
 

@@ -72,10 +72,8 @@ def p95(values: Sequence[float]) -> float:
 def test_nothing_is_lost_nothing_grows_and_ll_hls_does_not_notice(
     viewers_wanted: int, seconds_wanted: float, say: Callable[[str], None]
 ) -> None:
-    server, client = cores()
     with (
-        on_cores(client),
-        livepath_server(cores=server) as node,
+        livepath_server() as node,
         LlHlsViewer(f"{node.event_url}/video.m3u8") as hls,
     ):
         alone_from = time.monotonic() + 3
