@@ -10,6 +10,7 @@ feed's `deliver`. The bridge comes from the node, which alone knows `hotpath.enc
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -70,6 +71,8 @@ class Transcode:
         self._deliver = deliver
         self._on_live = on_live
         self._bridge: Bridge | None = None
+        self._turn = 0
+        """Which bridge is present; one that was closed may still have output on its way."""
         self._format = stream.formats.get(track)
         self._epoch_ns = 0
         """Wall clock of pts 0; `Mark.pdt_ns` counts from it in every track."""
@@ -134,7 +137,8 @@ class Transcode:
             return True
         try:
             if self._bridge is None:
-                self._bridge = self._make_bridge(self._format, self._target, self._output)
+                output = partial(self._output, self._turn)
+                self._bridge = self._make_bridge(self._format, self._target, output)
             self._bridge.send(units)
         except Exception:
             # Whatever an encoder dies of, the programme's other tracks and viewers go on.
@@ -144,7 +148,9 @@ class Transcode:
             return False
         return True
 
-    def _output(self, format: Format, units: Sequence[Unit]) -> None:
+    def _output(self, turn: int, format: Format, units: Sequence[Unit]) -> None:
+        if turn != self._turn:
+            return
         self._retry_s = RETRY_S[0]
         for unit in units:
             offset_ns = unit.pts * NS // format.timescale
@@ -155,6 +161,7 @@ class Transcode:
 
     def _restart(self) -> None:
         bridge, self._bridge = self._bridge, None
+        self._turn += 1
         self._waiting = True
         if bridge is not None:
             bridge.close()

@@ -145,11 +145,11 @@ class _Whep:
 
     async def events(self, request: Request) -> Response:
         channel = self._session(request).channel
-        return StreamingResponse(
-            channel.stream(self._service.keep_alive_s),
-            media_type="text/event-stream",
-            headers={**CORS, "cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        headers = {**CORS, "cache-control": "no-store", "x-accel-buffering": "no"}
+        if request.method == "HEAD":  # must not take the place of who reads the channel
+            return Response(headers=headers, media_type="text/event-stream")
+        stream = channel.stream(self._service.keep_alive_s)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     # -- answers -----------------------------------------------------------------------------
 

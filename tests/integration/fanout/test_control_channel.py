@@ -57,6 +57,15 @@ async def test_a_drain_and_then_the_end(plane: Plane) -> None:
         assert (await plane.client.get(f"{viewer.url}/events")).status_code == 404
 
 
+async def test_a_head_request_leaves_the_reader_its_place(plane: Plane) -> None:
+    plane.open()
+    async with watching(plane) as viewer, listening(plane, viewer) as heard:
+        head = await plane.client.head(f"{viewer.url}/events")
+        assert head.headers["content-type"].startswith("text/event-stream")
+        plane.service.drain("maintenance")
+        assert await heard.get() == ("drain", {"reason": "maintenance"})
+
+
 async def test_a_move_reaches_one_viewer(plane: Plane) -> None:
     plane.open()
     async with (

@@ -196,6 +196,19 @@ async def test_encoded_video_is_shown_when_it_has_caught_up(rig: Rig) -> None:
     assert rig.feed.renditions[0].stream.newest_timestamp == units[-1].pts
 
 
+async def test_what_an_encode_had_on_its_way_when_it_ended_is_not_sent(rig: Rig) -> None:
+    made = coded("h264", None, seconds=1)
+    on_air(rig).publish(marked(coded("hevc", None, seconds=1))[:-1])
+    rig.feed.watch(Watcher())
+    await settled()
+    (encoder,) = rig.encoders
+    stream = rig.feed.renditions[0].stream
+    rig.feed.close()
+    await settled()
+    encoder.on_output(made.format("video"), made.track("video")[:1])
+    assert stream.frames == 0
+
+
 async def test_the_companion_is_heard_instead_of_an_encode(rig: Rig) -> None:
     source, opus = coded("h264", "aac", seconds=1), coded(None, "opus", seconds=1)
     stream = on_air(rig)
