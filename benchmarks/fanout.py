@@ -61,7 +61,8 @@ class Plan:
     client_cores: tuple[int, ...]
 
 
-Results = dict[str, dict[str, dict[str, Any]]]
+Row = dict[str, Any]
+Results = dict[str, dict[str, Row]]
 
 
 def clients(target: Target, viewers: int, profile: str, plan: Plan) -> dict[str, Any]:
@@ -103,26 +104,26 @@ SERVERS: dict[str, tuple[Callable[[Plan], Any], int]] = {
 }
 
 
-def measure(name: str, plan: Plan, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-    """Rows of one contender by number of viewers; a server is started afresh for each."""
-    rows: dict[str, dict[str, Any]] = {}
+def measure(name: str, plan: Plan, say: Callable[[str], None]) -> Iterator[tuple[int, Row]]:
+    """(viewers, row) of one contender; a server is started afresh for each."""
     for viewers in plan.viewers:
         if name == "floor":
             say(f"floor, {viewers} viewers ...")
             with on_cores(plan.client_cores):
-                rows[str(viewers)] = floor.measure(viewers, plan.seconds, plan.server_cores)
+                yield viewers, floor.measure(viewers, plan.seconds, plan.server_cores)
             continue
         server, ceiling = SERVERS[name]
         if viewers > ceiling:
             continue
+        row: Row = {}
         for profile in plan.profiles:
             say(f"{name}, {viewers} viewers, {profile} ...")
             with server(plan) as target:
                 if name == "livepath" and profile == "gcm" and viewers >= MEMORY_FROM:
                     _until_steady(target.pid)
                 found = clients(target, viewers, profile, plan)
-            _take(name, rows.setdefault(str(viewers), {}), found, profile)
-    return rows
+            _take(name, row, found, profile)
+        yield viewers, row
 
 
 def _until_steady(pid: int) -> None:
@@ -137,7 +138,7 @@ def _until_steady(pid: int) -> None:
         before = now
 
 
-def _take(name: str, row: dict[str, Any], found: dict[str, Any], profile: str) -> None:
+def _take(name: str, row: Row, found: dict[str, Any], profile: str) -> None:
     server = found["server"]
     if profile == "cm":
         row["us_per_packet_cm"] = server["us_per_packet"]
@@ -189,14 +190,15 @@ def main() -> int:
     console, results = Console(), Results()
     progress = Console(stderr=True)
     for name in given.only:
+        rows = results[name] = {}
         try:
-            results[name] = measure(name, plan, progress.print)
+            for viewers, row in measure(name, plan, progress.print):
+                rows[str(viewers)] = row
+                if given.json:  # after every row: a run takes a quarter of an hour
+                    given.json.write_text(json.dumps(results, indent=1) + "\n")
         except JanusMissing as error:
             progress.print(f"janus is left out: {error}")
-            results[name] = {}
     console.print(table(results))
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0
 
 
