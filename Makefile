@@ -24,11 +24,11 @@ up: bootstrap player ## Start the whole stack here; UP_ARGS="--host 0.0.0.0 --po
 doctor: bootstrap ## Say what this machine lacks and how to fix it
 	$(BIN)/livepath doctor
 
-# Most tests wait more than they work, so four run side by side. Real peers and end-to-end tests
-# measure, and have the machine to themselves.
+# Most tests wait more than they work, so four run side by side, the long ones first. Those that
+# count packets, real peers and end-to-end tests measure, and have the machine to themselves.
 test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
 ifeq ($(TEST_ARGS),)
-	$(BIN)/pytest -n 4 --dist loadfile -m "not alone" tests/unit tests/integration
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" tests/integration tests/unit
 	$(BIN)/pytest -m alone tests/integration
 	$(BIN)/pytest tests/interop
 	$(BIN)/pytest tests/e2e
