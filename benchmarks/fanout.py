@@ -57,6 +57,7 @@ class Plan:
     seconds: float
     rate: float
     profiles: tuple[str, ...]
+    memory: bool
     server_cores: tuple[int, ...]
     client_cores: tuple[int, ...]
 
@@ -106,23 +107,29 @@ SERVERS: dict[str, tuple[Callable[[Plan], Any], int]] = {
 
 def measure(name: str, plan: Plan, say: Callable[[str], None]) -> Iterator[tuple[int, Row]]:
     """(viewers, row) of one contender; a server is started afresh for each."""
-    for viewers in plan.viewers:
-        if name == "floor":
+    server, ceiling = SERVERS.get(name, (None, sys.maxsize))
+    beyond = max(plan.viewers) > ceiling
+    for viewers in sorted(
+        {v for v in plan.viewers if v <= ceiling} | ({ceiling} if beyond else set())
+    ):
+        if server is None:
             say(f"floor, {viewers} viewers ...")
             with on_cores(plan.client_cores):
                 yield viewers, floor.measure(viewers, plan.seconds, plan.server_cores)
-            continue
-        server, ceiling = SERVERS[name]
-        if viewers > ceiling:
             continue
         row: Row = {}
         for profile in plan.profiles:
             say(f"{name}, {viewers} viewers, {profile} ...")
             with server(plan) as target:
-                if name == "livepath" and profile == "gcm" and viewers >= MEMORY_FROM:
+                if (
+                    plan.memory
+                    and name == "livepath"
+                    and profile == "gcm"
+                    and viewers >= MEMORY_FROM
+                ):
                     _until_steady(target.pid)
                 found = clients(target, viewers, profile, plan)
-            _take(name, row, found, profile)
+            _take(name, plan.memory, row, found, profile)
         yield viewers, row
 
 
@@ -138,13 +145,13 @@ def _until_steady(pid: int) -> None:
         before = now
 
 
-def _take(name: str, row: Row, found: dict[str, Any], profile: str) -> None:
+def _take(name: str, memory: bool, row: Row, found: dict[str, Any], profile: str) -> None:
     server = found["server"]
     if profile == "cm":
         row["us_per_packet_cm"] = server["us_per_packet"]
         return
     row["us_per_packet"] = server["us_per_packet"]
-    if found["viewers"] >= MEMORY_FROM or name != "livepath":
+    if memory and (found["viewers"] >= MEMORY_FROM or name != "livepath"):
         row["kb_per_viewer"] = server["kb_per_viewer"]
     row["cores"] = server["cores"]
     names = ("connected", "pps_per_viewer", "lost", "socket_drops", "client_cores", "srtp")
@@ -183,10 +190,15 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=50.0, help="new viewers a second")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--no-cm", action="store_true", help="AES-GCM alone, in half of the time")
+    parser.add_argument(
+        "--no-memory", action="store_true", help="memory is not waited for to settle"
+    )
     parser.add_argument("--json", type=Path, help="also write the results here")
     given = parser.parse_args()
     profiles = ("gcm",) if given.no_cm else ("gcm", "cm")
-    plan = Plan(tuple(given.viewers), given.seconds, given.rate, profiles, *cores())
+    plan = Plan(
+        tuple(given.viewers), given.seconds, given.rate, profiles, not given.no_memory, *cores()
+    )
     console, results = Console(), Results()
     progress = Console(stderr=True)
     for name in given.only:
