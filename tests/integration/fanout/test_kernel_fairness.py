@@ -94,5 +94,5 @@ def test_when_time_is_too_short_the_loss_is_shared(gigabit: Link) -> None:
     # All have got about the same, wherever they stand in the list.
     assert min(sent) > 0.6 * statistics.mean(sent)
     first, last = sent[: VIEWERS // 3], sent[-VIEWERS // 3 :]
-    # Five bursts rotate the start by five: a message or two either way is chance.
+    # 11 % was seen beside other tests; being last every time would be far more.
     assert abs(statistics.mean(first) - statistics.mean(last)) < 0.15 * statistics.mean(sent)
