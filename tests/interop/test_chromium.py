@@ -108,8 +108,8 @@ async def test_loss_and_jitter_are_repaired_without_a_growing_delay(live: Node, 
     # Received or not: the programme has 30 frames a second, by the clock of the statistics.
     sent = 30 * (after["video"]["timestamp"] - before["video"]["timestamp"]) / 1000
     assert after["video"]["retransmittedPacketsReceived"] > 20
-    # 96 % were seen. Held back or never decodable, Chromium does not tell; 99 % is asserted with the
-    # client of test_impairment, which does.
+    # 96 % were seen. Held back or never decodable, Chromium does not tell; 99 % is asserted with
+    # the client of test_impairment, which does.
     assert decoded >= 0.93 * sent
     shown = [age for _, age in after["shown"]]
     third = len(shown) // 3
