@@ -89,6 +89,20 @@ class MediaSettings(RoleSettings):
     srt_latency_ms: int = Field(120, description="SRT receive latency offered to encoders, ms.")
     bus_url: str = Field("redis://127.0.0.1:8087/0", description="Valkey used as bus and cache.")
     part_target_ms: int = Field(215, description="LL-HLS part target, ms; legal for 23.976-60 fps.")
+    edge_secret: str = Field(
+        "",
+        repr=False,
+        pattern=r"^([A-Za-z0-9_-]{16,128})?$",
+        description="Secret by which CDN edges prove that they check viewers (docs/cdn.md), 16 to "
+        "128 letters, digits, `-` and `_`; empty: there are no edges.",
+    )
+    edge_check_s: int = Field(
+        5,
+        ge=1,
+        le=60,
+        description="Seconds for which an edge may remember that a viewer was let in; a revocation "
+        "takes as long to end sessions there.",
+    )
     spool_max_bytes: int = Field(
         8 * 1024**3,
         description="Bytes of unacknowledged media kept on disk before recording stops.",

@@ -21,7 +21,7 @@ from hotpath.hls.live import LivePlaylists, monotonic_ms
 from hotpath.hls.playlist import WINDOW
 from hotpath.hls.reply import NO_STORE, Reply, refusal
 from hotpath.hls.waiting import WaitingRoom
-from infra.auth.access import Access
+from infra.auth.access import Access, Denied
 from infra.keys import ProgramKey
 from infra.telemetry.ops import Check, ops_response
 
@@ -30,6 +30,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
 
+EDGE = "livepath.edge"
+"""Scope key: an edge asks, which has had its viewer checked (`edge`)."""
 OPS_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
 LIVE_DEPTH = 6  # "", "live", project, event, feed, the rest
 
@@ -122,6 +124,13 @@ class HlsOrigin:
         """`projects`: project -> kid -> secret; `events`: event -> `public` or `token`."""
         self.access.set(projects, events)
 
+    def denied(self, project: str, event: str, feed: str, token: str | None) -> Denied | None:
+        """Why the feed may not be watched, on the air or not; None if it may."""
+        key = f"{project}/{event}/{feed}"
+        playlists = self._live.get(key)
+        default = playlists.access if playlists is not None else "token"
+        return self.access.check(project, event, f"/live/{key}", token, default)
+
     def stop(self) -> None:
         """Send every waiting request home; what comes now waits no more."""
         for playlists in [*self._live.values(), *self._earlier.values()]:
@@ -183,7 +192,9 @@ class HlsOrigin:
         playlists = self._live.get(key)
         if playlists is None:
             return refusal(404, "nothing is on the air here")
-        denied = self.access.check(project, event, path, token, playlists.access)
+        denied = None
+        if EDGE not in scope:
+            denied = self.access.check(project, event, path, token, playlists.access)
         if denied is not None:
             return refusal(denied.status, denied.reason)
         if (reply := playlists.file(name)) is not None:

@@ -24,6 +24,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from hotpath.bus.registry import Registry
 from hotpath.fanout.metrics import FanoutCollector
 from hotpath.fanout.whep import whep_app
+from hotpath.hls.edge import Edge
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer
 from hotpath.hls.spool import Spool
@@ -167,8 +168,10 @@ class MediaNode:
         return _Parts(outbox, reader, programs, http, srt, whip, rtc, disk)
 
     def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
-        turn = webrtc.turn_servers(self._settings)
-        front = Front(origin, whep_app(rtc.fanout), whip_app(whip, turn=turn))
+        settings = self._settings
+        turn, secret = webrtc.turn_servers(settings), settings.edge_secret
+        hls = Edge(origin, secret, settings.edge_check_s) if secret else origin
+        front = Front(hls, whep_app(rtc.fanout), whip_app(whip, turn=turn))
 
         def before_stop() -> None:
             origin.stop()
@@ -177,8 +180,8 @@ class MediaNode:
 
         http = HlsServer(
             front,
-            self._settings.media_host,
-            self._settings.media_port,
+            settings.media_host,
+            settings.media_port,
             stop_timeout_s=HTTP_STOP_S,
             before_stop=before_stop,
         )

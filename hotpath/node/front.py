@@ -2,7 +2,8 @@
 
     /whip/...                                    WHIP
     [/t/{token}]/live/{p}/{e}/{feed}/whep[/...]  WHEP; the token is handed on out of the path
-    everything else                              the LL-HLS origin
+    everything else                              the LL-HLS origin, behind `hls.edge` if there is a
+                                                 secret for edges (/edge/check/...)
 
 Plain ASGI: one look at the path, so that LL-HLS pays nothing for its neighbours. After `stop` no
 request waits for a body that may never come, so none holds the server's stop up. Upstream: the HTTP

@@ -57,6 +57,13 @@ class Access:
             return Denied(403, "the token is for something else")
         return None
 
+    def lasts_s(self, project: str, token: str) -> int | None:
+        """Seconds until the token expires; None for one that does not verify."""
+        try:
+            return self._claims(project, token).expires_at - self._clock()
+        except TokenError:
+            return None
+
     def _claims(self, project: str, token: str) -> ViewerClaims:
         now = self._clock()
         known = self._verified.get((project, token))

@@ -1,0 +1,138 @@
+"""What an edge is told, and what it is let through to."""
+
+from typing import Any
+
+import pytest
+
+from hotpath.hls.edge import Edge
+from hotpath.hls.origin import EDGE, HlsOrigin
+from infra.auth import tokens
+from infra.auth.tokens import ViewerClaims
+from infra.keys import ProgramKey
+
+SECRET = "a-secret-of-edges"
+KEY, NOW, CHECK_S = b"0" * 32, 1_000_000, 5
+FEED = "/live/acme/ev_1/main"
+
+
+class Noting(HlsOrigin):
+    """An origin that tells which requests reach it."""
+
+    def __init__(self, now: list[int]) -> None:
+        super().__init__(clock_s=lambda: now[0])
+        self.scopes: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+
+
+@pytest.fixture
+def now() -> list[int]:
+    return [NOW]
+
+
+@pytest.fixture
+def origin(now: list[int]) -> Noting:
+    made = Noting(now)
+    made.set_access({"acme": {"k1": KEY}}, {"ev_1": "token", "ev_open": "public"})
+    return made
+
+
+def token(*, event: str = "ev_1", prefix: str = "/live/acme/ev_1", lasts_s: int = 60) -> str:
+    claims = ViewerClaims("acme", event, prefix, "viewer", NOW, NOW + lasts_s, "t1")
+    return tokens.issue(claims, KEY, "k1")
+
+
+async def ask(origin: Noting, path: str, secret: str | None = SECRET) -> tuple[int, str, str]:
+    """Status, Cache-Control and body of the edge's own answer."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [] if secret is None else [(b"x-livepath-edge", secret.encode())]
+    scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
+    await Edge(origin, SECRET, CHECK_S)(scope, None, send)  # type: ignore[arg-type]
+    start, body = sent
+    return start["status"], dict(start["headers"])[b"cache-control"].decode(), body["body"].decode()
+
+
+async def test_a_yes_lasts_for_the_time_of_a_check(origin: Noting) -> None:
+    assert await ask(origin, f"/edge/check/t/{token()}{FEED}") == (204, "public, max-age=5", "")
+
+
+async def test_a_yes_does_not_outlast_the_token(origin: Noting) -> None:
+    status, age, _ = await ask(origin, f"/edge/check/t/{token(lasts_s=2)}{FEED}")
+    assert (status, age) == (204, "public, max-age=2")
+
+
+async def test_an_expired_token_is_refused(origin: Noting, now: list[int]) -> None:
+    asked = f"/edge/check/t/{token(lasts_s=2)}{FEED}"
+    assert (await ask(origin, asked))[0] == 204
+    now[0] += 2
+    status, age, reason = await ask(origin, asked)
+    assert (status, age) == (401, "public, max-age=1")
+    assert "expired" in reason
+
+
+async def test_a_secret_taken_back_ends_what_it_signed(origin: Noting) -> None:
+    asked = f"/edge/check/t/{token()}{FEED}"
+    assert (await ask(origin, asked))[0] == 204
+    origin.set_access({"acme": {"k2": KEY}}, {"ev_1": "token"})
+    assert (await ask(origin, asked))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (FEED, 401),
+        (f"/t/rubbish{FEED}", 401),
+        ("/live/acme/ev_open/main", 204),
+        ("/t/rubbish/live/acme/ev_open/main", 204),
+        ("/live/acme/unknown/main", 401),
+        ("/live/acme/ev_open", 404),
+        ("/live/acme/ev_open/main/video.m3u8", 404),
+        ("/metrics", 404),
+    ],
+)
+async def test_who_may_watch(origin: Noting, path: str, status: int) -> None:
+    assert (await ask(origin, "/edge/check" + path))[0] == status
+
+
+async def test_a_token_for_another_event_is_refused(origin: Noting) -> None:
+    other = token(event="ev_2", prefix="/live/acme/ev_2")
+    assert (await ask(origin, f"/edge/check/t/{other}{FEED}"))[0] == 403
+
+
+async def test_what_is_off_the_table_is_as_it_went_on_the_air(origin: Noting) -> None:
+    origin.open(
+        ProgramKey("acme", "ev_old"), "k1", access="public", part_target_ms=215, target_duration_s=2
+    )
+    assert (await ask(origin, "/edge/check/live/acme/ev_old/main"))[0] == 204
+
+
+@pytest.mark.parametrize("secret", [None, "", "another-secret-of-edges"])
+async def test_without_the_secret_nobody_is_told_anything(
+    origin: Noting, secret: str | None
+) -> None:
+    for path in ("", "/live/acme/ev_open/main"):
+        assert (await ask(origin, "/edge/check" + path, secret))[0] == 403
+
+
+async def test_the_secret_can_be_tried(origin: Noting) -> None:
+    assert (await ask(origin, "/edge/check"))[0] == 204
+
+
+@pytest.mark.parametrize(("secret", "passed"), [(SECRET, True), ("a-secret-of-others", False)])
+async def test_only_an_edge_is_let_past_the_check(
+    origin: Noting, secret: str, passed: bool
+) -> None:
+    headers = [(b"host", b"h"), (b"x-livepath-edge", secret.encode())]
+    scope = {"type": "http", "method": "GET", "path": FEED + "/video.m3u8", "headers": headers}
+    await Edge(origin, SECRET, CHECK_S)(scope, None, None)  # type: ignore[arg-type]
+    assert (EDGE in origin.scopes[0]) is passed
+
+
+def test_there_is_no_edge_without_a_secret(origin: Noting) -> None:
+    with pytest.raises(ValueError, match="secret"):
+        Edge(origin, "", CHECK_S)
