@@ -1,15 +1,16 @@
 """One viewer's control channel: what the node has to tell it, as server-sent events.
 
 Invariant: a channel holds at most `MAX_QUEUED` events whatever its reader does; it has one reader,
-a new one takes the place of the one before; after `close` what is queued still goes out, then the
-stream ends. Upstream: `hotpath.fanout.service`. Downstream: `whep`'s `GET .../events`.
+a new one takes the place of the one before and is reminded first of what is still true; after
+`close` what is queued still goes out, then the stream ends.
+Upstream: `hotpath.fanout.service`. Downstream: `whep`'s `GET .../events`.
 Spec: WHATWG HTML 9.2; draft-ietf-wish-whep-03, "Server Sent Events extension".
 """
 
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 EVENTS = ("drain", "move", "revoked", "ended", "rendition", "marker")
@@ -58,12 +59,18 @@ class Channel:
         self._closed = True
         self._wake.set()
 
-    async def stream(self, keep_alive_s: float) -> AsyncGenerator[bytes, None]:
-        """The events as they come, with a comment when nothing came for `keep_alive_s`."""
+    async def stream(
+        self, keep_alive_s: float, reminders: Callable[[], Iterable[ControlEvent]] = tuple
+    ) -> AsyncGenerator[bytes, None]:
+        """The events as they come, with a comment when nothing came for `keep_alive_s`.
+
+        `reminders` is asked when the reader begins: what came before, and still matters to it.
+        """
         self._reader += 1
         mine = self._reader
         self._wake.set()  # whoever read before leaves
-        yield b"retry: 2000\n\n"
+        remembered = b"".join(event.encoded() for event in reminders())
+        yield b"retry: 2000\n\n" + remembered
         while self._reader == mine:
             while self._queue and self._reader == mine:
                 yield self._queue.popleft().encoded()

@@ -12,16 +12,18 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from hotpath.bus.stream import ProgramStream
+from hotpath.fanout.control import ControlEvent
 from hotpath.fanout.feed import LINGER_S, Feed
 from hotpath.fanout.kernel import Kernel
 from hotpath.fanout.limits import Gate, Limits, Measured
+from hotpath.fanout.markers import Markers
 from hotpath.fanout.sessions import Joined, Sessions
 from hotpath.fanout.transcode import MakeBridge
 from hotpath.fanout.viewer import ViewerSession
@@ -29,6 +31,7 @@ from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer
 from hotpath.webrtc.turn import TurnServers
 from infra.auth.access import Access
+from infra.events.desired import DesiredMarker
 from infra.keys import ProgramKey
 
 log = structlog.get_logger(__name__)
@@ -47,6 +50,7 @@ class Programme:
     feed: Feed
     access: str
     """Access of the event where the table does not hold it: `public` or `token`."""
+    markers: Markers = field(default_factory=Markers)
 
 
 class NotOnAir(LookupError):
@@ -162,6 +166,24 @@ class FanoutService:
         data = {"reason": reason, "url": url} if url else {"reason": reason}
         for session in self.sessions.values():
             session.tell("drain", data)
+
+    def set_markers(self, key: ProgramKey, markers: Sequence[DesiredMarker]) -> None:
+        """The event has these markers: tell the programme's viewers what is new about them."""
+        programme = self._programmes.get(key)
+        if programme is None:
+            return
+        news = programme.markers.receive(markers)
+        # Who has not come to its channel yet is reminded when it does.
+        sessions = [s for s in self.viewers.of(key) if s.channel.listened] if news else []
+        for session in sessions:
+            for marker in news:
+                session.tell("marker", marker)
+
+    def reminders(self, key: ProgramKey) -> list[ControlEvent]:
+        """What a viewer that opens its control channel now has missed and still needs."""
+        programme = self._programmes.get(key)
+        recalled = programme.markers.recalled(time.time_ns() // 1_000_000) if programme else []
+        return [ControlEvent("marker", marker) for marker in recalled]
 
     def move(self, session_id: str, url: str, reason: str) -> bool:
         """Ask one viewer to go on at `url`; False: there is no such session."""

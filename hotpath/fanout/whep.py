@@ -144,11 +144,13 @@ class _Whep:
         return Response(status_code=200, headers={**CORS, "cache-control": "no-store"})
 
     async def events(self, request: Request) -> Response:
-        channel = self._session(request).channel
+        session = self._session(request)
         headers = {**CORS, "cache-control": "no-store", "x-accel-buffering": "no"}
         if request.method == "HEAD":  # must not take the place of who reads the channel
             return Response(headers=headers, media_type="text/event-stream")
-        stream = channel.stream(self._service.keep_alive_s)
+        stream = session.channel.stream(
+            self._service.keep_alive_s, lambda: self._service.reminders(session.feed.key)
+        )
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     # -- answers -----------------------------------------------------------------------------

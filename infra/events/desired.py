@@ -29,6 +29,15 @@ class DesiredProject(_Frozen):
     revision: int
 
 
+class DesiredMarker(_Frozen):
+    id: str
+    kind: str
+    title: str | None = None
+    start_ms: int = Field(description="Unix milliseconds, on the programme's wall clock.")
+    end_ms: int | None = Field(None, description="None: open; it is set once.")
+    data: dict[str, str | int | float] = Field(default_factory=dict)
+
+
 class DesiredEvent(_Frozen):
     id: str
     project: str
@@ -41,6 +50,12 @@ class DesiredEvent(_Frozen):
     takeover: bool = Field(description="A second publisher replaces the first; else it is refused.")
     reconnect_window_s: int = Field(60, ge=0)
     target_duration_s: int = Field(2, ge=1, le=10)
+    renditions: tuple[str, ...] = Field(
+        (), description="Beside the source; a name that `infra.renditions` lacks is passed over."
+    )
+    markers: tuple[DesiredMarker, ...] = Field(
+        (), description="The newest ones, in the order in which they were made."
+    )
     traceparent: str | None = None
 
 

@@ -59,3 +59,15 @@ async def test_a_new_reader_takes_the_place_of_the_old_one() -> None:
     channel.put(ControlEvent("ended"))
     channel.close()
     assert await second == [b"event: ended\ndata: {}\n\n"]
+
+
+async def test_a_reader_is_reminded_before_it_gets_what_is_queued() -> None:
+    channel = Channel()
+    channel.put(ControlEvent("drain"))
+    channel.close()
+    reminders = [ControlEvent("marker", {"id": "mk_1"})]
+    async with aclosing(channel.stream(30, lambda: reminders)) as stream:
+        assert [chunk async for chunk in stream] == [
+            b'retry: 2000\n\nevent: marker\ndata: {"id":"mk_1"}\n\n',
+            b"event: drain\ndata: {}\n\n",
+        ]
