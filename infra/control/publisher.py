@@ -210,4 +210,5 @@ def desired_event(event: Event) -> DesiredEvent:
         takeover=event.takeover,
         reconnect_window_s=event.reconnect_window_s,
         target_duration_s=event.target_duration_s,
+        renditions=tuple(event.renditions),
     )

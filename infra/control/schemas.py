@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from infra.lifecycle import EventState
+from infra.renditions import MOST, NAMES
 
 Access = Literal["public", "token"]
 
@@ -53,6 +54,29 @@ Timestamp = Annotated[
     datetime,
     PlainSerializer(_rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"{name[:40]!r} is none of {', '.join(NAMES)}")
+    return name
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a rendition is named twice")
+    return names
+
+
+Renditions = Annotated[
+    list[
+        Annotated[
+            str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(NAMES)})
+        ]
+    ],
+    Field(max_length=MOST, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
 ]
 
 
@@ -102,6 +126,12 @@ class EventCreate(_In):
     target_duration_s: int = Field(
         2, ge=1, le=10, description="HLS segment target, fixed for the life of the event."
     )
+    renditions: Renditions = Field(
+        default_factory=list,
+        description="What viewers can choose beside the source, which is always there. "
+        "`audio-only` lists the sound alone, the others are encoded.",
+        examples=[["720p", "360p", "audio-only"]],
+    )
 
 
 class EventPatch(_In):
@@ -112,6 +142,9 @@ class EventPatch(_In):
     access: Access | None = None
     takeover: bool | None = None
     reconnect_window_s: int | None = Field(None, ge=0, le=3600)
+    renditions: Renditions | None = Field(
+        None, description="All of them; only before the event is live."
+    )
 
     @model_validator(mode="after")
     def _no_nulls(self) -> Self:
@@ -200,6 +233,10 @@ class EventOut(_Out):
     starts_at: Timestamp | None
     reconnect_window_s: int
     target_duration_s: int
+    renditions: list[str] = Field(
+        description="Beside the source. One that is larger than the source is left out on the air.",
+        examples=[["720p", "360p", "audio-only"]],
+    )
     created_at: Timestamp
     updated_at: Timestamp
     started_at: Timestamp | None = Field(description="When the first picture was published.")

@@ -63,6 +63,7 @@ class EventService:
             starts_at_ms=to_ms(wanted.starts_at),
             reconnect_window_s=wanted.reconnect_window_s,
             target_duration_s=wanted.target_duration_s,
+            renditions=wanted.renditions,
             kid=FIRST_KID,
             generation=1,
             revision=1,
@@ -104,6 +105,7 @@ class EventService:
                     "Leave starts_at out.",
                 )
             event.starts_at_ms = to_ms(changes.starts_at)
+        self._patch_renditions(event, changes)
         if changes.name is not None:
             event.name = changes.name
         for field in ("access", "takeover", "reconnect_window_s"):
@@ -113,6 +115,18 @@ class EventService:
                 event.revision += 1
         event.updated_ms = self._context.now_ms()
         return event
+
+    def _patch_renditions(self, event: Event, changes: EventPatch) -> None:
+        """They are fixed with the first picture: players keep the list they began with."""
+        if changes.renditions is None or changes.renditions == event.renditions:
+            return
+        if EventState(event.state) is not EventState.SCHEDULED:
+            raise Conflict(
+                f"event {event.id} is {event.state}, so its renditions cannot change",
+                "Leave renditions out.",
+            )
+        event.renditions = changes.renditions
+        event.revision += 1
 
     async def cancel(self, event_id: str) -> Event:
         event = await self.get(event_id, for_update=True)

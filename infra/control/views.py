@@ -63,6 +63,7 @@ def event_out(
         starts_at=at(event.starts_at_ms),
         reconnect_window_s=event.reconnect_window_s,
         target_duration_s=event.target_duration_s,
+        renditions=event.renditions,
         created_at=required_at(event.created_ms),
         updated_at=required_at(event.updated_ms),
         started_at=at(event.started_ms),

@@ -75,6 +75,8 @@ class Event(Base):
     starts_at_ms: Mapped[int | None]
     reconnect_window_s: Mapped[int] = mapped_column(default=60)
     target_duration_s: Mapped[int] = mapped_column(default=2)
+    renditions: Mapped[list[str]] = mapped_column(default=list, server_default=text("'[]'"))
+    """Beside the source; names of `infra.renditions`."""
     kid: Mapped[str] = mapped_column(String(32))
     generation: Mapped[int] = mapped_column(default=1)
     revision: Mapped[int] = mapped_column(default=1)

@@ -149,6 +149,28 @@ async def test_only_changes_that_media_nodes_see_raise_the_revision(
     assert revision() == 3
 
 
+async def test_renditions_are_kept_and_fixed_once_the_event_is_live(
+    api: httpx2.AsyncClient, deployment: Deployment
+) -> None:
+    assert (await create(api))["renditions"] == []
+    event = await create(api, renditions=["720p", "audio-only"])
+    path = f"/v1/events/{event['id']}"
+    assert event["renditions"] == ["720p", "audio-only"]
+    changed = await api.patch(path, json={"renditions": ["360p"]})
+    assert changed.json()["renditions"] == ["360p"]
+    with deployment.session() as session:
+        assert session.get_one(Event, event["id"]).revision == 2
+    trigger(deployment, event["id"], Trigger.PROGRAM_LIVE)
+    refused = await api.patch(path, json={"renditions": [], "name": "Other"})
+    assert refused.status_code == 409
+    assert "is live, so its renditions cannot change" in refused.json()["detail"]
+    # What changes nothing is no change.
+    same = await api.patch(path, json={"renditions": ["360p"], "name": "Other"})
+    assert (same.json()["renditions"], same.json()["name"]) == (["360p"], "Other")
+    with deployment.session() as session:
+        assert session.get_one(Event, event["id"]).revision == 2
+
+
 async def test_an_event_is_cancelled_before_and_ended_after_it_was_live(
     api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:

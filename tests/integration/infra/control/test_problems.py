@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from infra.control import dependencies
 from infra.control.middleware import MAX_BODY
+from infra.renditions import NAMES
 from tests.integration.infra.control.conftest import Deployment
 
 pytestmark = pytest.mark.integration
@@ -70,6 +71,9 @@ async def test_json_without_its_content_type(api: httpx2.AsyncClient) -> None:
         ({"name": "x", "target_duration_s": 0}, "body.target_duration_s"),
         ({"name": "x", "reconnect_window_s": 1e99}, "body.reconnect_window_s"),
         ({"name": "x", "nmae": "y"}, "body.nmae"),
+        ({"name": "x", "renditions": ["720p", "4k"]}, "body.renditions.1"),
+        ({"name": "x", "renditions": ["720p", "720p"]}, "body.renditions"),
+        ({"name": "x", "renditions": list(NAMES)}, "body.renditions"),
     ],
 )
 async def test_a_value_that_cannot_be_used_is_named(
@@ -85,6 +89,8 @@ async def test_a_patch_cannot_null_what_has_no_null(api: httpx2.AsyncClient) -> 
     event = (await api.post("/v1/events", json={"name": "x"})).json()["id"]
     told = problem(await api.patch(f"/v1/events/{event}", json={"access": None}))
     assert "access cannot be null" in told["detail"]
+    told = problem(await api.patch(f"/v1/events/{event}", json={"renditions": None}))
+    assert "renditions cannot be null" in told["detail"]
     told = problem(await api.patch(f"/v1/events/{event}", json={"target_duration_s": 4}))
     assert told["errors"][0]["where"] == "body.target_duration_s"
 
@@ -184,6 +190,7 @@ async def test_a_bug_is_500_without_its_secrets(
             "takeover": st.booleans() | st.text(),
             "reconnect_window_s": st.integers() | st.floats(),
             "target_duration_s": st.integers(),
+            "renditions": st.lists(st.sampled_from([*NAMES, "4k"])) | st.text(),
         },
     )
 )

@@ -69,7 +69,10 @@ async def create(api: httpx2.AsyncClient, **fields: object) -> str:
 async def test_a_new_bus_gets_everything_with_an_epoch(
     api: httpx2.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, deployment: Deployment
 ) -> None:
-    event = await create(api, access="token", takeover=True, reconnect_window_s=7)
+    renditions = ["720p", "audio-only"]
+    event = await create(
+        api, access="token", takeover=True, reconnect_window_s=7, renditions=renditions
+    )
     await publisher.publish()
     assert owed(deployment) == []
     assert await bus.epoch()
@@ -88,6 +91,7 @@ async def test_a_new_bus_gets_everything_with_an_epoch(
         takeover=True,
         reconnect_window_s=7,
         target_duration_s=2,
+        renditions=("720p", "audio-only"),
     )
 
 

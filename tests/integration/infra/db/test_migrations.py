@@ -6,7 +6,7 @@ import sys
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from infra.db import control, jobs
 from infra.db.base import Base
@@ -44,6 +44,30 @@ def test_every_revision_goes_down_and_up_again(database_url: str) -> None:
     assert tables(database_url) == set()
     migrate(database_url)
     assert tables(database_url) == DECLARED
+
+
+def test_an_event_from_before_there_were_renditions_has_none(database_url: str) -> None:
+    migrate(database_url)
+    downgrade(database_url, "0002")
+    columns = {
+        "id": "ev_1", "project": "acme", "name": "Old", "state": "live", "access": "public",
+        "takeover": False, "reconnect_window_s": 60, "target_duration_s": 2, "kid": "k1",
+        "generation": 1, "revision": 1, "published_revision": 1, "recording_degraded": False,
+        "created_ms": 1, "updated_ms": 1,
+    }  # fmt: skip
+    insert = f"INSERT INTO events ({', '.join(columns)}) VALUES (:{', :'.join(columns)})"
+    project = "INSERT INTO projects VALUES ('acme', 'Acme', 1, 1, 1)"
+    engine = sync_engine(database_url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(project))
+            connection.execute(text(insert), columns)
+        migrate(database_url)
+        with engine.connect() as connection:
+            kept = connection.scalar(select(control.Event.renditions))
+    finally:
+        engine.dispose()
+    assert kept == []
 
 
 def test_processes_that_start_together_migrate_once(database_url: str) -> None:

@@ -1,5 +1,7 @@
 """What a media node holds: never older within an epoch, never lost to an unreadable record."""
 
+import json
+
 from infra.events.desired import DesiredEvent, DesiredProject, event_field, project_field
 from infra.events.desired_state import DesiredSnapshot, parse
 
@@ -61,6 +63,13 @@ def test_a_record_under_the_wrong_field_is_unreadable() -> None:
     assert parse("event:ev_2", event(1).model_dump_json()) is None
     assert parse("project:acme", event(1).model_dump_json()) is None
     assert parse("nonsense", event(1).model_dump_json()) is None
+
+
+def test_a_record_from_before_there_were_renditions_has_none() -> None:
+    old = event(5).model_dump(mode="json")
+    del old["renditions"]
+    state = DesiredSnapshot().replaced("e1", {"event:ev_1": json.dumps(old)})
+    assert state.events["ev_1"].renditions == ()
 
 
 def test_a_snapshot_survives_the_disk() -> None:
