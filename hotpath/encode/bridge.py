@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from hotpath.encode.job import EncodeError, EncodeSettings, Job
-from hotpath.encode.process import COMMAND, child
+from hotpath.encode.life import BACKOFF_S, READ, Life
+from hotpath.encode.process import COMMAND
 from hotpath.encode.records import Counts, Failure, Message, Reader, pack
 from hotpath.encode.waiting import Waiting
 from hotpath.media.records import RecordError
@@ -33,11 +34,6 @@ MAX_SOUND_UNITS = 64
 MAX_PICTURE_UNITS = 1024
 """The GOP that a reader of the bus joins in comes at once."""
 MAX_BYTES = 16 * 1024 * 1024
-BACKOFF_S = (0.2, 1.0, 3.0)
-"""Before the first, second and third restart; a fourth crash is the end."""
-STEADY_S = 60.0
-"""A child that lived for so long has earned its restarts anew."""
-_READ = 1 << 18
 
 
 class Bridge:
@@ -56,20 +52,15 @@ class Bridge:
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.job = Job(source, target, clock_in, clock_out, settings or EncodeSettings())
-        self.restarts = 0
-        self.failed = False
-        self.pid: int | None = None
         self.format: Format | None = None
         """What comes out, once it is known."""
         self._on_output = on_output
         self._on_failed = on_failed
-        self._command = tuple(command)
+        self._life = Life(f"bridge {self.job.name}", command, self, self._fail)
         video = source.codec.kind == "video"
         units = MAX_PICTURE_UNITS if video else MAX_SOUND_UNITS
-        self._waiting = Waiting(video=video, max_units=units, max_bytes=MAX_BYTES)
+        self._waiting = Waiting[Unit](video=video, max_units=units, max_bytes=MAX_BYTES)
         self._arrived = asyncio.Event()
-        self._closed = asyncio.Event()
-        self._last_words = ""
         self._earlier: Counter[str] = Counter()
         """Counts of children that are gone."""
         self._present: Counter[str] = Counter()
@@ -86,7 +77,20 @@ class Bridge:
 
     @property
     def closed(self) -> bool:
-        return self._closed.is_set()
+        return self._life.closed
+
+    @property
+    def failed(self) -> bool:
+        return self._life.failed
+
+    @property
+    def restarts(self) -> int:
+        return self._life.restarts
+
+    @property
+    def pid(self) -> int | None:
+        """Of the present child."""
+        return self._life.pid
 
     def send(self, units: Sequence[Unit]) -> None:
         """Units of the source, in stream order; `EncodeError` once the bridge has failed."""
@@ -100,82 +104,29 @@ class Bridge:
 
     def close(self) -> None:
         """Nothing is wanted any more; `run` returns."""
-        self._closed.set()
-        self._arrived.set()
+        self._life.close()
 
     async def run(self) -> None:
         """Owns the child. Until `close`, failure, or cancellation."""
-        failures = 0
-        while not self.closed:
-            started = time.monotonic()
-            await self._one_life()
-            if self.closed:
-                return
-            failures = 0 if time.monotonic() - started >= STEADY_S else failures
-            if failures == len(BACKOFF_S):
-                self._fail()
-                return
-            await self._pause(BACKOFF_S[failures])
-            failures += 1
-            self.restarts += 1
-            self._waiting.restart()
+        await self._life.run()
 
     def _fail(self) -> None:
-        self.failed = True
-        self.close()
-        log.error("bridge failed", bridge=self.job.name, why=self._last_words)
         source, target = (c.value.upper() for c in (self.job.source.codec, self.job.target))
         self._on_failed(
             f"The {source} of this stream could not be converted to {target}: the converter "
             f"stopped {len(BACKOFF_S) + 1} times."
         )
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closed.wait()
-        except TimeoutError:
-            return
+    # -- the child ---------------------------------------------------------------------------
 
-    async def _one_life(self) -> None:
-        """One child from its start to its end."""
-        try:
-            async with child(self._command) as (process, connection):
-                self.pid = process.pid
-                reader, writer = await asyncio.open_unix_connection(sock=connection)
-                try:
-                    await self._talk(reader, writer)
-                finally:
-                    writer.transport.abort()
-        except OSError as error:
-            self._last_words = str(error)
-        finally:
-            self.pid = None
-            self._earlier += self._present
-            self._present = Counter()
-        if not self.closed:
-            log.warning("bridge's child ended", bridge=self.job.name, why=self._last_words)
+    def ended(self, *, restart: bool) -> None:
+        """The child is gone."""
+        self._earlier += self._present
+        self._present = Counter()
+        if restart:
+            self._waiting.restart()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until the child or the bridge is over."""
-        sides = [
-            asyncio.create_task(self._feed(writer)),
-            asyncio.create_task(self._listen(reader)),
-            asyncio.create_task(self._closed.wait()),
-        ]
-        try:
-            await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for side in sides:
-                side.cancel()
-            results = await asyncio.gather(*sides, return_exceptions=True)
-        for result in results:
-            if isinstance(result, RecordError | OSError):
-                self._last_words = str(result)
-            elif isinstance(result, Exception):
-                raise result
-
-    async def _feed(self, writer: asyncio.StreamWriter) -> None:
+    async def feed(self, writer: asyncio.StreamWriter) -> None:
         writer.write(pack(self.job))
         while True:
             self._arrived.clear()
@@ -183,10 +134,9 @@ class Bridge:
             await writer.drain()
             await self._arrived.wait()
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    async def listen(self, reader: asyncio.StreamReader) -> None:
         messages = Reader()
-        self._last_words = "it ended without a word"
-        while data := await reader.read(_READ):
+        while data := await reader.read(READ):
             for format, units in self._sorted(messages.receive(data, time.time_ns())):
                 if not self.closed:
                     self._deliver(format, units)
@@ -206,7 +156,7 @@ class Bridge:
                 case Counts(totals):
                     self._present = Counter(totals)
                 case Failure(words):
-                    self._last_words = words
+                    self._life.last_words = words
                 case _:
                     raise RecordError("the child sent what only its parent may")
         return outputs

@@ -14,14 +14,31 @@ import av
 from av.error import FFmpegError
 from av.video.frame import PictureType, VideoFrame
 
+from hotpath.encode.job import EncodeSettings
+from hotpath.media.clock import rescale
+from hotpath.media.h264 import ParameterSets, read_head
+from hotpath.media.unit import Codec, Format
+
 NVENC, X264 = "h264_nvenc", "libx264"
 _NEVER = 1 << 20
 """GOP length in frames: IDRs are placed by hand."""
 _MANY_CORES = 4
+_MAX_THREADS = 4
 
 
 def cores() -> int:
     return len(os.sched_getaffinity(0))
+
+
+def threads(settings: EncodeSettings) -> int:
+    """For one codec, where it is the only one that works at a time."""
+    return settings.threads or min(cores(), _MAX_THREADS)
+
+
+def frames_per_second(source: Format, clock: int) -> int:
+    """What the encoder is told to expect."""
+    duration = source.frame_duration
+    return min(max(round(clock / duration), 1), 120) if duration else 30
 
 
 class H264Encoder:
@@ -57,6 +74,36 @@ class H264Encoder:
         if frame is not None:
             frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         yield from self._context.encode(frame)
+
+
+class Description:
+    """The format of what an encoder makes, read from its own keyframes."""
+
+    def __init__(self, track: str, source: Format, clock_in: int, clock_out: int) -> None:
+        self._track = track
+        self._clock_out = clock_out
+        self._frame_duration = rescale(source.frame_duration, clock_out, clock_in)
+        self._sets = ParameterSets()
+        self._format: Format | None = None
+
+    def changed(self, keyframe: bytes) -> Format | None:
+        """The format from this keyframe on, if it is another one."""
+        self._sets.update(read_head(keyframe))
+        info = self._sets.info
+        format = Format(
+            self._track,
+            Codec.H264,
+            self._clock_out,
+            self._sets.config,
+            info.codecs if info else "avc1.42c01f",
+            info.width if info else 0,
+            info.height if info else 0,
+            frame_duration=self._frame_duration,
+        )
+        if format == self._format:
+            return None
+        self._format = format
+        return format
 
 
 _OPTIONS = {

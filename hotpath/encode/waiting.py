@@ -1,15 +1,27 @@
-"""The units that wait for a bridge's child.
+"""The units that wait for a child.
 
 Pure. Invariant: never more than the bounds; what does not fit is left out and counted, video up to
 the next keyframe, because what lies between cannot be decoded.
 """
 
 from collections import deque
+from typing import Generic, Protocol, TypeVar
 
-from hotpath.media.unit import Unit
+
+class Queued(Protocol):
+    """A unit, or one with something beside it."""
+
+    @property
+    def keyframe(self) -> bool: ...
+
+    @property
+    def data(self) -> bytes: ...
 
 
-class Waiting:
+T = TypeVar("T", bound=Queued)
+
+
+class Waiting(Generic[T]):
     """A bounded queue of one track."""
 
     def __init__(self, *, video: bool, max_units: int, max_bytes: int) -> None:
@@ -18,13 +30,13 @@ class Waiting:
         self._video = video
         self._max_units = max_units
         self._max_bytes = max_bytes
-        self._units: deque[Unit] = deque()
+        self._units: deque[T] = deque()
         self._await_keyframe = False
 
     def __len__(self) -> int:
         return len(self._units)
 
-    def offer(self, unit: Unit) -> None:
+    def offer(self, unit: T) -> None:
         full = len(self._units) >= self._max_units or self.bytes + len(unit.data) > self._max_bytes
         if full or (self._await_keyframe and not unit.keyframe):
             self._await_keyframe = self._video
@@ -43,7 +55,7 @@ class Waiting:
             self.dropped += 1
         self._await_keyframe = not self._units
 
-    def take(self) -> list[Unit]:
+    def take(self) -> list[T]:
         units = list(self._units)
         self._units.clear()
         self.bytes = 0

@@ -11,113 +11,25 @@ bridge's is.
 
 import os
 import sys
-import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import av
 import av.logging
 from av.error import FFmpegError
 
+from hotpath.encode.inbox import Inbox, Waited
 from hotpath.encode.job import EncodeError, Job
 from hotpath.encode.lateness import Lateness
 from hotpath.encode.picture import PictureBridge
 from hotpath.encode.records import Counts, Failure, Message, Reader, pack
 from hotpath.encode.sound import SoundBridge
-from hotpath.media.records import RecordError
 from hotpath.media.unit import Format, Unit
 
 NICE = 5
-MAX_BYTES = 8 * 1024 * 1024
-HOPELESS = 3
-"""A queue older than so many times the limit is skipped up to its newest keyframe."""
 COUNTS_NS = 250_000_000
-GRACE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Waited:
-    unit: Unit
-    received_ns: int
-    skipped: int
-    """Units that were left out right before this one."""
-
-
-class Inbox:
-    """What the bridge has sent and the codec has not taken; a thread of its own fills it."""
-
-    def __init__(self, fd: int) -> None:
-        self.job: Job | None = None
-        self.error: RecordError | None = None
-        self._fd = fd
-        self._hopeless_ns = 0
-        self._units: deque[tuple[Unit, int]] = deque()
-        self._bytes = 0
-        self._ended = False
-        self._changed = threading.Condition()
-        self.done = threading.Event()
-        threading.Thread(target=self._fill, name="inbox", daemon=True).start()
-
-    @property
-    def empty(self) -> bool:
-        return not self._units
-
-    def wait_job(self) -> Job | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self.job is not None or self._ended)
-            return self.job
-
-    def take(self) -> Waited | None:
-        """The next unit; None when there will be no more."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._units) or self._ended)
-            skipped = self._skip() if self._units else 0
-            if not self._units:
-                return None
-            unit, received_ns = self._units.popleft()
-            self._bytes -= len(unit.data)
-            self._changed.notify_all()
-            return Waited(unit, received_ns, skipped)
-
-    def _skip(self) -> int:
-        """Leave out a queue that even decoding cannot catch up with, up to its newest keyframe."""
-        if time.monotonic_ns() - self._units[0][1] < self._hopeless_ns:
-            return 0
-        newest = max((n for n, (unit, _) in enumerate(self._units) if unit.keyframe), default=0)
-        for _ in range(newest):
-            self._bytes -= len(self._units.popleft()[0].data)
-        return newest
-
-    def _fill(self) -> None:
-        reader = Reader()
-        try:
-            while data := os.read(self._fd, 1 << 18):
-                self._put(reader.receive(data, time.time_ns()))
-        except RecordError as error:
-            self.error = error
-        except OSError:
-            pass  # the bridge is gone
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        if not self.done.wait(GRACE_S):
-            os._exit(1)  # the codec hangs, and nobody is left who wants what it makes
-
-    def _put(self, messages: list[Message]) -> None:
-        now_ns = time.monotonic_ns()
-        with self._changed:
-            for message in messages:
-                if isinstance(message, Job):
-                    self.job = message
-                    self._hopeless_ns = HOPELESS * message.settings.late_ms * 1_000_000
-                elif isinstance(message, Unit):
-                    self._units.append((message, now_ns))
-                    self._bytes += len(message.data)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._bytes < MAX_BYTES)
 
 
 class Worker:
@@ -136,7 +48,7 @@ class Worker:
         else:
             self._picture = PictureBridge(job, self._counts)
 
-    def run(self, inbox: Inbox) -> None:
+    def run(self, inbox: Inbox[Job, Unit]) -> None:
         while (waited := inbox.take()) is not None:
             for output in self._convert(waited):
                 self._write(output)
@@ -145,7 +57,7 @@ class Worker:
             self._write(output)
         self._tell(time.monotonic_ns(), idle=True)
 
-    def _convert(self, waited: Waited) -> Iterator[Format | Unit]:
+    def _convert(self, waited: Waited[Unit]) -> Iterator[Format | Unit]:
         self._counts["skipped"] += waited.skipped
         if self._sound is not None:
             yield from self._sound.receive(waited.unit)
@@ -154,7 +66,7 @@ class Worker:
                 self._picture.lost()
             yield from self._picture.receive(waited.unit, partial(self._leaves_out, waited))
 
-    def _leaves_out(self, waited: Waited) -> bool:
+    def _leaves_out(self, waited: Waited[Unit]) -> bool:
         now_ns = time.monotonic_ns()
         return self._lateness.leaves_out(now_ns - waited.received_ns, now_ns)
 
@@ -180,7 +92,7 @@ class Worker:
 def main() -> int:
     av.logging.set_level(av.logging.PANIC)
     source, out = sys.stdin.fileno(), sys.stdout.fileno()
-    inbox = Inbox(source)
+    inbox = Inbox(source, Reader().receive, Job, Unit)
     try:
         job = inbox.wait_job()
         if job is None:

@@ -75,6 +75,20 @@ class _Anchor:
         return self.pdt_ns + apart * NS // (timescale * self.timescale)
 
 
+def _incomplete(track: _Track, segment: _OpenSegment, duration: int) -> Incomplete:
+    """The open segment as it is, of which `duration` should have been."""
+    return Incomplete(
+        track.format,
+        track.init,
+        segment.msn,
+        segment.start,
+        duration,
+        segment.emitted_until - segment.start,
+        segment.discontinuity_seq,
+        segment.pdt_ns,
+    )
+
+
 class Segmenter:
     """One reader's view of a programme; see the module for the invariant."""
 
@@ -216,19 +230,7 @@ class Segmenter:
         segment = track.segment
         if segment is None:
             return
-        emitted = segment.emitted_until - segment.start
-        events.append(
-            Incomplete(
-                track.format,
-                track.init,
-                segment.msn,
-                segment.start,
-                emitted,
-                emitted,
-                segment.discontinuity_seq,
-                segment.pdt_ns,
-            )
-        )
+        events.append(_incomplete(track, segment, segment.emitted_until - segment.start))
         track.segment, track.last_msn = None, segment.msn
         track.last_end = segment.emitted_until
 
@@ -252,9 +254,13 @@ class Segmenter:
             self._account(track, item.msn, item.start, anchor, events)
         segment = track.segment
         if segment is not None and segment.msn == item.msn:
-            self._emit_part(track, segment, item.end, events, last=True)
             duration = max(item.end - segment.start, 0)
-            events.append(SegmentReady(track.format, item.msn, segment.start, duration))
+            if item.gap:
+                track.samples = []
+                events.append(_incomplete(track, segment, duration))
+            else:
+                self._emit_part(track, segment, item.end, events, last=True)
+                events.append(SegmentReady(track.format, item.msn, segment.start, duration))
         elif segment is None:
             self._emit_gap(track, item, events)
         else:

@@ -118,7 +118,10 @@ class PartCut:
 
 @dataclass(frozen=True, slots=True)
 class SegmentCut:
-    """The segment is complete (its last part too, if one is open). `gap`: it holds no media."""
+    """The segment is complete (its last part too, if one is open).
+
+    `gap`: it holds no media, or none after the parts that were cut.
+    """
 
     track: str
     msn: int

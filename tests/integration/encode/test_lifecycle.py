@@ -12,7 +12,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from hotpath.encode import bridge as bridge_module
+from hotpath.encode import life
 from hotpath.encode.bridge import MAX_PICTURE_UNITS, MAX_SOUND_UNITS
 from hotpath.encode.job import EncodeError
 from hotpath.media.unit import AUDIO, VIDEO, Codec, Unit
@@ -32,7 +32,7 @@ def _no_child_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge_module, "BACKOFF_S", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(life, "BACKOFF_S", (0.01, 0.02, 0.03))
 
 
 def later(units: list[Unit], ticks: int) -> list[Unit]:

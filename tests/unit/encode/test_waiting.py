@@ -12,7 +12,7 @@ def unit(n: int, *, keyframe: bool = False, size: int = 10, track: str = VIDEO) 
 
 
 def test_video_is_left_out_up_to_the_next_keyframe() -> None:
-    waiting = Waiting(video=True, max_units=2, max_bytes=1000)
+    waiting = Waiting[Unit](video=True, max_units=2, max_bytes=1000)
     for each in (unit(0, keyframe=True), unit(1), unit(2)):
         waiting.offer(each)
     assert [u.pts for u in waiting.take()] == [0, 1]
@@ -23,7 +23,7 @@ def test_video_is_left_out_up_to_the_next_keyframe() -> None:
 
 
 def test_sound_goes_on_with_the_next_unit() -> None:
-    waiting = Waiting(video=False, max_units=1, max_bytes=1000)
+    waiting = Waiting[Unit](video=False, max_units=1, max_bytes=1000)
     waiting.offer(unit(0, keyframe=True, track=AUDIO))
     waiting.offer(unit(1, keyframe=True, track=AUDIO))
     waiting.take()
@@ -32,7 +32,7 @@ def test_sound_goes_on_with_the_next_unit() -> None:
 
 
 def test_a_new_reader_begins_at_a_keyframe() -> None:
-    waiting = Waiting(video=True, max_units=9, max_bytes=1000)
+    waiting = Waiting[Unit](video=True, max_units=9, max_bytes=1000)
     for each in (unit(0), unit(1), unit(2, keyframe=True), unit(3)):
         waiting.offer(each)
     waiting.restart()
@@ -50,7 +50,7 @@ def test_a_new_reader_begins_at_a_keyframe() -> None:
 def test_it_never_holds_more_than_its_bounds(
     offers: list[tuple[bool, int, bool]], video: bool
 ) -> None:
-    waiting = Waiting(video=video, max_units=5, max_bytes=100)
+    waiting = Waiting[Unit](video=video, max_units=5, max_bytes=100)
     taken = 0
     for n, (keyframe, size, take) in enumerate(offers):
         waiting.offer(unit(n, keyframe=keyframe, size=size))
