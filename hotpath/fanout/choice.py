@@ -90,11 +90,11 @@ class Choice:
     def audio_only(self) -> bool:
         return self.level == self.floor
 
-    def renditions(self, rates_bps: Sequence[int]) -> None:
-        """The renditions there are now; a level that is gone becomes the nearest one."""
+    def renditions(self, rates_bps: Sequence[int], level: int) -> None:
+        """The renditions there are now; `level`: where the one that it has stands among them."""
         was_floor = self.audio_only and self.floor > 0
         self._rates = tuple(rates_bps)
-        self.level = self.floor if was_floor else min(self.level, max(self.floor - 1, 0))
+        self.level = self.floor if was_floor else level
 
     def receive(self, health: Health, now: int) -> Verdict:
         """What to do now."""

@@ -1,8 +1,9 @@
 """One programme for WebRTC viewers: read from the bus, packetized once, pushed to the kernel.
 
 Invariant: every frame is packetized once whatever the number of viewers; what nobody watches is not
-encoded. The kernel streams live as long as the feed: a new incarnation, format or input of the
-programme goes on in them, at a keyframe, on the programme's own timeline.
+encoded. The kernel streams of source and sound live as long as the feed: a new incarnation, format
+or input of the programme goes on in them, at a keyframe, on the programme's own timeline. A rung of
+the ladder has one while it is there; who watches is told when there are others than before.
 
 Upstream: a bus cursor and, where the source cannot be used as it is, a `Transcode`. Downstream:
 `Stream.push`, and `Watcher`s that are told when they can attach. Lives on the event loop.
@@ -10,24 +11,25 @@ Upstream: a bus cursor and, where the source cannot be used as it is, a `Transco
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 import structlog
 
 from hotpath.bus.stream import Cursor, ProgramStream
 from hotpath.fanout.kernel import Frame, Kernel, Stream
-from hotpath.fanout.packetize import H264Packetizer, opus_payloads, profile_level_id
-from hotpath.fanout.rendition import Rendition
-from hotpath.fanout.selection import Input, Kind, Selection
+from hotpath.fanout.packetize import opus_payloads, profile_level_id
+from hotpath.fanout.rendition import VIDEO_HZ, Rendition
+from hotpath.fanout.selection import MAIN, Input, Kind, Selection
 from hotpath.fanout.transcode import MakeBridge, Transcode
 from hotpath.media.unit import AUDIO, VIDEO, Codec, Format, Item, ProgramEnd, Unit
 from infra.keys import ProgramKey
+from infra.renditions import RUNGS
 from infra.telemetry.stages import observe_stage
 
 log = structlog.get_logger(__name__)
 
-VIDEO_HZ, AUDIO_HZ = 90_000, 48_000
+AUDIO_HZ = 48_000
 LINGER_S = 10.0
 """An encode goes on for so long without viewers, so that a reload does not start it anew."""
 KEYFRAME_EVERY_S = 1.0
@@ -42,6 +44,9 @@ class Watcher(Protocol):
 
     def video_ready(self) -> None:
         """The renditions carry what is on the air now; called once."""
+
+    def renditions_changed(self) -> None:
+        """`Feed.renditions` are others than before; what is not among them will end at once."""
 
 
 class Feed:
@@ -58,12 +63,15 @@ class Feed:
         linger_s: float = LINGER_S,
     ) -> None:
         self.key = key
-        self.renditions = (Rendition("main", kernel.stream(VIDEO_HZ, video=True)),)
+        self._main = Rendition(MAIN, kernel.stream(VIDEO_HZ, video=True))
+        self.renditions: tuple[Rendition, ...] = (self._main,)
+        """The source first, then what there is of the ladder, the tallest first."""
         self.audio: Stream = kernel.stream(AUDIO_HZ, video=False)
         self.ended: bool | None = None
         """None: on the air; else whether the event is over (True) or may go on (False)."""
         self.skipped = 0
         """Units lost because this reader fell behind."""
+        self._kernel = kernel
         self._make_bridge = make_bridge
         self._spawn = spawn
         self._request_keyframe = request_keyframe
@@ -75,9 +83,8 @@ class Feed:
         self._stream: ProgramStream | None = None
         self._reader: asyncio.Task[None] | None = None
         self._transcodes: dict[Kind, tuple[Transcode, asyncio.Task[None]]] = {}
-        self._packets: tuple[Format, H264Packetizer] | None = None
         self._measured: dict[str, tuple[int, int]] = {}
-        self._delay_ns: dict[str, int] = {"video": 0, "audio": 0}
+        self._delay_ns: dict[str, int] = {}
         """Mean time from push to socket, as measured last."""
         self._idle: asyncio.TimerHandle | None = None
         self._asked_ns = 0
@@ -91,7 +98,7 @@ class Feed:
             self._reader.cancel()
         self._stop_transcodes()
         self._stream, self.ended = stream, None
-        self._selection = Selection()
+        self._selection = Selection(rendition.name for rendition in self.renditions[1:])
         cursor = stream.cursor("keyframe")
         self._reader = self._spawn(lambda: self._keep_reading(cursor), f"feed {self.key}")
 
@@ -134,49 +141,46 @@ class Feed:
         if isinstance(item, ProgramEnd):
             self.ended = item.final
         taken = self._selection.receive(item)
-        if taken is not None:
+        if taken is None:
+            return
+        if taken.rendition == MAIN:
             self._push(taken.kind, taken.format, taken.unit, taken.wall_ns)
+        else:
+            self._rung(taken.rendition).push(taken.format, taken.unit, taken.wall_ns)
 
     # -- frames ------------------------------------------------------------------------------
 
     def _push(self, kind: Kind, format: Format, unit: Unit, wall_ns: int) -> None:
-        if kind == "video":
-            stream, clock_hz = self.renditions[0].stream, VIDEO_HZ
-            payloads = self._video_packets(format).payloads(unit)
-        else:
-            stream, clock_hz = self.audio, AUDIO_HZ
-            payloads = opus_payloads(unit)
-        if not payloads:
-            return
-        timestamp = unit.pts * clock_hz // format.timescale
-        frame = Frame(timestamp, unit.keyframe, payloads, wall_ns, unit.capture_ns)
-        stream.push(frame)
-        if kind == "video":
-            self.renditions[0].rate.receive(timestamp, len(unit.data))
-        if self._watchers:
-            age_ns = time.time_ns() - unit.ingest_ns + self._delay_ns[kind]
+        """A unit of the source, as it came or encoded."""
+        push = self._main.push if kind == "video" else self._push_sound
+        if push(format, unit, wall_ns) and self._watchers:
+            name = MAIN if kind == "video" else AUDIO
+            age_ns = time.time_ns() - unit.ingest_ns + self._delay_ns.get(name, 0)
             observe_stage("sent", age_ns / 1e9)
 
-    def _video_packets(self, format: Format) -> H264Packetizer:
-        if self._packets is None or self._packets[0] != format:
-            self._packets = format, H264Packetizer(format)
-        return self._packets[1]
+    def _push_sound(self, format: Format, unit: Unit, wall_ns: int) -> bool:
+        payloads = opus_payloads(unit)
+        if payloads:
+            timestamp = unit.pts * AUDIO_HZ // format.timescale
+            frame = Frame(timestamp, unit.keyframe, payloads, wall_ns, unit.capture_ns)
+            self.audio.push(frame)
+        return bool(payloads)
 
     @property
     def profile_level_id(self) -> str | None:
         """Of the H.264 that viewers get, for the SDP answer; None: not known yet."""
-        return profile_level_id(self._packets[0]) if self._packets else None
+        return profile_level_id(self._main.format) if self._main.format else None
 
     def measure(self) -> int:
         """Note how long frames took from push to socket since last time; the mean, ns."""
-        slowest = 0
-        for kind, stream in (("video", self.renditions[0].stream), ("audio", self.audio)):
-            delay, (count, sum_ns) = stream.delay, self._measured.get(kind, (0, 0))
-            self._measured[kind] = delay.count, delay.sum_ns
+        before, self._measured, self._delay_ns = self._measured, {}, {}
+        streams = {rendition.name: rendition.stream for rendition in self.renditions}
+        for name, stream in {**streams, AUDIO: self.audio}.items():
+            delay, (count, sum_ns) = stream.delay, before.get(name, (0, 0))
+            self._measured[name] = delay.count, delay.sum_ns
             sent = delay.count - count
-            self._delay_ns[kind] = (delay.sum_ns - sum_ns) // sent if sent else 0
-            slowest = max(slowest, self._delay_ns[kind])
-        return slowest
+            self._delay_ns[name] = (delay.sum_ns - sum_ns) // sent if sent else 0
+        return max(self._delay_ns.values())
 
     @property
     def encodes(self) -> int:
@@ -190,6 +194,36 @@ class Feed:
             return
         self._asked_ns = now
         self._request_keyframe()
+
+    # -- the ladder --------------------------------------------------------------------------
+
+    def _rung(self, name: str) -> Rendition:
+        """The rung's rendition, made with its first picture."""
+        for rendition in self.renditions:
+            if rendition.name == name:
+                return rendition
+        stream = self._kernel.stream(VIDEO_HZ, video=True)
+        made = Rendition(name, stream, RUNGS[name].bitrate)
+        self._set_rungs([*self.renditions[1:], made])
+        return made
+
+    def _drop_rungs(self) -> None:
+        """Let go of the rungs that have ended; their viewers are told first."""
+        held = self.renditions[1:]
+        present = self._selection.rungs if held else frozenset()
+        gone = [one for one in held if one.name not in present]
+        if not gone:
+            return
+        self._set_rungs([one for one in held if one.name in present])
+        self._log.info("renditions have ended", renditions=[one.name for one in gone])
+        for rendition in gone:
+            rendition.stream.close()
+
+    def _set_rungs(self, rungs: Iterable[Rendition]) -> None:
+        tallest = sorted(rungs, key=lambda rung: RUNGS[rung.name].height, reverse=True)
+        self.renditions = (self._main, *tallest)
+        for watcher in list(self._watchers):
+            watcher.renditions_changed()
 
     # -- watchers ----------------------------------------------------------------------------
 
@@ -216,7 +250,8 @@ class Feed:
             self._stop_transcodes()
 
     def _reconcile(self) -> None:
-        """Encode what is needed and watched, and tell who waits for video."""
+        """Encode what is needed and watched, drop what is gone, tell who waits for video."""
+        self._drop_rungs()
         if self._watchers and self._idle is not None:
             self._idle.cancel()
             self._idle = None

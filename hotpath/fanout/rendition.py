@@ -1,16 +1,21 @@
 """One video rendition of a programme, as viewers can be given it.
 
+Invariant: a frame is packetized once, whatever the number of viewers.
+
 Upstream: `hotpath.fanout.feed` pushes. Downstream: viewers attach to its kernel stream.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from hotpath.fanout.kernel import Stream
+from hotpath.fanout.kernel import Frame, Stream
+from hotpath.fanout.packetize import H264Packetizer
+from hotpath.media.unit import Format, Unit
 
+VIDEO_HZ = 90_000
 WINDOW_S = 4
 INITIAL_BPS = 2_500_000
-"""Assumed until something was measured."""
+"""Assumed of the source until something was measured."""
 
 
 class BitRate:
@@ -42,14 +47,30 @@ class BitRate:
         return (self._bytes - self._frames[-1][1]) * 8 * self._clock_hz // span
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Rendition:
     """`stream` stays the same whatever feeds it: the source's units or an encoder's."""
 
     name: str
     stream: Stream
-    rate: BitRate = field(default_factory=lambda: BitRate(90_000))
+    assumed_bps: int = INITIAL_BPS
+    format: Format | None = None
+    """Of the newest frame."""
+    rate: BitRate = field(default_factory=lambda: BitRate(VIDEO_HZ))
+    _packetizer: H264Packetizer | None = None
 
     @property
     def bps(self) -> int:
-        return self.rate.bps or INITIAL_BPS
+        return self.rate.bps or self.assumed_bps
+
+    def push(self, format: Format, unit: Unit, wall_ns: int) -> bool:
+        """To every viewer that has it; False: there is nothing in it to be sent."""
+        if self._packetizer is None or self.format != format:
+            self.format, self._packetizer = format, H264Packetizer(format)
+        payloads = self._packetizer.payloads(unit)
+        if not payloads:
+            return False
+        timestamp = unit.pts * VIDEO_HZ // format.timescale
+        self.stream.push(Frame(timestamp, unit.keyframe, payloads, wall_ns, unit.capture_ns))
+        self.rate.receive(timestamp, len(unit.data))
+        return True

@@ -16,10 +16,10 @@ import structlog
 
 from hotpath.fanout.choice import Choice, Health, Move, Off
 from hotpath.fanout.control import Channel, ControlEvent
-from hotpath.fanout.feed import AUDIO_HZ, VIDEO_HZ, Feed
+from hotpath.fanout.feed import AUDIO_HZ, Feed
 from hotpath.fanout.kernel import Kernel, RtpTrack, Viewer, ViewerLimits
 from hotpath.fanout.limits import Rate
-from hotpath.fanout.rendition import Rendition
+from hotpath.fanout.rendition import VIDEO_HZ, Rendition
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
 from hotpath.webrtc.rtcp import (
@@ -114,6 +114,8 @@ class ViewerSession:
         self._on_closed = on_closed
         self._peer: Peer | None = None
         self._viewer: Viewer | None = None
+        self._rendition = feed.renditions[0]
+        """What it sees, or would if it had a picture."""
         self._choice = Choice(
             [r.bps for r in feed.renditions] if media.video else [], audio=media.audio is not None
         )
@@ -234,8 +236,7 @@ class ViewerSession:
         rtt_ms = (self.round_trip_ns or self.peer.round_trip_ns or 0) // 1_000_000
         health = Health(self._lost, self._jitter_ms, rtt_ms, self._remb_bps, dropped, stats.waiting)
         self._reviewed = True
-        if self.media.video is not None:
-            self._choice.renditions([rendition.bps for rendition in self.feed.renditions])
+        self._know_renditions()
         match self._choice.receive(health, now):
             case Move(level=level, reason=reason):
                 self._move(viewer, level, reason)
@@ -243,11 +244,6 @@ class ViewerSession:
                 self.end("revoked", "cannot-keep-up", detail=reason)
 
     # -- what it gets ------------------------------------------------------------------------
-
-    @property
-    def _rendition(self) -> Rendition:
-        last = len(self.feed.renditions) - 1
-        return self.feed.renditions[min(self._choice.level, last)]
 
     def first_frame(self, now: int) -> bool:
         """Whether its first picture (or, without video, sound) has left; notes when."""
@@ -262,16 +258,39 @@ class ViewerSession:
         if self._viewer is not None and self.media.video and not self._choice.audio_only:
             self._show(self._viewer)
 
+    def renditions_changed(self) -> None:
+        """From the feed: whose rendition has ended sees the source again, at once."""
+        had = self._rendition
+        self._know_renditions()
+        if self._rendition is had or self._viewer is None or not self._showing:
+            return
+        self._show(self._viewer)
+        self._tell_rendition(self._rendition.name, f"{had.name} has ended")
+
+    def _know_renditions(self) -> None:
+        """What can be chosen now; a rendition keeps its viewer wherever it stands among others."""
+        if self.media.video is None:
+            return
+        renditions: tuple[Rendition, ...] = self.feed.renditions
+        if self._rendition not in renditions:
+            self._rendition = renditions[0]
+        rates = [rendition.bps for rendition in renditions]
+        self._choice.renditions(rates, renditions.index(self._rendition))
+
     def _move(self, viewer: Viewer, level: int, reason: str) -> None:
-        audio_only = self._choice.audio_only
-        if audio_only:
+        if self._choice.audio_only:
             viewer.detach("video")
             self._showing = False
-        elif self._showing:
+            self._tell_rendition("audio", reason)
+            return
+        self._rendition = self.feed.renditions[level]
+        if self._showing:
             viewer.switch(self._rendition.stream)
         else:
             self._show(viewer)
-        name = "audio" if audio_only else self._rendition.name
+        self._tell_rendition(self._rendition.name, reason)
+
+    def _tell_rendition(self, name: str, reason: str) -> None:
         self._log.info("a viewer changes its rendition", rendition=name, why=reason)
         self.tell("rendition", {"rendition": name, "reason": reason})
 

@@ -120,18 +120,20 @@ def test_without_audio_the_last_picture_is_kept_until_it_is_hopeless() -> None:
 def test_renditions_that_come_and_go() -> None:
     choice = Choice(RATES)
     run(choice, [(7, LOSSY)])
-    choice.renditions(RATES[:1])
-    assert choice.level == 0
-    choice.renditions([])
+    assert choice.level == 2
+    # The one above is gone: the viewer has what it had, and knows of none below.
+    choice.renditions([RATES[0], RATES[2]], 1)
+    assert run(choice, [(9, GOOD)], start_s=7) == [(15, 0)]
+    choice.renditions([], 0)
     assert choice.audio_only
-    choice.renditions(RATES)
+    choice.renditions(RATES, 0)
     assert choice.level == 0
 
 
 def test_audio_only_stays_audio_only_when_renditions_change() -> None:
     choice = Choice([2_400_000])
     run(choice, [(11, STUCK)])
-    choice.renditions(RATES)
+    choice.renditions(RATES, 0)
     assert choice.audio_only
 
 

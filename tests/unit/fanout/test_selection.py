@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hotpath.fanout.selection import PROOF, Input, Selection, Taken
+from hotpath.fanout.selection import MAIN, PROOF, RUNG_MISSED, Input, Selection, Taken
 from hotpath.media.unit import (
     AUDIO,
     COMPANION,
@@ -23,6 +23,7 @@ from tests.support.coded import coded, marked
 
 H264 = Format(VIDEO, Codec.H264, 90_000, b"", "avc1.42c01f")
 AAC = Format(AUDIO, Codec.AAC, 48_000, b"", "mp4a.40.2")
+RUNG = Format("720p", Codec.H264, 90_000, b"", "avc1.42c01f", 1280, 720)
 OPUS = Format(AUDIO, Codec.OPUS, 48_000, b"", "opus")
 WALL = 1_790_000_000_000_000_000
 
@@ -30,6 +31,11 @@ WALL = 1_790_000_000_000_000_000
 def video(pts: int, dts: int | None = None, *, key: bool = False, damaged: bool = False) -> Sample:
     unit = Unit(VIDEO, pts, pts if dts is None else dts, key, b"x", 1, 1, damaged=damaged)
     return Sample(unit, Mark(0, 0, 0, key, WALL + pts), 1)
+
+
+def rung(pts: int, *, key: bool = False, name: str = "720p", damaged: bool = False) -> Sample:
+    sample = video(pts, key=key, damaged=damaged)
+    return replace(sample, unit=replace(sample.unit, track=name))
 
 
 def audio(pts: int) -> Sample:
@@ -141,3 +147,85 @@ def test_what_x264_makes_is_told_apart(kind: str, expected: Input) -> None:
     for item in marked(source):
         selection.receive(item)
     assert selection.video is expected
+
+
+def shown(selection: Selection, items: list[Item]) -> list[tuple[str, int]]:
+    found = [selection.receive(item) for item in items]
+    return [(one.rendition, one.unit.pts) for one in found if one is not None]
+
+
+def test_a_rung_is_taken_from_its_first_keyframe_under_its_own_name() -> None:
+    selection = after(H264, RUNG)
+    items: list[Item] = [video(0, key=True), rung(0), rung(1, key=True), video(1), rung(2)]
+    assert selection.rungs == frozenset()
+    assert shown(selection, items) == [(MAIN, 0), ("720p", 1), (MAIN, 1), ("720p", 2)]
+    assert selection.rungs == {"720p"}
+    taken_one = selection.receive(rung(3))
+    assert taken_one == Taken("video", rung(3).unit, RUNG, WALL + 3, "720p")
+
+
+def test_a_rung_is_no_sound() -> None:
+    """Opus is handed on as it is, and nothing but the sound is taken for it."""
+    selection = after(OPUS, RUNG)
+    assert taken(selection, [audio(0), rung(1)]) == [("audio", 0)]
+
+
+def test_a_track_that_no_rung_is_called_is_left_out() -> None:
+    selection = after(OPUS, H264, replace(RUNG, track="subtitles"))
+    assert taken(selection, [rung(0, key=True, name="subtitles")]) == []
+    assert selection.rungs == frozenset()
+
+
+def test_a_rung_that_webrtc_cannot_carry_is_left_out() -> None:
+    selection = after(H264, replace(RUNG, codec=Codec.HEVC))
+    assert taken(selection, [rung(0, key=True)]) == []
+    assert selection.rungs == frozenset()
+
+
+def test_rungs_are_taken_beside_a_source_that_is_encoded() -> None:
+    selection = after(replace(H264, codec=Codec.HEVC), RUNG)
+    items: list[Item] = [video(0, key=True), rung(0, key=True)]
+    assert shown(selection, items) == [("720p", 0)]
+
+
+@pytest.mark.parametrize("how", ["damaged", "skipped", "format"])
+def test_after_a_break_a_rung_goes_on_at_its_own_keyframe(how: str) -> None:
+    selection = after(H264, RUNG)
+    shown(selection, [video(0, key=True), rung(0, key=True)])
+    if how == "damaged":
+        assert selection.receive(rung(1, damaged=True)) is None
+    elif how == "skipped":
+        selection.skipped()
+    else:
+        selection.receive(FormatChange(replace(RUNG, width=640), 1))
+    items: list[Item] = [video(2, key=True), rung(2), rung(3, key=True)]
+    assert shown(selection, items) == [(MAIN, 2), ("720p", 3)]
+    assert selection.rungs == {"720p"}
+
+
+def test_a_rung_that_shows_nothing_any_more_is_gone_until_its_next_keyframe() -> None:
+    selection = after(H264, RUNG)
+    shown(selection, [video(0, key=True), rung(0, key=True)])
+    shown(selection, [video(n) for n in range(1, RUNG_MISSED)])
+    assert selection.rungs == {"720p"}
+    selection.receive(video(RUNG_MISSED))
+    assert selection.rungs == frozenset()
+    assert shown(selection, [rung(RUNG_MISSED)]) == []
+    assert shown(selection, [rung(RUNG_MISSED + 1, key=True)]) == [("720p", RUNG_MISSED + 1)]
+    assert selection.rungs == {"720p"}
+
+
+def test_a_pause_of_the_source_ends_no_rung() -> None:
+    selection = after(H264, RUNG)
+    shown(selection, [video(0, key=True), rung(0, key=True)])
+    hour = 90_000 * 3600
+    shown(selection, [video(hour, key=True), video(hour + 1)])
+    assert selection.rungs == {"720p"}
+
+
+def test_rungs_of_an_incarnation_before_are_there_until_they_are_missed() -> None:
+    selection = Selection(["720p"])
+    selection.receive(FormatChange(H264, 0))
+    assert selection.rungs == {"720p"}
+    shown(selection, [video(n, key=not n) for n in range(RUNG_MISSED)])
+    assert selection.rungs == frozenset()

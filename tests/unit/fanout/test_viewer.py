@@ -1,5 +1,6 @@
 """One viewer's session: what its reports do, and that everything is given up once."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -50,9 +51,10 @@ class Stats:
     packets: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeStream:
     has_keyframe: bool = True
+    name: str = "main"
 
 
 @dataclass
@@ -62,12 +64,15 @@ class FakeViewer:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     now: Stats = field(default_factory=Stats)
     keyframe: bool = True
+    sees: str = ""
 
     def attach(self, kind: str, stream: Any, *, start: str) -> None:
         self.calls.append(("attach", kind, start))
+        self.sees = stream.name if kind == "video" else self.sees
 
     def switch(self, stream: Any) -> None:
         self.calls.append(("switch",))
+        self.sees = stream.name
 
     def detach(self, kind: str) -> None:
         self.calls.append(("detach", kind))
@@ -102,6 +107,10 @@ class FakeKernel:
         return self.viewer
 
 
+def rendition(name: str) -> Rendition:
+    return Rendition(name, FakeStream(name=name), 1_000_000)  # type: ignore[arg-type]
+
+
 class FakeFeed:
     def __init__(self) -> None:
         self.key = ProgramKey("acme", "ev_1")
@@ -110,6 +119,14 @@ class FakeFeed:
         self.audio = FakeStream()
         self.watching: list[Any] = []
         self.asked = 0
+
+    def have(self, *rungs: str) -> None:
+        """These beside the source; who watches is told."""
+        known = {one.name: one for one in self.renditions}
+        made = {name: known.get(name) or rendition(name) for name in rungs}
+        self.renditions = (self.renditions[0], *made.values())
+        for watcher in list(self.watching):
+            watcher.renditions_changed()
 
     def watch(self, watcher: Any) -> None:
         self.watching.append(watcher)
@@ -348,3 +365,68 @@ def test_a_session_that_ends_before_it_connects_stays_ended(rig: Rig) -> None:
     early.session.peer_connected(KEYS, PATH)
     assert early.calls == []
     assert early.over == ["left"]
+
+
+async def events(rig: Rig) -> list[tuple[str, str]]:
+    """(rendition, reason) of everything that the viewer was told of its rendition."""
+    rig.session.channel.close()
+    text = b"".join([chunk async for chunk in rig.session.channel.stream(1)]).decode()
+    told = text.split("event: rendition\ndata: ")[1:]
+    found = [json.loads(one.split("\n")[0]) for one in told]
+    return [(one["rendition"], one["reason"]) for one in found]
+
+
+async def test_a_viewer_that_cannot_keep_up_walks_down_the_ladder_and_back(rig: Rig) -> None:
+    rig.feed.have("720p", "360p")
+    assert rig.kernel.viewer.sees == "main"
+    assert rig.report(0.2, 4) == ["switch"]
+    assert rig.kernel.viewer.sees == "720p"
+    assert rig.report(0.2, 4, 4) == ["switch"]
+    assert rig.kernel.viewer.sees == "360p"
+    # Retransmission repairs as much on the lowest one.
+    assert rig.report(0.2, 20, 8) == []
+    assert rig.report(0.0, 20, 28) == ["switch", "switch"]
+    assert rig.kernel.viewer.sees == "main"
+    assert [name for name, _ in await events(rig)] == ["720p", "360p", "720p", "main"]
+
+
+async def test_a_viewer_whose_rendition_ends_sees_the_source_at_once(rig: Rig) -> None:
+    rig.feed.have("720p", "360p")
+    rig.report(0.2, 4)
+    before = len(rig.calls)
+    rig.feed.have("360p")
+    assert rig.calls[before:] == [("attach", "video", "keyframe")]
+    assert rig.kernel.viewer.sees == "main"
+    # Its path is as it was, so it goes down again, to what there is.
+    assert rig.report(0.2, 4, 4) == ["switch"]
+    assert rig.kernel.viewer.sees == "360p"
+    assert (await events(rig))[1] == ("main", "720p has ended")
+
+
+async def test_a_viewer_keeps_its_rendition_when_others_come_and_go(rig: Rig) -> None:
+    rig.feed.have("480p")
+    rig.report(0.2, 4)
+    for rungs in (("720p", "480p"), ("720p", "480p", "360p"), ("480p", "360p"), ("480p",)):
+        rig.feed.have(*rungs)
+        rig.session.review(4 * SECOND)
+        assert rig.kernel.viewer.sees == "480p"
+    assert [name for name, _ in await events(rig)] == ["480p"]
+    assert rig.calls[-1] == ("switch",)
+
+
+async def test_on_sound_alone_nothing_happens_when_a_rung_ends(rig: Rig) -> None:
+    rig.feed.have("360p")
+    rig.report(0.5, 15)
+    assert rig.calls[-1] == ("detach", "video")
+    before = len(rig.calls)
+    rig.feed.have()
+    assert rig.calls[before:] == []
+    assert rig.report(0.0, 9, 15) == ["attach video keyframe"]
+    assert rig.kernel.viewer.sees == "main"
+
+
+def test_a_viewer_of_sound_is_not_concerned() -> None:
+    rig = Rig("audio").connect()
+    rig.feed.have("720p")
+    rig.feed.have()
+    assert rig.calls == [("attach", "audio", "live")]

@@ -1,0 +1,70 @@
+"""A real client on a ladder: moved at keyframes, and back to the source when its rung ends."""
+
+import pytest
+
+from hotpath.bus.stream import ProgramStream
+from hotpath.fanout.choice import SECOND
+from hotpath.fanout.viewer import ViewerSession
+from hotpath.webrtc.rtcp import ReceptionReport, build_receiver_report
+from tests.support.coded import coded, marked
+from tests.support.fanout import Plane, paced, until, watching
+from tests.support.rungs import with_rungs
+
+pytestmark = pytest.mark.integration
+
+
+def shown(plane: Plane, session: ViewerSession) -> str | None:
+    """The rendition whose frames the kernel sends to the viewer now."""
+    assert session.viewer is not None
+    stream = session.viewer.stats().stream
+    names = {one.stream.id: one.name for one in session.feed.renditions}
+    return None if stream is None else names.get(stream)
+
+
+def report(session: ViewerSession, lost: float, seconds: range) -> None:
+    """What its receiver would say of such a path, reviewed once a second."""
+    block = ReceptionReport(1, session.randoms.ssrcs.video, int(lost * 256), 0, 0, 900, 1, 1)
+    for second in seconds:
+        session.peer_rtcp(build_receiver_report(1, [block], "c"), 0)
+        session.review(second * SECOND)
+
+
+async def test_a_viewer_is_moved_between_renditions_at_keyframes(plane: Plane) -> None:
+    items = with_rungs(marked(coded("h264", "opus", seconds=20)), "720p")
+    plane.tasks.create_task(paced(plane.open(), items))
+    async with watching(plane) as viewer:
+        await viewer.frames("video", 5)
+        session = plane.service.sessions[viewer.session_id]
+        assert shown(plane, session) == "main"
+        await until(lambda: len(session.feed.renditions) == 2)
+        # Far ahead of the reviews that the plane makes by its own clock.
+        report(session, 0.2, range(10**6, 10**6 + 4))
+        await until(lambda: shown(plane, session) == "720p")
+        before = await viewer.frames("video", 20)
+        report(session, 0.0, range(10**6 + 4, 10**6 + 13))
+        await until(lambda: shown(plane, session) == "main")
+        after = await viewer.frames("video", 20)
+    times = [frame.pts for frame in (*before, *after)]
+    assert times == sorted(set(times))
+    assert session.viewer is not None
+    assert session.viewer.stats().frames_dropped == 0
+
+
+async def test_the_viewers_of_a_rung_that_ends_see_the_source_again(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotpath.fanout.selection.RUNG_MISSED", 15)
+    stream: ProgramStream = plane.open()
+    items = marked(coded("h264", "opus", seconds=20))
+    laddered = with_rungs(items[:450], "720p")
+    playing = plane.tasks.create_task(paced(stream, [*laddered, *items[450:]]))
+    async with watching(plane) as viewer:
+        await viewer.frames("video", 5)
+        session = plane.service.sessions[viewer.session_id]
+        report(session, 0.2, range(10**6, 10**6 + 4))
+        await until(lambda: shown(plane, session) == "720p")
+        await until(lambda: len(session.feed.renditions) == 1)
+        await until(lambda: shown(plane, session) == "main")
+        frames = await viewer.frames("video", 30)
+        assert len({bytes(frame.planes[0]) for frame in frames}) > 20
+        assert not playing.done()
