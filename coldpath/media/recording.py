@@ -1,8 +1,8 @@
 """What was recorded of a programme, as runs that play without a break; pure.
 
 Invariant: every segment that a manifest lists is in exactly one run, in the order in which it was
-played; inside a run the timestamps of every rendition go on without a jump and each rendition keeps
-one init section.
+played; inside a run the timestamps of every rendition go on without a jump and the source keeps one
+init section per track. What a ladder does never divides the recording of its source.
 
 Upstream: the manifests of all incarnations of a programme. Downstream: `vod` (playlists) and
 `remux` (MP4).
@@ -15,6 +15,7 @@ from typing import Literal
 
 from infra.keys import InitKey, ProgramKey, SegmentKey
 from infra.manifest import RenditionEntry, SegmentEntry, SessionManifest
+from infra.renditions import RUNGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ class Recording:
     runs: tuple[Run, ...]
 
     def first(self, kind: Literal["video", "audio"]) -> Rendition | None:
-        """The rendition that an archive of one picture and one sound takes: the passthrough."""
-        return next((r for r in self.renditions if r.kind == kind), None)
+        """The rendition that an archive of one picture and one sound takes: the source's."""
+        found = [r for r in self.renditions if r.kind == kind]
+        return min(found, key=lambda r: r.name in RUNGS, default=None)
 
 
 def content_id(manifests: Sequence[bytes]) -> str:
@@ -116,6 +118,8 @@ def _continues(run: Run, msn: int, present: dict[str, Segment]) -> bool:
     for name, segment in present.items():
         if segment.entry.discontinuity_seq != run.discontinuity_seq:
             return False
+        if name in RUNGS:
+            continue
         earlier = run.of(name)
         if earlier and earlier[-1].init_key != segment.init_key:
             return False

@@ -67,6 +67,21 @@ def manifest(
     )
 
 
+def with_ladder(
+    source: SessionManifest, rungs: dict[str, list[SegmentEntry]], *, before: bool = False
+) -> SessionManifest:
+    """The source's manifest with more video renditions, behind its own or before them."""
+    ladder = tuple(
+        RenditionEntry(
+            name=name, kind="video", codecs=("avc1.42c01e",), timescale=V, inits=1,
+            width=640, height=360, segments=tuple(segments),
+        )
+        for name, segments in rungs.items()
+    )  # fmt: skip
+    renditions = ladder + source.renditions if before else source.renditions + ladder
+    return source.model_copy(update={"renditions": renditions})
+
+
 def both(msns: list[int], **changes: Any) -> tuple[list[SegmentEntry], list[SegmentEntry]]:
     return [entry(n, V, **changes) for n in msns], [entry(n, A, **changes) for n in msns]
 
@@ -183,3 +198,36 @@ def test_the_content_id_depends_on_every_manifest_and_their_order() -> None:
     ids = {content_id(m) for m in ([b"a"], [b"a", b"b"], [b"b", b"a"], [b"ab"])}
     assert len(ids) == 4
     assert content_id([b"a"]) == content_id([b"a"])
+
+
+class TestLadder:
+    @pytest.mark.parametrize("before", [False, True])
+    def test_an_archive_holds_the_source(self, before: bool) -> None:
+        rungs = {"720p": [entry(n, V) for n in range(3)], "360p": [entry(n, V) for n in range(3)]}
+        found = recording([with_ladder(manifest(*both([0, 1, 2])), rungs, before=before)])
+        assert [r.name for r in archived(found)] == ["video", "audio"]
+        assert all("/video/" in key or "/audio/" in key for key in init_keys(found))
+
+    def test_a_rung_that_starts_again_divides_nothing(self) -> None:
+        rung = [entry(0, V), entry(2, V, init=1), entry(3, V, init=1)]
+        found = recording([with_ladder(manifest(*both([0, 1, 2, 3])), {"360p": rung})])
+        assert [run.msns for run in found.runs] == [[0, 1, 2, 3]]
+        inits = dict.fromkeys(init_keys(found), b"the same")
+        assert [piece.name for piece in pieces(found, inits)] == ["archive.mp4"]
+
+    def test_what_only_a_rung_has_is_no_part_of_the_mp4(self) -> None:
+        video, audio = both([0, 1, 2])
+        lacking = manifest([v for v in video if v.msn != 1], [a for a in audio if a.msn != 1])
+        found = recording([with_ladder(lacking, {"360p": [entry(n, V) for n in range(3)]})])
+        assert [run.msns for run in found.runs] == [[0, 1, 2]]
+        (piece,) = pieces(found, dict.fromkeys(init_keys(found), b"the same"))
+        assert [piece.samples(r) for r in archived(found)] == [100, 100]
+
+    def test_playlists_list_every_rung_with_the_sources_sound(self) -> None:
+        rungs = {"720p": [entry(n, V) for n in range(3)], "360p": [entry(1, V)]}
+        found = recording([with_ladder(manifest(*both([0, 1, 2])), rungs)])
+        texts = vod.playlists(found, "c0ffee")
+        assert uris(texts[vod.MULTIVARIANT]) == ["video.m3u8", "720p.m3u8", "360p.m3u8"]
+        assert texts[vod.MULTIVARIANT].count('AUDIO="audio"') == 3
+        assert len(uris(texts["360p.m3u8"])) == 3
+        assert texts["360p.m3u8"].count("#EXT-X-GAP") == 2
