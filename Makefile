@@ -7,10 +7,11 @@ TEST_ARGS ?=
 BENCH_ARGS ?=
 LOAD_ARGS ?=
 UP_ARGS ?=
-SOURCES := hotpath coldpath infra tests benchmarks
+CDN_ARGS ?=
+SOURCES := hotpath coldpath infra edge tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up doctor test load check lint format bench-ingest bench-fanout bench-whep docs lock clean bootstrap bootstrap-test player
+.PHONY: help demo up doctor test load check lint format bench-ingest bench-fanout bench-whep bench-hls cdn docs lock clean bootstrap bootstrap-test player
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +61,12 @@ bench-fanout: bootstrap-test ## CPU and memory per viewer beside the floor, aior
 
 bench-whep: bootstrap-test ## WHEP's delay beside a bare SRT reader's, and joins; BENCH_ARGS="--joins 50 --json FILE"
 	$(BIN)/python -m benchmarks.whep_latency $(BENCH_ARGS)
+
+bench-hls: bootstrap-test ## CPU per LL-HLS request beside a floor, delay, and the same behind Varnish; BENCH_ARGS="--clients 200"
+	$(BIN)/python -m benchmarks.hls $(BENCH_ARGS)
+
+cdn: bootstrap ## Varnish as the CDN before a running origin; CDN_ARGS="--origin http://127.0.0.1:8081 --port 8090"
+	$(BIN)/python -m edge $(CDN_ARGS)
 
 docs: bootstrap ## Write docs/configuration.md from the settings models
 	$(BIN)/python -m infra.settings_docs docs/configuration.md
