@@ -5,6 +5,7 @@ serves playlists. Spec: draft-pantos-hls-rfc8216bis, 6.2.5; clauses are quoted b
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 MAX_AHEAD_SEGMENTS = 2
@@ -36,11 +37,20 @@ class Edge:
         return msn < self.last_msn
 
 
+class Skip(Enum):
+    """`_HLS_skip`: what the client can do without. 6.2.5.1: other values are not ours."""
+
+    NOTHING = ""
+    SEGMENTS = "YES"
+    DATES = "v2"
+    """Segments and date ranges."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Send the playlist as it is now."""
 
-    delta: bool = False
+    skip: Skip = Skip.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class Block:
 
     msn: int
     part: int | None
-    delta: bool = False
+    skip: Skip = Skip.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,8 @@ class Reject:
     status: int = 400
 
 
+_SKIPS = {skip.value: skip for skip in Skip}
+
 Decision: TypeAlias = Answer | Block | Reject
 
 
@@ -69,21 +81,21 @@ def decide(query: str, edge: Edge) -> Decision:
         # 6.2.5.1, 6.2.5.2: directives are ignored once the playlist has EXT-X-ENDLIST.
         return Answer()
     try:
-        msn, part, delta = _parse(query)
+        msn, part, skip = _parse(query)
     except ValueError as error:
         return Reject(str(error))
     if msn is None and part is not None:
         return Reject("_HLS_part needs _HLS_msn")
     if msn is None or edge.reached(msn, part):
-        return Answer(delta)
+        return Answer(skip)
     if reason := _too_far(msn, part, edge):
         return Reject(reason)
-    return Block(msn, part, delta)
+    return Block(msn, part, skip)
 
 
-def _parse(query: str) -> tuple[int | None, int | None, bool]:
+def _parse(query: str) -> tuple[int | None, int | None, Skip]:
     numbers: dict[str, int] = {}
-    delta = False
+    skip = Skip.NOTHING
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name in ("_HLS_msn", "_HLS_part"):
@@ -93,9 +105,8 @@ def _parse(query: str) -> tuple[int | None, int | None, bool]:
                 raise ValueError(f"{name} is a decimal integer of at most {MAX_DIGITS} digits")
             numbers[name] = int(value)
         elif name == "_HLS_skip":
-            # There are no date ranges, so `v2` skips exactly what `YES` does.
-            delta = value in ("YES", "v2")
-    return numbers.get("_HLS_msn"), numbers.get("_HLS_part"), delta
+            skip = _SKIPS.get(value, Skip.NOTHING)
+    return numbers.get("_HLS_msn"), numbers.get("_HLS_part"), skip
 
 
 def _too_far(msn: int, part: int | None, edge: Edge) -> str | None:

@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from hotpath.hls.directives import Block, Reject, decide
+from hotpath.hls.date_set import DateRangeSet
+from hotpath.hls.daterange import DateRange, DateRangeError
+from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
+from hotpath.hls.listing import Place
 from hotpath.hls.multivariant import Stream, multivariant
-from hotpath.hls.playlist import SKIP_UNTIL, Place
+from hotpath.hls.playlist import SKIP_UNTIL, Delta
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, max_age, refusal
 from hotpath.hls.shelf import Shelf, StoredFile
@@ -59,10 +62,15 @@ class LivePlaylists:
         self._shelf = Shelf()
         self._renditions: dict[str, Rendition] = {}
         self._by_playlist: dict[str, Rendition] = {}
+        self._dates = DateRangeSet(
+            skip_ms=SKIP_UNTIL * target_duration_s * 1000,
+            wait_ms=BLOCK_LIMIT * target_duration_s * 1000,
+        )
         self._start_gate: Gate[str] = Gate(room)
         """Requests for playlists, by name, that list no whole segment yet."""
         self._playable = False
         self._stopped = False
+        self._ended = False
         self._multivariant: tuple[str, Text] | None = None
 
     @property
@@ -85,6 +93,8 @@ class LivePlaylists:
             )
             self._renditions[format.track] = rendition
             self._by_playlist[rendition.playlist_name] = rendition
+            for tag in self._dates.tags:
+                rendition.playlist.add_date(tag.id, tag.line)
         rendition.add_init(format, number, data, self._clock())
 
     def knows(self, rendition: str) -> bool:
@@ -122,9 +132,23 @@ class LivePlaylists:
         self._renditions[gap.format.track].add_gap(place, duration_us, now_ms)
         self._after_segment(now_ms)
 
+    def set_date_range(self, one: DateRange) -> None:
+        """Announce a date range in every rendition, or what it adds to the one with its ID.
+
+        It is in every playlist from now on, so in what follows the next part. Raises
+        `DateRangeError` where it contradicts what viewers were told, or there are too many.
+        """
+        if self._ended:
+            raise DateRangeError(f"{one.id!r} comes after the end of the programme")
+        tag = self._dates.add(one, self._clock())
+        if tag is not None:
+            for rendition in self._renditions.values():
+                rendition.playlist.add_date(tag.id, tag.line)
+
     def end(self, *, final: bool) -> None:
         """Nothing follows. `final`: ENDLIST; else another incarnation may take over the URL."""
         self._stopped = True
+        self._ended = final
         for rendition in self._renditions.values():
             if final:
                 rendition.playlist.end()
@@ -143,7 +167,16 @@ class LivePlaylists:
         self._shelf.expire(now_ms)
         if not self._playable:
             self._playable = all(r.playlist.has_segments for r in self._renditions.values())
+        self._trim_dates(now_ms)
         self._start_gate.release(self._can_start)
+
+    def _trim_dates(self, now_ms: int) -> None:
+        """6.2.1: a date range stays while one of its dates is in a playlist."""
+        playlists = [rendition.playlist for rendition in self._renditions.values()]
+        starts = [p.first_pdt_ns for p in playlists if p.first_pdt_ns is not None]
+        if starts and (gone := self._dates.trim(min(starts), now_ms)):
+            for playlist in playlists:
+                playlist.drop_dates(gone)
 
     def _can_start(self, name: str) -> bool:
         """Whether a player that asks for this playlist first can begin to play."""
@@ -216,12 +249,16 @@ class LivePlaylists:
             if not (edge.ended or edge.reached(*position)):
                 return self._unavailable(outcome, f"segment {decision.msn} has not come")
         siblings = [other for other in self._renditions.values() if other is not rendition]
-        delta = decision.delta and not rendition.playlist.ended
-        text = rendition.text(siblings, delta=delta)
+        text = rendition.text(siblings, self._delta(decision.skip))
         # An answer for a position stays right for it; what is asked for as it is now ages at once.
         target_ms = self.target_duration_s * 1000
         positioned = "_HLS_msn=" in query
         return self._text_reply(text, SKIP_UNTIL * target_ms if positioned else target_ms // 2)
+
+    def _delta(self, skip: Skip) -> Delta | None:
+        if skip is Skip.NOTHING:
+            return None
+        return Delta() if skip is Skip.SEGMENTS else self._dates.delta(self._clock())
 
     async def _respond_hinted(self, rendition: Rendition, name: str) -> Reply:
         outcome = await self._wait(rendition.part_gate, name)

@@ -2,22 +2,26 @@
 
 Invariant: media sequence and discontinuity sequence never fall, a listed segment never changes,
 numbers are contiguous, and the next part that is listed has the name that was hinted, unless it
-was lost. Durations are integer microseconds; the text of a segment is made once.
+was lost. Durations are integer microseconds.
 
-Upstream: `live`, which feeds it and serves what it renders. Spec: draft-pantos-hls-rfc8216bis,
-4.4 (tags) and 6.2 (server), version 9.
+There is no EXT-X-START: 4.4.2.2 wants its offset out of the last three target durations of a live
+playlist, and a player that obeys such an offset begins, and often stays, that far behind. Where
+to begin is what HOLD-BACK and PART-HOLD-BACK say, to each kind of player the right thing.
+
+Upstream: `live`, which feeds it and serves what it renders. Downstream: `listing` makes the lines.
+Spec: draft-pantos-hls-rfc8216bis, 4.4 (tags) and 6.2 (server), version 10.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from hotpath.hls.directives import Edge
+from hotpath.hls.listing import ListedDate, ListedSegment, Place, listing
+from hotpath.hls.values import US, date_time, seconds
 
-US = 1_000_000
-VERSION = 9  # EXT-X-SKIP
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+VERSION = 10
+"""8: 10 is for an EXT-X-SKIP that replaces date ranges; 6.2.1: the tag does not change between."""
 
 HOLD_BACK = 3  # target durations; 4.4.3.8: at least three
 PART_HOLD_BACK = 3  # part targets; at least two, should be three
@@ -30,17 +34,6 @@ class PlaylistError(ValueError):
     """An update that would break the playlist's invariant; nothing was changed."""
 
 
-def seconds(us: int) -> str:
-    """Decimal seconds of a duration, exact to the microsecond."""
-    return f"{us // US}.{us % US:06d}"
-
-
-def date_time(ns: int) -> str:
-    """EXT-X-PROGRAM-DATE-TIME: RFC 3339 with milliseconds, UTC."""
-    moment = _EPOCH + timedelta(microseconds=ns // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
 def segment_name(msn: int) -> str:
     return f"s{msn}.m4s"
 
@@ -51,16 +44,6 @@ def part_name(msn: int, part: int) -> str:
 
 def init_name(number: int) -> str:
     return f"init-{number}.mp4"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What the first unit of a segment says about it."""
-
-    msn: int
-    init: int
-    discontinuity_seq: int
-    pdt_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +64,14 @@ class Trimmed:
     segments: tuple[int, ...] = ()
 
 
-@dataclass(slots=True)
-class _Segment:
-    place: Place
-    tags: str
-    """DISCONTINUITY, MAP and PROGRAM-DATE-TIME, as far as the segment has them."""
-    has_map: bool
-    discontinuities: int
-    parts: list[str] = field(default_factory=list)
-    parts_us: int = 0
-    duration_us: int = 0
-    text: str = ""
-    """The whole segment without its parts; empty while it is open."""
-    full_text: str = ""
-    """The same with its parts, while they are listed."""
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A playlist delta update: what it leaves out besides the segments beyond the boundary."""
+
+    dates: int | None = None
+    """The oldest so many date range tags; None: every one stays (`_HLS_skip=YES`)."""
+    removed: tuple[str, ...] = ()
+    """IDs for RECENTLY-REMOVED-DATERANGES."""
 
 
 class MediaPlaylist:
@@ -110,8 +87,9 @@ class MediaPlaylist:
         self.version = 0
         """Rises with every change of the text."""
         self.ended = False
-        self._segments: deque[_Segment] = deque()
-        self._open: _Segment | None = None
+        self._segments: deque[ListedSegment] = deque()
+        self._open: ListedSegment | None = None
+        self._dates: list[ListedDate] = []
         self._next_msn: int | None = None
         self._last_parts = 0
         self._newest: Place | None = None
@@ -127,6 +105,12 @@ class MediaPlaylist:
     @property
     def has_segments(self) -> bool:
         return bool(self._segments)
+
+    @property
+    def first_pdt_ns(self) -> int | None:
+        """Where the first listed segment begins, Unix nanoseconds."""
+        first = self._segments[0] if self._segments else self._open
+        return None if first is None else first.place.pdt_ns
 
     @property
     def edge(self) -> Edge:
@@ -178,35 +162,60 @@ class MediaPlaylist:
                 missing -= length
         return self._close(segment, duration_us, gap=True)
 
+    def add_date(self, id: str, line: str) -> None:
+        """Append a date range's line."""
+        if self.ended:
+            raise PlaylistError("the playlist has ended")
+        msn = self._next_msn or 0
+        self._dates.append(ListedDate(id, line, msn, len(self._open.parts) if self._open else 0))
+        self.version += 1
+
+    def drop_dates(self, ids: Collection[str]) -> None:
+        """Remove every line of these date ranges."""
+        self._dates = [date for date in self._dates if date.id not in ids]
+        self.version += 1
+
     def end(self) -> None:
         """Nothing follows: EXT-X-ENDLIST."""
         self.ended = True
         self._open = None
         self.version += 1
 
-    def render(self, reports: Sequence[Report] = (), *, delta: bool = False) -> str:
-        """The playlist's text; with `delta`, segments beyond the skip boundary are left out."""
+    def render(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> str:
+        """The playlist's text; with `delta`, segments beyond the skip boundary are left out.
+
+        Where there is no such segment the whole text is the update: players take an EXT-X-SKIP
+        of no segments for a playlist without one, and would forget the date ranges it skips.
+        """
         segments = list(self._segments)
-        first = segments[0] if segments else self._open
-        skipped = self._skippable() if delta and not self.ended else 0
+        if self._open is not None:
+            segments.append(self._open)
+        dates = self._dates
         lines = [self._head]
-        if first is not None:
+        if segments:
+            first = segments[0]
+            skipped = self._skippable() if delta is not None and not self.ended else 0
             sequence = first.place.discontinuity_seq - first.discontinuities
             lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first.place.msn}\n")
             lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{sequence}\n")
-            if skipped:
-                lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n")
+            if skipped and delta is not None:
+                lines.append(self._skip(skipped, delta))
+                dates = dates[delta.dates or 0 :]
             elif not first.has_map:
                 lines.append(self._map(first.place.init))
-        lines.extend(segment.full_text or segment.text for segment in segments[skipped:])
-        if self._open is not None:
-            lines.append(self._open.tags)
-            lines.extend(self._open.parts)
+            lines.extend(listing(segments[skipped:], dates))
         if self.ended:
             lines.append("#EXT-X-ENDLIST\n")
         else:
             lines.extend(self._trailer(reports))
         return "".join(lines)
+
+    def _skip(self, segments: int, delta: Delta) -> str:
+        removed = ""
+        if delta.dates is not None:
+            ids = "\t".join(delta.removed)
+            removed = f',RECENTLY-REMOVED-DATERANGES="{ids}"'
+        return f"#EXT-X-SKIP:SKIPPED-SEGMENTS={segments}{removed}\n"
 
     def _header(self, target_duration_s: int, part_target_ms: int) -> str:
         target, part = target_duration_s * US, part_target_ms * 1000
@@ -215,7 +224,7 @@ class MediaPlaylist:
             f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,"
             f"PART-HOLD-BACK={seconds(PART_HOLD_BACK * part)},"
             f"HOLD-BACK={seconds(HOLD_BACK * target)},"
-            f"CAN-SKIP-UNTIL={seconds(SKIP_UNTIL * target)}\n"
+            f"CAN-SKIP-UNTIL={seconds(SKIP_UNTIL * target)},CAN-SKIP-DATERANGES=YES\n"
             f"#EXT-X-PART-INF:PART-TARGET={seconds(part)}\n"
         )
 
@@ -233,7 +242,7 @@ class MediaPlaylist:
     def _map(self, init: int) -> str:
         return f'#EXT-X-MAP:URI="{self.prefix}{init_name(init)}"\n'
 
-    def _opened(self, place: Place, part: int | None = None) -> _Segment:
+    def _opened(self, place: Place, part: int | None = None) -> ListedSegment:
         """The open segment, opened at `place` if there is none; `part` is to follow its last."""
         if self.ended:
             raise PlaylistError("the playlist has ended")
@@ -251,7 +260,7 @@ class MediaPlaylist:
         self._newest = self._open.place
         return self._open
 
-    def _new_segment(self, place: Place) -> _Segment:
+    def _new_segment(self, place: Place) -> ListedSegment:
         previous = self._newest
         steps = 0
         if previous is not None:
@@ -262,20 +271,18 @@ class MediaPlaylist:
         if has_map:
             tags += self._map(place.init)
         tags += f"#EXT-X-PROGRAM-DATE-TIME:{date_time(place.pdt_ns)}\n"
-        return _Segment(place, tags, has_map, steps)
+        return ListedSegment(place, tags, has_map, steps)
 
-    def _list_part(self, segment: _Segment, attributes: str, duration_us: int) -> None:
+    def _list_part(self, segment: ListedSegment, attributes: str, duration_us: int) -> None:
         segment.parts.append(f"#EXT-X-PART:DURATION={seconds(duration_us)},{attributes}\n")
         segment.parts_us += duration_us
         self.version += 1
 
-    def _close(self, segment: _Segment, duration_us: int, *, gap: bool) -> Trimmed:
+    def _close(self, segment: ListedSegment, duration_us: int, *, gap: bool) -> Trimmed:
         uri = self.prefix + segment_name(segment.place.msn)
         tail = "#EXT-X-GAP\n" if gap else ""
         tail += f"#EXTINF:{seconds(duration_us)},\n{uri}\n"
-        segment.duration_us = duration_us
-        segment.text = segment.tags + tail
-        segment.full_text = segment.tags + "".join(segment.parts) + tail
+        segment.close(duration_us, tail)
         self._last_parts = len(segment.parts)
         self._segments.append(segment)
         self._open, self._next_msn = None, segment.place.msn + 1
@@ -287,10 +294,9 @@ class MediaPlaylist:
         after = 0
         for segment in reversed(self._segments):
             if after >= PARTS_KEPT * self.target_duration_us:
-                if not segment.full_text:
+                if not segment.parts_listed:
                     break
-                segment.full_text = ""
-                segment.parts.clear()
+                segment.drop_parts()
                 dropped.append(segment.place.msn)
             after += segment.duration_us
         return tuple(reversed(dropped))

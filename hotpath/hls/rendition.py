@@ -5,14 +5,15 @@ fetched; texts are rendered once per version, however many viewers ask. Upstream
 Time is an argument, in ms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
+from hotpath.hls.directives import Skip
+from hotpath.hls.listing import Place
 from hotpath.hls.playlist import (
     PARTS_KEPT,
-    US,
     WINDOW,
+    Delta,
     MediaPlaylist,
-    Place,
     Report,
     Trimmed,
     init_name,
@@ -21,6 +22,7 @@ from hotpath.hls.playlist import (
 )
 from hotpath.hls.reply import AUDIO_TYPE, MEDIA_TYPE, Text
 from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.values import US
 from hotpath.hls.waiting import Gate, WaitingRoom
 from hotpath.media.unit import Format
 
@@ -64,7 +66,7 @@ class Rendition:
         """msn -> (files of its parts, duration in ms) of the segments listed."""
         self._bits = 0
         self._served_us = 0
-        self._texts: dict[bool, tuple[tuple[int, ...], Text]] = {}
+        self._texts: dict[Skip, tuple[Hashable, Text]] = {}
 
     @property
     def average_bps(self) -> int:
@@ -133,15 +135,16 @@ class Rendition:
         self.part_gate.release(lambda name: name != self.hint_name)
         self.edge_gate.release(lambda key: edge.ended or edge.reached(*key))
 
-    def text(self, siblings: Sequence["Rendition"], *, delta: bool) -> Text:
+    def text(self, siblings: Sequence["Rendition"], delta: Delta | None) -> Text:
         """The playlist now; rendered when this one or a sibling has moved since the last time."""
-        key = (self.playlist.version, *(sibling.playlist.version for sibling in siblings))
-        cached = self._texts.get(delta)
+        versions = [sibling.playlist.version for sibling in siblings]
+        key = (self.playlist.version, *versions, delta)
+        cached = self._texts.get(_kind(delta))
         if cached is not None and cached[0] == key:
             return cached[1]
         reports = [sibling.report for sibling in siblings]
         text = Text.of(self.playlist.render(reports, delta=delta))
-        self._texts[delta] = (key, text)
+        self._texts[_kind(delta)] = (key, text)
         return text
 
     def _closed(self, msn: int, duration_ms: int, trimmed: Trimmed, now_ms: int) -> None:
@@ -157,3 +160,10 @@ class Rendition:
             deadline = now_ms + 2 * own_ms + listed_ms
             self._shelf.remove_at(self._prefix + segment_name(old), deadline)
         self.moved()
+
+
+def _kind(delta: Delta | None) -> Skip:
+    """One text of each kind is kept."""
+    if delta is None:
+        return Skip.NOTHING
+    return Skip.SEGMENTS if delta.dates is None else Skip.DATES

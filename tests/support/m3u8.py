@@ -80,6 +80,7 @@ def parse(text: str) -> Playlist:
         elif tag == "#EXT-X-DISCONTINUITY-SEQUENCE":
             discontinuity = current.discontinuity = int(value)
         elif tag == "#EXT-X-SKIP":
+            tags[tag] = [*tags.get(tag, []), value]
             skipped = int(attributes(value)["SKIPPED-SEGMENTS"])
             msn += skipped
             current.msn = msn

@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotpath.hls.playlist import (
-    MediaPlaylist,
-    Place,
-    PlaylistError,
-    Report,
-    date_time,
-    seconds,
-)
+from hotpath.hls.listing import Place
+from hotpath.hls.playlist import Delta, MediaPlaylist, PlaylistError, Report
+from hotpath.hls.values import date_time, seconds
 from tests.support import m3u8
 
 START_NS = 1_790_000_000_000_000_000
@@ -41,7 +36,7 @@ def test_the_header_declares_what_the_server_does() -> None:
     model = playlist()
     fill(model, 0)
     found = m3u8.parse(model.render())
-    assert found.only("#EXT-X-VERSION") == "9"
+    assert found.only("#EXT-X-VERSION") == "10"
     assert found.only("#EXT-X-TARGETDURATION") == "2"
     assert Fraction(m3u8.attributes(found.only("#EXT-X-PART-INF"))["PART-TARGET"]) == Fraction(
         "0.215"
@@ -51,6 +46,7 @@ def test_the_header_declares_what_the_server_does() -> None:
     assert Fraction(control["PART-HOLD-BACK"]) == 3 * Fraction("0.215")
     assert Fraction(control["HOLD-BACK"]) == 6
     assert Fraction(control["CAN-SKIP-UNTIL"]) == 12
+    assert control["CAN-SKIP-DATERANGES"] == "YES"
 
 
 def test_a_playlist_that_is_about_to_begin() -> None:
@@ -190,7 +186,7 @@ def test_a_delta_update_leaves_out_what_the_client_has() -> None:
         fill(model, msn)
     fill(model, 30, parts=2, close=False)
     reports = [Report("audio.m3u8", 30, 1)]
-    full, delta = (m3u8.parse(model.render(reports, delta=delta)) for delta in (False, True))
+    full, delta = (m3u8.parse(model.render(reports, delta=delta)) for delta in (None, Delta()))
     assert delta.skipped > 0
     assert full.skipped == 0
     kept = [segment for segment in full.segments if segment.msn >= delta.segments[0].msn]
@@ -202,14 +198,14 @@ def test_a_delta_update_leaves_out_what_the_client_has() -> None:
     assert {k: v for k, v in delta.tags.items() if k != "#EXT-X-SKIP"} == full.tags
     # everything within the skip boundary stays
     assert sum(s.duration or 0 for s in delta.segments) >= 12
-    assert len(model.render(delta=True)) < len(model.render())
+    assert len(model.render(delta=Delta())) < len(model.render())
 
 
 def test_a_short_playlist_has_nothing_to_leave_out() -> None:
     model = playlist()
     for msn in range(4):
         fill(model, msn)
-    assert model.render(delta=True) == model.render()
+    assert model.render(delta=Delta()) == model.render()
 
 
 def test_rendition_reports_tell_where_siblings_stand() -> None:
@@ -225,7 +221,7 @@ def test_the_end_is_final() -> None:
     model = playlist()
     fill(model, 0)
     model.end()
-    found = m3u8.parse(model.render([Report("audio.m3u8", 5, 2)], delta=True))
+    found = m3u8.parse(model.render([Report("audio.m3u8", 5, 2)], delta=Delta()))
     assert found.ended
     assert found.hint is None
     assert "#EXT-X-RENDITION-REPORT" not in found.tags

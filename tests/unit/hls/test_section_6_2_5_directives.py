@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpath.hls.directives import Answer, Block, Decision, Edge, Reject, decide
+from hotpath.hls.directives import Answer, Block, Decision, Edge, Reject, Skip, decide
 
 EDGE = Edge(last_msn=40, last_parts=5, open_parts=3, ended=False, part_target_ms=215)
 BETWEEN = Edge(last_msn=40, last_parts=5, open_parts=0, ended=False, part_target_ms=215)
@@ -37,10 +37,11 @@ ENDED = Edge(last_msn=40, last_parts=5, open_parts=0, ended=True, part_target_ms
         (BETWEEN, "_HLS_msn=40&_HLS_part=5", Block(40, 5)),
         (BETWEEN, "_HLS_msn=41&_HLS_part=0", Block(41, 0)),
         # 6.2.5.1
-        (EDGE, "_HLS_skip=YES", Answer(delta=True)),
-        (EDGE, "_HLS_skip=v2", Answer(delta=True)),
+        (EDGE, "_HLS_skip=YES", Answer(Skip.SEGMENTS)),
+        (EDGE, "_HLS_skip=v2", Answer(Skip.DATES)),
         (EDGE, "_HLS_skip=NO", Answer()),
-        (EDGE, "_HLS_skip=YES&_HLS_msn=41&_HLS_part=3", Block(41, 3, delta=True)),
+        (EDGE, "_HLS_skip=", Answer()),
+        (EDGE, "_HLS_skip=YES&_HLS_msn=41&_HLS_part=3", Block(41, 3, Skip.SEGMENTS)),
         # the end: directives are ignored, even wrong ones
         (ENDED, "_HLS_msn=900&_HLS_part=x&_HLS_skip=YES", Answer()),
         (ENDED, "_HLS_part=1", Answer()),

@@ -1,0 +1,167 @@
+"""What renditions of one programme have in common: draft-pantos-hls-rfc8216bis 6.2.4."""
+
+import asyncio
+
+import pytest
+
+from hotpath.hls.daterange import DateRange, DateRangeError
+from hotpath.hls.events import GapSegment, PartReady, SegmentReady
+from hotpath.hls.live import LivePlaylists
+from hotpath.hls.waiting import WaitingRoom
+from hotpath.media.unit import AUDIO, VIDEO, Codec, Format
+from infra.keys import ProgramKey
+from tests.support import m3u8
+
+START_NS = 1_790_000_000_000_000_000
+S = 1_000_000_000
+FORMATS = {
+    VIDEO: Format(VIDEO, Codec.H264, 1000, b"x", "x"),
+    AUDIO: Format(AUDIO, Codec.AAC, 1000, b"x", "x"),
+}
+TRACKS = (VIDEO, AUDIO)
+
+
+class Programme:
+    """Two renditions, segments of two seconds in ten parts, and a clock in ms."""
+
+    def __init__(self, tracks: tuple[str, ...] = TRACKS) -> None:
+        self.now_ms = 0
+        self.room = WaitingRoom(100)
+        self.live = LivePlaylists(
+            ProgramKey("acme", "ev_1"),
+            "k1",
+            access="public",
+            part_target_ms=215,
+            target_duration_s=2,
+            room=self.room,
+            clock=lambda: self.now_ms,
+        )
+        for track in tracks:
+            self.init(track)
+
+    def init(self, track: str) -> None:
+        self.live.init(FORMATS[track], 0, b"init")
+
+    def part(self, track: str, msn: int, part: int) -> None:
+        self.now_ms = msn * 2000 + (part + 1) * 200
+        pdt_ns = START_NS + msn * 2 * S
+        start = msn * 2000 + part * 200
+        event = PartReady(FORMATS[track], 0, msn, part, (), (200,), start, part == 0, 0, pdt_ns)
+        self.live.part(event, b"media")
+
+    def segment(self, msn: int, tracks: tuple[str, ...] = TRACKS) -> None:
+        for track in tracks:
+            for part in range(10):
+                self.part(track, msn, part)
+            self.live.segment(SegmentReady(FORMATS[track], msn, msn * 2000, 2000))
+
+    async def found(self, track: str, query: str = "") -> m3u8.Playlist:
+        async with asyncio.timeout(5):
+            reply = await self.live.respond(f"{track}.m3u8", query)
+        assert reply.status == 200, reply
+        return m3u8.parse(reply.body.decode())
+
+
+def dates(found: m3u8.Playlist) -> list[str]:
+    return found.tags.get("#EXT-X-DATERANGE", [])
+
+
+def moment(id: str, second: int) -> DateRange:
+    return DateRange(id, START_NS + second * S, duration_us=0)
+
+
+async def test_every_rendition_has_the_same_date_ranges() -> None:
+    programme = Programme()
+    programme.live.set_date_range(moment("early", 1))
+    programme.segment(0)
+    programme.live.set_date_range(moment("later", 3))
+    one, other = [dates(await programme.found(track)) for track in TRACKS]
+    assert one == other
+    assert [m3u8.attributes(each)["ID"] for each in one] == ["early", "later"]
+
+
+async def test_they_leave_every_rendition_together() -> None:
+    programme = Programme()
+    programme.live.set_date_range(moment("early", 1))
+    seen = set()
+    for msn in range(14):
+        for track in TRACKS:
+            programme.segment(msn, (track,))
+            if msn:
+                one, other = [await programme.found(each) for each in TRACKS]
+                assert dates(one) == dates(other)
+                first_ns = min(each.segments[0].msn for each in (one, other)) * 2 * S
+                assert bool(dates(one)) == (first_ns <= S)
+                seen.add(bool(dates(one)))
+    assert seen == {True, False}
+
+
+async def test_a_rendition_that_comes_late_has_them_too() -> None:
+    programme = Programme((VIDEO,))
+    programme.live.set_date_range(moment("a", 1))
+    programme.segment(0, (VIDEO,))
+    programme.init(AUDIO)
+    programme.segment(1)
+    assert dates(await programme.found(AUDIO)) == dates(await programme.found(VIDEO)) != []
+
+
+async def test_a_new_one_is_in_the_next_blocking_reload() -> None:
+    programme = Programme()
+    programme.segment(0)
+    programme.segment(1, (AUDIO,))
+    reload = asyncio.ensure_future(programme.found(VIDEO, "_HLS_msn=1&_HLS_part=0"))
+    while not programme.room.count:
+        await asyncio.sleep(0)
+    programme.live.set_date_range(moment("a", 3))
+    programme.part(VIDEO, 1, 0)
+    assert [m3u8.attributes(each)["ID"] for each in dates(await reload)] == ["a"]
+
+
+async def test_what_was_served_before_it_is_not_served_after_it() -> None:
+    programme = Programme()
+    programme.segment(0)
+    assert dates(await programme.found(VIDEO)) == []
+    programme.live.set_date_range(moment("a", 1))
+    assert len(dates(await programme.found(VIDEO))) == 1
+
+
+async def test_a_v2_update_changes_with_time_alone() -> None:
+    programme = Programme()
+    programme.live.set_date_range(moment("a", 3600))
+    for msn in range(12):
+        programme.segment(msn)
+    programme.live.set_date_range(moment("b", 3600))
+    query = "_HLS_skip=v2"
+    assert [m3u8.attributes(d)["ID"] for d in dates(await programme.found(VIDEO, query))] == ["b"]
+    assert len(dates(await programme.found(VIDEO, "_HLS_skip=YES"))) == 2
+    programme.now_ms += 12_001
+    assert dates(await programme.found(VIDEO, query)) == []
+
+
+async def test_nothing_is_announced_after_the_end() -> None:
+    programme = Programme()
+    programme.segment(0)
+    programme.live.end(final=True)
+    with pytest.raises(DateRangeError, match="after the end"):
+        programme.live.set_date_range(moment("a", 1))
+
+
+async def test_parameters_and_clocks_agree() -> None:
+    programme = Programme()
+    for msn in range(8):
+        programme.segment(msn)
+    one, other = [await programme.found(track) for track in TRACKS]
+    for tag in ("#EXT-X-TARGETDURATION", "#EXT-X-SERVER-CONTROL", "#EXT-X-PART-INF"):
+        assert one.only(tag) == other.only(tag)
+    of_both = [[(s.msn, s.date, s.discontinuity) for s in each.segments] for each in (one, other)]
+    assert of_both[0] == of_both[1]
+
+
+async def test_a_rendition_without_media_keeps_its_numbers_by_gaps() -> None:
+    programme = Programme()
+    programme.segment(0)
+    programme.segment(1, (VIDEO,))
+    programme.live.gap(GapSegment(FORMATS[AUDIO], 0, 1, 2000, 2000, 0, START_NS + 2 * S))
+    programme.segment(2)
+    found = await programme.found(AUDIO)
+    assert [(s.msn, s.gap) for s in found.segments] == [(0, False), (1, True), (2, False)]
