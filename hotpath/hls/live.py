@@ -15,9 +15,9 @@ from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.listing import Place
 from hotpath.hls.multivariant import Stream, multivariant
-from hotpath.hls.playlist import SKIP_UNTIL, Delta
+from hotpath.hls.playlist import SKIP_UNTIL, WINDOW, Delta
 from hotpath.hls.rendition import Rendition
-from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, max_age, refusal
+from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, http_date, max_age, refusal
 from hotpath.hls.shelf import Shelf, StoredFile
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import AUDIO, VIDEO, Format
@@ -28,10 +28,18 @@ K = TypeVar("K", bound=Hashable)
 MULTIVARIANT = "index.m3u8"
 NOT_HERE = "there is no such file here, or no longer"
 BLOCK_LIMIT = 3  # target durations; 6.2.5.2
+SOURCE = (VIDEO, AUDIO)
+"""What every player can count on; the ladder's renditions come and go beside it."""
+LADDER_LATE = 3
+"""Segments by which a ladder rendition may trail the source and still be offered."""
 
 
 def monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
+
+
+def unix_s() -> int:
+    return int(time.time())
 
 
 def microseconds(ticks: int, timescale: int) -> int:
@@ -50,18 +58,27 @@ class LivePlaylists:
         part_target_ms: int,
         target_duration_s: int,
         room: WaitingRoom,
+        audio_only: bool = False,
         clock: Callable[[], int] = monotonic_ms,
+        clock_s: Callable[[], int] = unix_s,
     ) -> None:
+        """`audio_only`: offer the sound alone, too."""
         self.key = key
         self.incarnation = incarnation
         self.access = access
         self.part_target_ms = part_target_ms
         self.target_duration_s = target_duration_s
+        self._audio_only = audio_only
         self._clock = clock
+        self._clock_s = clock_s
         self._room = room
         self._shelf = Shelf()
+        self._kept_ms = 2 * WINDOW * target_duration_s * 1000
+        """What is kept as long as the programme is kept for so long after its end, and longer."""
         self._renditions: dict[str, Rendition] = {}
         self._by_playlist: dict[str, Rendition] = {}
+        self._newest: dict[str, int] = {}
+        """Rendition -> its newest segment that is whole."""
         self._dates = DateRangeSet(
             skip_ms=SKIP_UNTIL * target_duration_s * 1000,
             wait_ms=BLOCK_LIMIT * target_duration_s * 1000,
@@ -75,7 +92,7 @@ class LivePlaylists:
 
     @property
     def playable(self) -> bool:
-        """Every rendition lists a whole segment, so that any player can start."""
+        """The source lists a whole segment of each track, so that any player can start."""
         return self._playable
 
     # ---- fed by the packager
@@ -95,7 +112,7 @@ class LivePlaylists:
             self._by_playlist[rendition.playlist_name] = rendition
             for tag in self._dates.tags:
                 rendition.playlist.add_date(tag.id, tag.line)
-        rendition.add_init(format, number, data, self._clock())
+        rendition.add_init(format, number, data)
 
     def knows(self, rendition: str) -> bool:
         """Whether the rendition has had an init section."""
@@ -118,6 +135,7 @@ class LivePlaylists:
         rendition = self._renditions[segment.format.track]
         duration_us = microseconds(segment.duration, segment.format.timescale)
         rendition.close_segment(segment.msn, duration_us, now_ms)
+        self._newest[segment.format.track] = segment.msn
         self._after_segment(now_ms)
 
     def gap(self, gap: GapSegment | Incomplete) -> None:
@@ -166,17 +184,19 @@ class LivePlaylists:
     def _after_segment(self, now_ms: int) -> None:
         self._shelf.expire(now_ms)
         if not self._playable:
-            self._playable = all(r.playlist.has_segments for r in self._renditions.values())
+            source = [r for name, r in self._renditions.items() if name in SOURCE]
+            waited_for = source or self._renditions.values()
+            self._playable = all(r.playlist.has_segments for r in waited_for)
         self._trim_dates(now_ms)
         self._start_gate.release(self._can_start)
 
     def _trim_dates(self, now_ms: int) -> None:
-        """6.2.1: a date range stays while one of its dates is in a playlist."""
-        playlists = [rendition.playlist for rendition in self._renditions.values()]
-        starts = [p.first_pdt_ns for p in playlists if p.first_pdt_ns is not None]
+        """6.2.1: a date range stays while one of its dates is in a playlist that is offered."""
+        offered = (r.playlist for name, r in self._renditions.items() if self._offered(name, r))
+        starts = [p.first_pdt_ns for p in offered if p.first_pdt_ns is not None]
         if starts and (gone := self._dates.trim(min(starts), now_ms)):
-            for playlist in playlists:
-                playlist.drop_dates(gone)
+            for rendition in self._renditions.values():
+                rendition.playlist.drop_dates(gone)
 
     def _can_start(self, name: str) -> bool:
         """Whether a player that asks for this playlist first can begin to play."""
@@ -206,8 +226,13 @@ class LivePlaylists:
         return refusal(404, NOT_HERE)
 
     def _file_reply(self, stored: StoredFile) -> Reply:
-        cache = max_age(stored.expires_ms - self._clock())
-        return Reply(200, stored.content_type, cache, stored.body)
+        """6.2.2: with an Expires header that reflects how long it will be there."""
+        if stored.expires_ms is None:
+            left_ms = self._kept_ms
+        else:
+            left_ms = max(stored.expires_ms - self._clock(), 0)
+        expires = http_date(self._clock_s() + left_ms // 1000)
+        return Reply(200, stored.content_type, max_age(left_ms), stored.body, expires=expires)
 
     def _text_reply(self, text: Text, age_ms: int) -> Reply:
         return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text.plain, text.gzipped)
@@ -227,11 +252,21 @@ class LivePlaylists:
         streams = {
             name: Stream(r.format, r.playlist_name, r.peak_bps, r.average_bps)
             for name, r in self._renditions.items()
+            if self._offered(name, r)
         }
-        text = multivariant(streams.get(VIDEO), streams.get(AUDIO))
+        audio = streams.pop(AUDIO, None)
+        text = multivariant(list(streams.values()), audio, audio_only=self._audio_only)
         if self._multivariant is None or self._multivariant[0] != text:
             self._multivariant = (text, Text.of(text))
         return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
+
+    def _offered(self, name: str, rendition: Rendition) -> bool:
+        """Whether a player that chooses the rendition now finds media at the live edge."""
+        if name in SOURCE:
+            return rendition.playlist.has_segments
+        lead = self._renditions.get(VIDEO, rendition)
+        late = lead.playlist.edge.last_msn - LADDER_LATE
+        return name in self._newest and self._newest[name] >= late
 
     async def _respond_playlist(self, name: str, query: str) -> Reply:
         if self._playable and name not in self._by_playlist:
@@ -248,7 +283,8 @@ class LivePlaylists:
             edge = rendition.playlist.edge
             if not (edge.ended or edge.reached(*position)):
                 return self._unavailable(outcome, f"segment {decision.msn} has not come")
-        siblings = [other for other in self._renditions.values() if other is not rendition]
+        begun = (other for other in self._renditions.values() if other.playlist.version)
+        siblings = [other for other in begun if other is not rendition]
         text = rendition.text(siblings, self._delta(decision.skip))
         # An answer for a position stays right for it; what is asked for as it is now ages at once.
         target_ms = self.target_duration_s * 1000

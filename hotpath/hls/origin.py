@@ -11,13 +11,13 @@ Spec: draft-pantos-hls-rfc8216bis, 6.2.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from prometheus_client import Counter, Gauge
 
-from hotpath.hls.live import LivePlaylists, monotonic_ms
+from hotpath.hls.byte_range import requested
+from hotpath.hls.live import LivePlaylists, monotonic_ms, unix_s
 from hotpath.hls.playlist import WINDOW
 from hotpath.hls.reply import NO_STORE, Reply, refusal
 from hotpath.hls.waiting import WaitingRoom
@@ -37,7 +37,10 @@ LIVE_DEPTH = 6  # "", "live", project, event, feed, the rest
 
 _CORS: list[Header] = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"content-length, date, age"),
+    (
+        b"access-control-expose-headers",
+        b"content-length, content-range, accept-ranges, date, age, retry-after",
+    ),
 ]
 _PREFLIGHT: list[Header] = [
     *_CORS,
@@ -50,10 +53,6 @@ _REQUESTS = Counter(
     "livepath_hls_requests", "Requests answered by the LL-HLS origin.", ["kind", "status"]
 )
 _WAITING = Gauge("livepath_hls_waiting", "Requests that wait for media to come.")
-
-
-def unix_s() -> int:
-    return int(time.time())
 
 
 class HlsOrigin:
@@ -69,6 +68,7 @@ class HlsOrigin:
     ) -> None:
         self._checks = checks or {}
         self._clock_ms = clock_ms
+        self._clock_s = clock_s
         self._room = WaitingRoom(max_waiting)
         self.access = Access(clock_s)
         """Who may watch; other ways to watch ask it, too."""
@@ -91,6 +91,7 @@ class HlsOrigin:
         access: str,
         part_target_ms: int,
         target_duration_s: int,
+        audio_only: bool = False,
     ) -> LivePlaylists:
         """A programme goes on the air; an earlier incarnation of it hands its URL over."""
         playlists = LivePlaylists(
@@ -100,7 +101,9 @@ class HlsOrigin:
             part_target_ms=part_target_ms,
             target_duration_s=target_duration_s,
             room=self._room,
+            audio_only=audio_only,
             clock=self._clock_ms,
+            clock_s=self._clock_s,
         )
         name = str(key)
         current = self._live.get(name)
@@ -212,6 +215,8 @@ class HlsOrigin:
         reply: Reply,
         extra: list[Header] | None = None,
     ) -> None:
+        if reply.expires is not None:
+            reply = _in_part(scope, reply)
         _REQUESTS.labels(kind, reply.status).inc()
         body = reply.body
         headers = [
@@ -227,6 +232,10 @@ class HlsOrigin:
                 headers.append((b"content-encoding", b"gzip"))
         if reply.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % reply.retry_after_s))
+        if reply.expires is not None:
+            headers += ((b"expires", reply.expires), (b"accept-ranges", b"bytes"))
+        if reply.content_range is not None:
+            headers.append((b"content-range", reply.content_range))
         headers.append((b"content-length", b"%d" % len(body)))
         await _send(send, reply.status, headers, b"" if scope["method"] == "HEAD" else body)
 
@@ -234,6 +243,17 @@ class HlsOrigin:
 async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _in_part(scope: Scope, reply: Reply) -> Reply:
+    """RFC 9110 14.2: ranges are for GET; files have no validator, so If-Range never holds."""
+    wanted = None
+    for name, value in scope["headers"]:
+        if name == b"range":
+            wanted = requested(value, len(reply.body))
+        elif name == b"if-range":
+            return reply
+    return reply if wanted is None or scope["method"] != "GET" else reply.part(wanted)
 
 
 def _accepts_gzip(scope: Scope) -> bool:

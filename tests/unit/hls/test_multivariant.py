@@ -1,0 +1,119 @@
+"""draft-pantos-hls-rfc8216bis 4.4.6: what a multivariant playlist says about each rendition."""
+
+from itertools import pairwise
+
+import pytest
+
+from hotpath.hls.multivariant import Stream, multivariant
+from hotpath.hls.playlist import VERSION, PlaylistError
+from hotpath.media.unit import AUDIO, VIDEO, Codec, Format
+from tests.support.m3u8 import attributes
+
+AAC = Format(
+    AUDIO, Codec.AAC, 48_000, b"", "mp4a.40.2", sample_rate=48_000, channels=2, frame_duration=1024
+)
+SOUND = Stream(AAC, "audio.m3u8", 160_000, 128_000)
+
+
+def picture(track: str, height: int, bps: int, frame_duration: int = 3003) -> Stream:
+    format = Format(
+        track, Codec.H264, 90_000, b"", f"avc1.{height:06x}", height * 16 // 9, height,
+        frame_duration=frame_duration,
+    )  # fmt: skip
+    return Stream(format, f"{track}.m3u8", bps, bps * 4 // 5)
+
+
+SOURCE = picture(VIDEO, 1080, 6_000_000)
+LADDER = (picture("360p", 360, 800_000), SOURCE, picture("720p", 720, 2_800_000))
+
+
+def variants(text: str) -> list[tuple[str, dict[str, str]]]:
+    """(URI, attributes) of each variant; every other line must be a tag."""
+    lines = text.splitlines()
+    assert lines[:2] == ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}"]
+    found = []
+    for before, line in pairwise(lines):
+        if not line.startswith("#"):
+            tag, _, value = before.partition(":")
+            assert tag == "#EXT-X-STREAM-INF"
+            found.append((line, attributes(value)))
+    return found
+
+
+def groups(text: str) -> list[dict[str, str]]:
+    lines = text.splitlines()
+    return [attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
+
+
+def test_the_source_comes_first_and_then_the_tallest() -> None:
+    listed = variants(multivariant(LADDER, SOUND))
+    assert [uri for uri, _ in listed] == ["video.m3u8", "720p.m3u8", "360p.m3u8"]
+
+
+def test_a_source_that_is_smaller_than_a_rung_is_first_all_the_same() -> None:
+    listed = variants(multivariant([LADDER[2], picture(VIDEO, 480, 900_000)], SOUND))
+    assert [uri for uri, _ in listed] == ["video.m3u8", "720p.m3u8"]
+
+
+def test_every_variant_says_what_it_needs_with_its_sound() -> None:
+    for uri, found in variants(multivariant(LADDER, SOUND)):
+        one = next(stream for stream in LADDER if stream.uri == uri)
+        assert found == {
+            "BANDWIDTH": str(one.peak_bps + SOUND.peak_bps),
+            "AVERAGE-BANDWIDTH": str(one.average_bps + SOUND.average_bps),
+            "CODECS": f"{one.format.codecs},mp4a.40.2",
+            "RESOLUTION": f"{one.format.width}x{one.format.height}",
+            "FRAME-RATE": "29.970",
+            "AUDIO": "audio",
+        }
+
+
+def test_all_variants_share_one_audio_rendition() -> None:
+    (group,) = groups(multivariant(LADDER, SOUND, audio_only=True))
+    assert group == {
+        "TYPE": "AUDIO",
+        "GROUP-ID": "audio",
+        "NAME": "main",
+        "DEFAULT": "YES",
+        "AUTOSELECT": "YES",
+        "CHANNELS": "2",
+        "URI": "audio.m3u8",
+    }
+
+
+def test_sound_alone_is_the_last_variant_when_asked_for() -> None:
+    uri, found = variants(multivariant(LADDER, SOUND, audio_only=True))[-1]
+    assert uri == "audio.m3u8"
+    assert found == {
+        "BANDWIDTH": "160000",
+        "AVERAGE-BANDWIDTH": "128000",
+        "CODECS": "mp4a.40.2",
+        "AUDIO": "audio",
+    }
+    assert len(variants(multivariant(LADDER, SOUND))) == len(LADDER)
+
+
+@pytest.mark.parametrize("audio_only", [False, True])
+def test_without_sound_there_is_no_group(audio_only: bool) -> None:
+    text = multivariant(LADDER, None, audio_only=audio_only)
+    assert groups(text) == []
+    assert [uri for uri, _ in variants(text)] == ["video.m3u8", "720p.m3u8", "360p.m3u8"]
+    assert all("AUDIO" not in found for _, found in variants(text))
+
+
+@pytest.mark.parametrize("audio_only", [False, True])
+def test_a_programme_of_sound_is_listed_once(audio_only: bool) -> None:
+    text = multivariant([], SOUND, audio_only=audio_only)
+    assert groups(text) == []
+    ((uri, found),) = variants(text)
+    assert (uri, found["CODECS"]) == ("audio.m3u8", "mp4a.40.2")
+
+
+def test_a_programme_of_nothing_has_no_playlist() -> None:
+    with pytest.raises(PlaylistError):
+        multivariant([], None)
+
+
+def test_it_does_not_promise_independent_segments() -> None:
+    """4.4.2.1: it would hold for the source, too, whose segments may begin anywhere."""
+    assert "INDEPENDENT-SEGMENTS" not in multivariant(LADDER, SOUND)
