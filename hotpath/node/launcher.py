@@ -23,6 +23,7 @@ from hotpath.node.onair import OnAir
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.states import ProgramState
 from infra.keys import ProgramKey
+from infra.renditions import AUDIO_ONLY
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +107,7 @@ class Launcher:
             access=entry.event.access,
             part_target_ms=self.part_target_ms,
             target_duration_s=target_duration_s,
+            audio_only=AUDIO_ONLY in entry.event.renditions,
         )
         self._fanout.open(
             stream,
