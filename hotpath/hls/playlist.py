@@ -78,9 +78,17 @@ class MediaPlaylist:
     """One rendition's playlist; see the module for the invariant.
 
     `prefix` is put before the name of every media file, relative to the playlist's own URL.
+    `independent`: every segment there will ever be begins with a keyframe.
     """
 
-    def __init__(self, prefix: str, *, target_duration_s: int, part_target_ms: int) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        target_duration_s: int,
+        part_target_ms: int,
+        independent: bool = False,
+    ) -> None:
         self.prefix = prefix
         self.target_duration_us = target_duration_s * US
         self.part_target_us = part_target_ms * 1000
@@ -95,7 +103,7 @@ class MediaPlaylist:
         self._newest: Place | None = None
         self._hint: str | None = None
         """Name that the next part will have, whichever segment it will be in."""
-        self._head = self._header(target_duration_s, part_target_ms)
+        self._head = self._header(target_duration_s, part_target_ms, independent)
 
     @property
     def duration_us(self) -> int:
@@ -217,15 +225,17 @@ class MediaPlaylist:
             removed = f',RECENTLY-REMOVED-DATERANGES="{ids}"'
         return f"#EXT-X-SKIP:SKIPPED-SEGMENTS={segments}{removed}\n"
 
-    def _header(self, target_duration_s: int, part_target_ms: int) -> str:
+    def _header(self, target_duration_s: int, part_target_ms: int, independent: bool) -> str:
         target, part = target_duration_s * US, part_target_ms * 1000
+        # 6.2.1: the tag can neither come nor go, so it is a promise about what is not made yet.
+        promise = "#EXT-X-INDEPENDENT-SEGMENTS\n" if independent else ""
         return (
             f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target_duration_s}\n"
             f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,"
             f"PART-HOLD-BACK={seconds(PART_HOLD_BACK * part)},"
             f"HOLD-BACK={seconds(HOLD_BACK * target)},"
             f"CAN-SKIP-UNTIL={seconds(SKIP_UNTIL * target)},CAN-SKIP-DATERANGES=YES\n"
-            f"#EXT-X-PART-INF:PART-TARGET={seconds(part)}\n"
+            f"#EXT-X-PART-INF:PART-TARGET={seconds(part)}\n{promise}"
         )
 
     def _trailer(self, reports: Sequence[Report]) -> list[str]:

@@ -25,6 +25,7 @@ from hotpath.hls.shelf import Shelf, StoredFile
 from hotpath.hls.values import US
 from hotpath.hls.waiting import Gate, WaitingRoom
 from hotpath.media.unit import Format
+from infra.renditions import RUNGS
 
 PEAK_HEADROOM = 1.25
 """BANDWIDTH is an upper bound of what will come, estimated from what has."""
@@ -45,7 +46,11 @@ class Rendition:
     ) -> None:
         self.format = format
         self.playlist = MediaPlaylist(
-            prefix, target_duration_s=target_duration_s, part_target_ms=part_target_ms
+            prefix,
+            target_duration_s=target_duration_s,
+            part_target_ms=part_target_ms,
+            # The source may be cut anywhere; the ladder's encoder begins each segment with an IDR.
+            independent=format.track in RUNGS,
         )
         self.playlist_name = f"{format.track}.m3u8"
         self.hint_name: str | None = None

@@ -128,3 +128,19 @@ async def test_every_playlist_reports_on_every_other_that_has_begun() -> None:
         assert all(int(report["LAST-MSN"]) >= 1 for report in reports)
         assert all(int(report["LAST-PART"]) >= 0 for report in reports)
     await over(on_air)
+
+
+async def test_only_the_ladder_promises_segments_that_begin_with_a_keyframe() -> None:
+    """4.4.2.1; the source's GOP may be longer than its segments."""
+    on_air = programme()
+    items = marked(coded(seconds=4, gop=90), target_duration_s=1)
+    ladder = rung_items(source(), "720p")
+    await on_air.publish([*items[:-1], *ladder])
+    promised = {}
+    for name in ("video.m3u8", "audio.m3u8", "720p.m3u8"):
+        found = parse((await on_air.live.respond(name, "")).body.decode())
+        promised[name] = "#EXT-X-INDEPENDENT-SEGMENTS" in found.tags
+        begin = [segment.parts[0].independent for segment in found.segments if segment.parts]
+        assert all(begin) or not promised[name]
+    assert promised == {"video.m3u8": False, "audio.m3u8": False, "720p.m3u8": True}
+    await over(on_air)
