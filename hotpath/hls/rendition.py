@@ -85,12 +85,11 @@ class Rendition:
         part = edge.last_parts - 1 if edge.last_parts else None
         return Report(self.playlist_name, edge.last_msn, part)
 
-    def add_init(self, format: Format, number: int, data: bytes, now_ms: int) -> None:
+    def add_init(self, format: Format, number: int, data: bytes) -> None:
         self.format = format
-        # Kept as long as the programme: any listed segment may need it.
-        expires = now_ms + 2 * WINDOW * self._target_ms
         name = self._prefix + init_name(number)
-        self._shelf.put(name, StoredFile((data,), self._content_type, expires))
+        # Kept as long as the programme: any listed segment may need it.
+        self._shelf.put(name, StoredFile((data,), self._content_type, None))
 
     def add_part(
         self,

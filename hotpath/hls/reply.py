@@ -4,7 +4,11 @@ Upstream: `live` and `origin` build them. Downstream: `origin` sends them by ASG
 """
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from functools import lru_cache
+
+from hotpath.hls.byte_range import ByteRange
 
 PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
 MEDIA_TYPE = b"video/mp4"
@@ -36,6 +40,22 @@ class Reply:
     gzipped: bytes | None = None
     """The same body for clients that accept gzip."""
     retry_after_s: int | None = None
+    expires: bytes | None = None
+    """A media file's, as an HTTP date; ranges of its bytes may be asked for."""
+    content_range: bytes | None = None
+
+    def part(self, wanted: ByteRange) -> "Reply":
+        """206 with the bytes wanted, or 416."""
+        length = len(self.body)
+        if not wanted.satisfiable:
+            reply = refusal(416, f"the file has {length} bytes")
+            return replace(reply, content_range=b"bytes */%d" % length)
+        return replace(
+            self,
+            status=206,
+            body=self.body[wanted.first : wanted.end],
+            content_range=b"bytes %d-%d/%d" % (wanted.first, wanted.end - 1, length),
+        )
 
 
 def refusal(status: int, reason: str, *, retry_after_s: int | None = None) -> Reply:
@@ -44,3 +64,9 @@ def refusal(status: int, reason: str, *, retry_after_s: int | None = None) -> Re
 
 def max_age(milliseconds: int) -> bytes:
     return b"public, max-age=%d" % max(milliseconds // 1000, 0)
+
+
+@lru_cache(maxsize=1024)
+def http_date(unix_s: int) -> bytes:
+    """RFC 9110 5.6.7."""
+    return formatdate(unix_s, usegmt=True).encode()

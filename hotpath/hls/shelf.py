@@ -14,11 +14,13 @@ class StoredFile:
 
     __slots__ = ("_chunks", "content_type", "expires_ms")
 
-    def __init__(self, chunks: Sequence[bytes], content_type: bytes, expires_ms: int) -> None:
+    def __init__(
+        self, chunks: Sequence[bytes], content_type: bytes, expires_ms: int | None
+    ) -> None:
         self._chunks = tuple(chunks)
         self.content_type = content_type
         self.expires_ms = expires_ms
-        """When it will be removed, or not before when that is not decided yet."""
+        """When it will be removed, or not before when that is not decided yet; None: it stays."""
 
     @property
     def body(self) -> bytes:

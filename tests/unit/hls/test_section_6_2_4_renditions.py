@@ -5,61 +5,9 @@ import asyncio
 import pytest
 
 from hotpath.hls.daterange import DateRange, DateRangeError
-from hotpath.hls.events import GapSegment, PartReady, SegmentReady
-from hotpath.hls.live import LivePlaylists
-from hotpath.hls.waiting import WaitingRoom
-from hotpath.media.unit import AUDIO, VIDEO, Codec, Format
-from infra.keys import ProgramKey
+from hotpath.media.unit import AUDIO, VIDEO
 from tests.support import m3u8
-
-START_NS = 1_790_000_000_000_000_000
-S = 1_000_000_000
-FORMATS = {
-    VIDEO: Format(VIDEO, Codec.H264, 1000, b"x", "x"),
-    AUDIO: Format(AUDIO, Codec.AAC, 1000, b"x", "x"),
-}
-TRACKS = (VIDEO, AUDIO)
-
-
-class Programme:
-    """Two renditions, segments of two seconds in ten parts, and a clock in ms."""
-
-    def __init__(self, tracks: tuple[str, ...] = TRACKS) -> None:
-        self.now_ms = 0
-        self.room = WaitingRoom(100)
-        self.live = LivePlaylists(
-            ProgramKey("acme", "ev_1"),
-            "k1",
-            access="public",
-            part_target_ms=215,
-            target_duration_s=2,
-            room=self.room,
-            clock=lambda: self.now_ms,
-        )
-        for track in tracks:
-            self.init(track)
-
-    def init(self, track: str) -> None:
-        self.live.init(FORMATS[track], 0, b"init")
-
-    def part(self, track: str, msn: int, part: int) -> None:
-        self.now_ms = msn * 2000 + (part + 1) * 200
-        pdt_ns = START_NS + msn * 2 * S
-        start = msn * 2000 + part * 200
-        event = PartReady(FORMATS[track], 0, msn, part, (), (200,), start, part == 0, 0, pdt_ns)
-        self.live.part(event, b"media")
-
-    def segment(self, msn: int, tracks: tuple[str, ...] = TRACKS) -> None:
-        for track in tracks:
-            for part in range(10):
-                self.part(track, msn, part)
-            self.live.segment(SegmentReady(FORMATS[track], msn, msn * 2000, 2000))
-
-    async def found(self, track: str, query: str = "") -> m3u8.Playlist:
-        async with asyncio.timeout(5):
-            reply = await self.live.respond(f"{track}.m3u8", query)
-        assert reply.status == 200, reply
-        return m3u8.parse(reply.body.decode())
+from tests.support.made_up import START_NS, TRACKS, MadeUp, S
 
 
 def dates(found: m3u8.Playlist) -> list[str]:
@@ -71,7 +19,7 @@ def moment(id: str, second: int) -> DateRange:
 
 
 async def test_every_rendition_has_the_same_date_ranges() -> None:
-    programme = Programme()
+    programme = MadeUp()
     programme.live.set_date_range(moment("early", 1))
     programme.segment(0)
     programme.live.set_date_range(moment("later", 3))
@@ -81,7 +29,7 @@ async def test_every_rendition_has_the_same_date_ranges() -> None:
 
 
 async def test_they_leave_every_rendition_together() -> None:
-    programme = Programme()
+    programme = MadeUp()
     programme.live.set_date_range(moment("early", 1))
     seen = set()
     for msn in range(14):
@@ -97,7 +45,7 @@ async def test_they_leave_every_rendition_together() -> None:
 
 
 async def test_a_rendition_that_comes_late_has_them_too() -> None:
-    programme = Programme((VIDEO,))
+    programme = MadeUp((VIDEO,))
     programme.live.set_date_range(moment("a", 1))
     programme.segment(0, (VIDEO,))
     programme.init(AUDIO)
@@ -106,11 +54,11 @@ async def test_a_rendition_that_comes_late_has_them_too() -> None:
 
 
 async def test_a_new_one_is_in_the_next_blocking_reload() -> None:
-    programme = Programme()
+    programme = MadeUp()
     programme.segment(0)
     programme.segment(1, (AUDIO,))
     reload = asyncio.ensure_future(programme.found(VIDEO, "_HLS_msn=1&_HLS_part=0"))
-    while not programme.room.count:
+    while not programme.origin.waiting:
         await asyncio.sleep(0)
     programme.live.set_date_range(moment("a", 3))
     programme.part(VIDEO, 1, 0)
@@ -118,7 +66,7 @@ async def test_a_new_one_is_in_the_next_blocking_reload() -> None:
 
 
 async def test_what_was_served_before_it_is_not_served_after_it() -> None:
-    programme = Programme()
+    programme = MadeUp()
     programme.segment(0)
     assert dates(await programme.found(VIDEO)) == []
     programme.live.set_date_range(moment("a", 1))
@@ -126,7 +74,7 @@ async def test_what_was_served_before_it_is_not_served_after_it() -> None:
 
 
 async def test_a_v2_update_changes_with_time_alone() -> None:
-    programme = Programme()
+    programme = MadeUp()
     programme.live.set_date_range(moment("a", 3600))
     for msn in range(12):
         programme.segment(msn)
@@ -139,7 +87,7 @@ async def test_a_v2_update_changes_with_time_alone() -> None:
 
 
 async def test_nothing_is_announced_after_the_end() -> None:
-    programme = Programme()
+    programme = MadeUp()
     programme.segment(0)
     programme.live.end(final=True)
     with pytest.raises(DateRangeError, match="after the end"):
@@ -147,7 +95,7 @@ async def test_nothing_is_announced_after_the_end() -> None:
 
 
 async def test_parameters_and_clocks_agree() -> None:
-    programme = Programme()
+    programme = MadeUp()
     for msn in range(8):
         programme.segment(msn)
     one, other = [await programme.found(track) for track in TRACKS]
@@ -158,10 +106,10 @@ async def test_parameters_and_clocks_agree() -> None:
 
 
 async def test_a_rendition_without_media_keeps_its_numbers_by_gaps() -> None:
-    programme = Programme()
+    programme = MadeUp()
     programme.segment(0)
     programme.segment(1, (VIDEO,))
-    programme.live.gap(GapSegment(FORMATS[AUDIO], 0, 1, 2000, 2000, 0, START_NS + 2 * S))
+    programme.gap(AUDIO, 1)
     programme.segment(2)
     found = await programme.found(AUDIO)
     assert [(s.msn, s.gap) for s in found.segments] == [(0, False), (1, True), (2, False)]
