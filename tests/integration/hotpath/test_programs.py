@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from hotpath.bus.registry import Registry
@@ -66,6 +67,16 @@ class Node:
     registry: Registry
     folder: Path
     facts: list[MediaFact]
+    origin: HlsOrigin
+
+    async def variants(self, key: ProgramKey) -> list[str]:
+        """What a player is offered, once it can begin."""
+        await until(f"{key} is on the air", lambda: self.registry.get(key) is not None)
+        transport = httpx2.ASGITransport(self.origin)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
+            answer = await client.get(f"/live/{key}/index.m3u8")
+        assert answer.status_code == 200
+        return [line for line in answer.text.splitlines() if not line.startswith("#")]
 
     def connect(self, publisher: int, name: str) -> None:
         self.sink.publisher_connected(
@@ -147,7 +158,7 @@ async def running(
         sink = ProgramSink(programs, Journal("n", "s", facts.append), ingests)
         try:
             await programs.ready.wait()
-            yield Node(programs, sink, ingest, registry, folder, facts)
+            yield Node(programs, sink, ingest, registry, folder, facts, origin)
             await asyncio.wait_for(programs.stop(), 5)
         finally:
             for each in (task, watching):
@@ -245,6 +256,21 @@ async def test_an_event_ended_before_its_incarnation_was_open_is_over(tmp_path: 
         await until("it is off the air", lambda: not node.programs.states())
         assert [reason for _, reason in node.ingest.disconnected] == ["ended by request"]
         assert node.told(FactType.PROGRAM_LIVE) == []
+
+
+async def test_sound_alone_is_offered_where_the_event_asks_for_it(tmp_path: Path) -> None:
+    events = {
+        "ev_plain": event("ev_plain"),
+        "ev_asks": event("ev_asks", renditions=("audio-only", "of a later release")),
+    }
+    wanted = DesiredSnapshot(epoch="test", projects={PROJECT.id: PROJECT}, events=events)
+    async with running(tmp_path, snapshot=wanted) as node:
+        listed = {}
+        for publisher, name in enumerate(events):
+            node.connect(publisher, name)
+            node.publish(publisher, seconds=6)
+            listed[name] = await node.variants(ProgramKey(PROJECT.id, name))
+    assert listed == {"ev_plain": ["video.m3u8"], "ev_asks": ["video.m3u8", "audio.m3u8"]}
 
 
 async def test_a_node_that_knows_no_desired_state_ends_nothing(tmp_path: Path) -> None:
