@@ -29,6 +29,7 @@ from hotpath.hls.live import LivePlaylists
 from hotpath.hls.recorder import Recorder
 from hotpath.hls.segmenter import Segmenter
 from hotpath.media.unit import Codec
+from infra.renditions import RUNGS
 from infra.telemetry.stages import observe_stage
 
 log = structlog.get_logger(__name__)
@@ -168,6 +169,8 @@ class Packager:
             ingest_ns=part.units[0].ingest_ns,
         )
         self._playlist.part(part, data)
+        if track in RUNGS:
+            return  # its age is its encoder's, and would hide what the path itself takes
         now_ns = time.time_ns()
         for unit in part.units:
             observe_stage("packaged", (now_ns - unit.ingest_ns) / 1e9)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import REGISTRY, generate_latest
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.hls.events import PartReady
@@ -17,6 +17,7 @@ from infra.telemetry.stages import stage_quantiles
 from tests.support import m3u8
 from tests.support.coded import EPOCH_NS, coded, decoded, marked, shifted
 from tests.support.on_air import KEY, OnAir
+from tests.support.rungs import with_rungs
 
 
 def programme(max_bytes: int = 32 * 1024 * 1024) -> OnAir:
@@ -215,3 +216,14 @@ async def test_another_publisher_is_a_discontinuity_in_every_rendition() -> None
 async def test_packaging_is_a_measured_stage() -> None:
     await package(marked(coded()))
     assert "packaged" in stage_quantiles(generate_latest().decode())
+
+
+def packaged_units() -> float:
+    labels = {"stage": "packaged"}
+    return REGISTRY.get_sample_value("livepath_stage_seconds_count", labels) or 0
+
+
+async def test_the_stage_is_that_of_the_source() -> None:
+    source, before = coded(seconds=2), packaged_units()
+    await package(with_rungs(marked(source), "720p", "360p"))
+    assert packaged_units() - before == len(source.units)
