@@ -1,12 +1,14 @@
 """What processes cost, from /proc: CPU, resident and private memory, sockets' own losses."""
 
 import os
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+STEADY_KB, STEADY_S, STEADY_AT_LAST_S = 300, 10.0, 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,18 @@ def usage(pids: Collection[int]) -> Usage:
             rss += _kilobytes(memory, "Rss:")
             private += _kilobytes(memory, "Private_Clean:") + _kilobytes(memory, "Private_Dirty:")
     return Usage(user / _TICKS, system / _TICKS, rss, private)
+
+
+def until_steady(pid: int) -> None:
+    """Until the process has stopped growing by itself."""
+    deadline = time.monotonic() + STEADY_AT_LAST_S
+    before = usage([pid]).private_kb
+    while time.monotonic() < deadline:
+        time.sleep(STEADY_S)
+        now = usage([pid]).private_kb
+        if now - before < STEADY_KB:
+            return
+        before = now
 
 
 def _kilobytes(text: str, name: str) -> int:

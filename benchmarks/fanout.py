@@ -16,7 +16,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ if not __package__:  # run as a file: the package is beside it
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import floor
-from benchmarks.accounting import usage
+from benchmarks.accounting import until_steady
 from benchmarks.aiortc_server import aiortc_server
 from benchmarks.janus import JanusMissing, janus_server
 from benchmarks.livepath_server import NEVER_BUSY, livepath_server, on_cores
@@ -38,7 +37,6 @@ from benchmarks.livepath_server import NEVER_BUSY, livepath_server, on_cores
 VIEWERS = (1, 10, 100, 300, 1000)
 AIORTC_CEILING, JANUS_CEILING = 40, 300
 MEMORY_FROM = 100
-STEADY_KB, STEADY_S, STEADY_AT_LAST_S = 300, 10.0, 180.0
 CONTENDERS = ("livepath", "floor", "aiortc", "janus")
 
 
@@ -127,22 +125,10 @@ def measure(name: str, plan: Plan, say: Callable[[str], None]) -> Iterator[tuple
                     and profile == "gcm"
                     and viewers >= MEMORY_FROM
                 ):
-                    _until_steady(target.pid)
+                    until_steady(target.pid)
                 found = clients(target, viewers, profile, plan)
             _take(name, plan.memory, row, found, profile)
         yield viewers, row
-
-
-def _until_steady(pid: int) -> None:
-    """Until the process has stopped growing by itself."""
-    deadline = time.monotonic() + STEADY_AT_LAST_S
-    before = usage([pid]).private_kb
-    while time.monotonic() < deadline:
-        time.sleep(STEADY_S)
-        now = usage([pid]).private_kb
-        if now - before < STEADY_KB:
-            return
-        before = now
 
 
 def _take(name: str, memory: bool, row: Row, found: dict[str, Any], profile: str) -> None:
