@@ -17,6 +17,7 @@ from hotpath.bus.stream import ProgramStream
 from hotpath.fanout.service import FanoutService
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.packager import Packager
+from hotpath.node import markers
 from hotpath.node.incarnations import Incarnation, Incarnations
 from hotpath.node.ingests import Ingests
 from hotpath.node.onair import OnAir
@@ -58,6 +59,12 @@ class Launcher:
         """Who may watch from now on; who no longer may, and watches, is sent away."""
         self._origin.set_access(projects, events)
         self._fanout.recheck()
+
+    def set_markers(self, entry: OnAir) -> None:
+        """Put the event's markers where its viewers are told of them; known ones change nothing."""
+        if entry.playlists is not None:
+            markers.put(entry.playlists, entry.event.markers)
+            self._fanout.set_markers(entry.key, entry.event.markers)
 
     async def open(
         self, entry: OnAir, epoch_ns: int, earlier: Checkpoint | None = None
@@ -101,7 +108,7 @@ class Launcher:
         entry.incarnation = incarnation
         self.registry.open(stream)
         target_duration_s = incarnation.checkpoint.target_duration_s
-        playlists = self._origin.open(
+        playlists = entry.playlists = self._origin.open(
             entry.key,
             incarnation.name,
             access=entry.event.access,
@@ -114,6 +121,7 @@ class Launcher:
             access=entry.event.access,
             request_keyframe=partial(self._ingests.request_keyframe, entry.key.event),
         )
+        self.set_markers(entry)
         packager = Packager(
             stream,
             playlists,
@@ -129,13 +137,13 @@ class Launcher:
         if entry.program.state is ProgramState.ENDED:
             await self.incarnations.finish(incarnation)
             self._off_air(entry.key)
-        entry.incarnation = None
+        entry.incarnation = entry.playlists = None
         self.registry.close(entry.key)
 
     def abort(self, entry: OnAir, incarnation: Incarnation) -> None:
         """The packager failed: what is recorded stays, a later incarnation goes on."""
         incarnation.recorder.seal(final=False)
-        entry.incarnation = None
+        entry.incarnation = entry.playlists = None
         self.registry.close(entry.key)
 
     def _off_air(self, key: ProgramKey) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hotpath.bus.stream import ProgramStream
+from hotpath.hls.live import LivePlaylists
 from hotpath.ingest.statistics import Publisher
 from hotpath.media.unit import Item, Sample
 from hotpath.node.incarnations import Incarnation
@@ -25,6 +26,8 @@ class OnAir:
     program: Program
     publisher: Publisher | None = None
     incarnation: Incarnation | None = None
+    playlists: LivePlaylists | None = None
+    """Of the incarnation."""
     opening: bool = False
 
 

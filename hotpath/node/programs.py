@@ -136,7 +136,9 @@ class Programs:
         for entry in list(self._on_air.values()):
             event = self._event(entry.key)
             if event is not None and event.open:
-                entry.event = event
+                before, entry.event = entry.event.markers, event
+                if event.markers != before:
+                    self._launcher.set_markers(entry)
                 window = event.reconnect_window_s
                 options = replace(entry.program.options, reconnect_window_s=window)
                 entry.program.options = options
