@@ -1,6 +1,7 @@
 """A ladder beside the source: when it is offered, and that it never holds the source back."""
 
 import asyncio
+from dataclasses import replace
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.hls.live import LADDER_LATE
@@ -112,6 +113,21 @@ async def test_a_rung_that_stops_is_offered_no_more() -> None:
     assert "720p.m3u8" in await variants(on_air)
     await on_air.publish(items[last : up_to(items, LADDER_LATE + 1, VIDEO)])
     assert await variants(on_air) == ["video.m3u8"]
+    await over(on_air)
+
+
+async def test_a_rung_that_has_nothing_but_gaps_is_offered_no_more() -> None:
+    """Its playlist goes on, so that who plays it is led elsewhere and not left waiting."""
+    on_air, items = programme(), source(LADDER_LATE + 3)
+    middle = up_to(items, 0, VIDEO)
+    await on_air.publish(with_rungs(items[:middle], "720p"))
+    for item in items[middle : up_to(items, LADDER_LATE + 1, AUDIO)]:
+        await on_air.publish([item])
+        if isinstance(item, SegmentCut) and item.track == VIDEO:
+            await on_air.publish([replace(item, track="720p", gap=True)])
+    assert await variants(on_air) == ["video.m3u8"]
+    found = parse((await on_air.live.respond("720p.m3u8", "")).body.decode())
+    assert [segment.gap for segment in found.segments] == [False] + [True] * (LADDER_LATE + 1)
     await over(on_air)
 
 
