@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from infra.control import problems
 from infra.control.context import ControlContext
 from infra.control.middleware import BodyLimit, Timing
-from infra.control.routes import events, jobs, ops, playback, publishing
+from infra.control.routes import events, jobs, markers, ops, playback, publishing
 from infra.web import pages
 
 _DESCRIPTION = """\
@@ -46,6 +46,7 @@ def create_app(context: ControlContext) -> FastAPI:
         redoc_url=None,
         openapi_tags=[
             {"name": "events", "description": "Scheduled, running and past events."},
+            {"name": "markers", "description": "Timed metadata for the viewers of an event."},
             {"name": "assets", "description": "Recordings and what was made of them."},
             {"name": "jobs", "description": "Work that runs after or beside an event."},
             {"name": "playback", "description": "What a player may know without a key."},
@@ -54,7 +55,7 @@ def create_app(context: ControlContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (events, jobs, playback, publishing):
+    for module in (events, markers, jobs, playback, publishing):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)
     app.include_router(pages.router)
@@ -63,7 +64,7 @@ def create_app(context: ControlContext) -> FastAPI:
         # Keys travel in a header that only the caller's own code can add; there are no cookies.
         allow_origins=["*"],
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         expose_headers=["Location", "Retry-After"],
         max_age=600,
     )

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.db.control import Event
 from infra.db.jobs import Asset, Job
+from infra.db.markers import Marker
 
 _FORM = re.compile(r"(\d{1,15}):([a-z0-9][a-z0-9_-]{0,63})", re.ASCII)
 
@@ -48,7 +49,7 @@ class PageRequest:
     after: Cursor | None = None
 
 
-R = TypeVar("R", Event, Job, Asset)
+R = TypeVar("R", Event, Job, Asset, Marker)
 
 
 async def page_of(

@@ -8,28 +8,34 @@ restarted, because it may have lost its last second); a full rewrite when the ep
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import structlog
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from infra.control.context import Databases
 from infra.control.links import FEED
 from infra.control.schemas import Access
 from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret
+from infra.db.markers import Marker
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import BusUnavailable
 from infra.events.bus import Backoff
-from infra.events.desired import DesiredEvent, DesiredProject
+from infra.events.desired import DesiredEvent, DesiredMarker, DesiredProject
 from infra.events.desired_bus import DesiredBus, DesiredRecord
 from infra.lifecycle import EventState
 
 _log = structlog.get_logger(__name__)
 KEEP_CLOSED_MS = 24 * 3600 * 1000
 """How long nodes still hear of an event that is over: its last segments are served for a while."""
+MARKERS_SENT = 100
+"""An event's newest markers travel to the nodes; what is older has passed out of playlists."""
+_PER_QUERY = 1_000
+"""Events; databases bound the parameters of a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,8 @@ class DesiredPublisher:
                 fresh = Event.updated_ms > self._now_ms() - KEEP_CLOSED_MS
                 query = query.where(or_(Event.state.in_([s.value for s in OPEN_STATES]), fresh))
             events = (await session.scalars(query)).all()
+            # After the events: what is newer than the revision read is sent once more later.
+            markers = await _markers(session, [event.id for event in events])
             secret_rows = await session.scalars(
                 select(ProjectSecret).where(ProjectSecret.project.in_([p.id for p in projects]))
             )
@@ -146,7 +154,9 @@ class DesiredPublisher:
             for row in secret_rows:
                 keys.setdefault(row.project, {})[row.kid] = row.secret
         records = [DesiredRecord.of(_desired_project(p, keys.get(p.id, {}))) for p in projects]
-        records += [DesiredRecord.of(desired_event(event)) for event in events]
+        records += [
+            DesiredRecord.of(desired_event(event, markers.get(event.id, ()))) for event in events
+        ]
         return Wanted(records, _owed(projects), _owed(events))
 
     async def _mark(self, wanted: Wanted) -> None:
@@ -196,7 +206,35 @@ def _desired_project(project: Project, keys: dict[str, str]) -> DesiredProject:
     return DesiredProject(id=project.id, secrets=keys, revision=project.revision)
 
 
-def desired_event(event: Event) -> DesiredEvent:
+async def _markers(
+    session: AsyncSession, events: Sequence[str]
+) -> Mapping[str, Sequence[DesiredMarker]]:
+    """Event -> its newest markers, oldest first."""
+    newest = (Marker.created_ms.desc(), Marker.id.desc())
+    rank = func.row_number().over(partition_by=Marker.event, order_by=newest).label("rank")
+    found: dict[str, list[DesiredMarker]] = {}
+    for at in range(0, len(events), _PER_QUERY):
+        some = Marker.event.in_(events[at : at + _PER_QUERY])
+        ranked = select(Marker, rank).where(some).subquery()
+        sent = aliased(Marker, ranked)
+        query = select(sent).where(ranked.c.rank <= MARKERS_SENT)
+        for marker in await session.scalars(query.order_by(sent.created_ms, sent.id)):
+            found.setdefault(marker.event, []).append(_desired_marker(marker))
+    return found
+
+
+def _desired_marker(marker: Marker) -> DesiredMarker:
+    return DesiredMarker(
+        id=marker.id,
+        kind=marker.kind,
+        title=marker.title,
+        start_ms=marker.start_ms,
+        end_ms=marker.end_ms,
+        data=marker.data,
+    )
+
+
+def desired_event(event: Event, markers: Sequence[DesiredMarker] = ()) -> DesiredEvent:
     """What a media node needs to know of the event."""
     return DesiredEvent(
         id=event.id,
@@ -211,4 +249,5 @@ def desired_event(event: Event) -> DesiredEvent:
         reconnect_window_s=event.reconnect_window_s,
         target_duration_s=event.target_duration_s,
         renditions=tuple(event.renditions),
+        markers=tuple(markers),
     )

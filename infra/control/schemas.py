@@ -22,7 +22,7 @@ from infra.renditions import MOST, NAMES
 Access = Literal["public", "token"]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise ValueError("control characters are not allowed")
     return text
@@ -31,7 +31,7 @@ def _printable(text: str) -> str:
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 
 
@@ -259,7 +259,7 @@ class TokenCreate(_In):
         Annotated[
             str,
             StringConstraints(min_length=1, max_length=128),
-            AfterValidator(_printable),
+            AfterValidator(printable),
         ]
         | None
     ) = Field(None, description="Your id of the viewer; random when left out.")

@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 
-from infra.db import control, jobs
+from infra.db import control, jobs, markers
 from infra.db.base import Base
 from infra.db.engine import downgrade, migrate, sync_engine
 
@@ -33,7 +33,8 @@ def test_the_migrated_schema_is_the_declared_one(database_url: str) -> None:
             assert compare_metadata(context, Base.metadata) == []
     finally:
         engine.dispose()
-    assert {control.Event.__tablename__, jobs.Job.__tablename__} <= tables(database_url)
+    expected = {control.Event, jobs.Job, markers.Marker}
+    assert {table.__tablename__ for table in expected} <= tables(database_url)
 
 
 def test_every_revision_goes_down_and_up_again(database_url: str) -> None:
