@@ -6,6 +6,7 @@ serves playlists. Spec: draft-pantos-hls-rfc8216bis, 6.2.5; clauses are quoted b
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
 MAX_AHEAD_SEGMENTS = 2
@@ -93,6 +94,7 @@ def decide(query: str, edge: Edge) -> Decision:
     return Block(msn, part, skip)
 
 
+@lru_cache(maxsize=64)  # players that wait for the same part ask with the same words
 def _parse(query: str) -> tuple[int | None, int | None, Skip]:
     numbers: dict[str, int] = {}
     skip = Skip.NOTHING
