@@ -22,6 +22,7 @@ from hotpath.hls.shelf import Shelf, StoredFile
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import AUDIO, VIDEO, Format
 from infra.keys import ProgramKey
+from infra.renditions import RUNGS
 
 K = TypeVar("K", bound=Hashable)
 
@@ -44,6 +45,13 @@ def unix_s() -> int:
 
 def microseconds(ticks: int, timescale: int) -> int:
     return ticks * 1_000_000 // timescale
+
+
+def _described(name: str, rendition: Rendition) -> Stream:
+    """Until it was measured, a rung is taken to need what it may."""
+    assumed = RUNGS[name].bitrate if name in RUNGS else 0
+    peak_bps, average_bps = rendition.peak_bps or assumed, rendition.average_bps or assumed
+    return Stream(rendition.format, rendition.playlist_name, peak_bps, average_bps)
 
 
 class LivePlaylists:
@@ -249,11 +257,8 @@ class LivePlaylists:
     async def _respond_multivariant(self) -> Reply:
         if (refused := await self._wait_start(MULTIVARIANT)) is not None:
             return refused
-        streams = {
-            name: Stream(r.format, r.playlist_name, r.peak_bps, r.average_bps)
-            for name, r in self._renditions.items()
-            if self._offered(name, r)
-        }
+        found = self._renditions.items()
+        streams = {name: _described(name, r) for name, r in found if self._offered(name, r)}
         audio = streams.pop(AUDIO, None)
         text = multivariant(list(streams.values()), audio, audio_only=self._audio_only)
         if self._multivariant is None or self._multivariant[0] != text:
@@ -261,12 +266,17 @@ class LivePlaylists:
         return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
 
     def _offered(self, name: str, rendition: Rendition) -> bool:
-        """Whether a player that chooses the rendition now finds media at the live edge."""
+        """Whether a player that chooses the rendition now finds media at the live edge.
+
+        A rung counts from its first part on: players read this list once, and those that were
+        there before the programme began would never see a ladder that begins a moment after it.
+        """
         if name in SOURCE:
             return rendition.playlist.has_segments
-        lead = self._renditions.get(VIDEO, rendition)
-        late = lead.playlist.edge.last_msn - LADDER_LATE
-        return name in self._newest and self._newest[name] >= late
+        edge = rendition.playlist.edge
+        newest = self._newest.get(name, edge.last_msn if edge.open_parts else None)
+        lead = self._renditions.get(VIDEO, rendition).playlist.edge.last_msn
+        return newest is not None and newest >= lead - LADDER_LATE
 
     async def _respond_playlist(self, name: str, query: str) -> Reply:
         if self._playable and name not in self._by_playlist:

@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.hls.live import LADDER_LATE
 from hotpath.hls.origin import HlsOrigin
-from hotpath.media.unit import AUDIO, VIDEO, FormatChange, Item, ProgramEnd, SegmentCut
+from hotpath.media.unit import AUDIO, VIDEO, FormatChange, Item, PartCut, ProgramEnd, SegmentCut
+from infra.renditions import RUNGS
 from tests.support.coded import coded, marked
 from tests.support.m3u8 import attributes, parse
 from tests.support.on_air import KEY, OnAir
@@ -48,6 +50,13 @@ async def variants(on_air: OnAir) -> list[str]:
     return [line for line in reply.body.decode().splitlines() if not line.startswith("#")]
 
 
+async def needs(on_air: OnAir, uri: str) -> int:
+    """BANDWIDTH of a variant, less that of the sound."""
+    lines = (await on_air.live.respond(INDEX, "")).body.decode().splitlines()
+    tags = {line: attributes(before) for before, line in pairwise(lines)}
+    return int(tags[uri]["BANDWIDTH"]) - int(tags["audio.m3u8"]["BANDWIDTH"])
+
+
 async def over(on_air: OnAir) -> None:
     if not on_air.stream.ended:
         await on_air.publish([ProgramEnd(final=False)])
@@ -86,19 +95,29 @@ async def test_a_rung_that_never_comes_holds_nothing_back() -> None:
     await over(on_air)
 
 
-async def test_a_rung_that_comes_late_is_offered_from_its_first_segment() -> None:
-    on_air, items = programme(), source()
+async def test_a_rung_that_comes_late_is_offered_from_its_first_part() -> None:
+    """A player that takes it at once waits for its first segment, and is not sent away."""
+    on_air, items = programme(audio_only=True), source()
     middle = up_to(items, 1, VIDEO)
     await on_air.publish(items[:middle])
     formats = [item for item in rung_items(items, "720p") if isinstance(item, FormatChange)]
     rest = with_rungs(items[middle:], "720p")
+    part = 1 + next(
+        n for n, item in enumerate(rest) if isinstance(item, PartCut) and item.track == "720p"
+    )
+    await on_air.publish([*formats, *rest[: part - 1]])
+    assert await variants(on_air) == ["video.m3u8", "audio.m3u8"]
+    await on_air.publish(rest[part - 1 : part])
+    assert await variants(on_air) == ["video.m3u8", "720p.m3u8", "audio.m3u8"]
+    assert await needs(on_air, "720p.m3u8") == RUNGS["720p"].bitrate
+    early = asyncio.ensure_future(on_air.live.respond("720p.m3u8", ""))
     end = up_to(rest, 2, "720p")
-    await on_air.publish([*formats, *rest[: end - 1]])
-    assert await variants(on_air) == ["video.m3u8"]
+    await on_air.publish(rest[part : end - 1])
+    assert not early.done()
     await on_air.publish(rest[end - 1 :])
-    assert await variants(on_air) == ["video.m3u8", "720p.m3u8"]
-    found = parse((await on_air.live.respond("720p.m3u8", "")).body.decode())
+    found = parse((await early).body.decode())
     assert [segment.msn for segment in found.segments] == [2, 3]
+    assert 0 < await needs(on_air, "720p.m3u8") < RUNGS["720p"].bitrate
     await over(on_air)
 
 
