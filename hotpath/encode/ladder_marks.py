@@ -5,14 +5,14 @@ source's picture with the same timestamp, and its cuts are the source's: segment
 covers the same time. A part is cut as soon as nothing can come for it. Numbers and times never
 fall. What an encoder leaves out makes the picture before it last longer; a segment of which a whole
 part is missing is a gap from there to its end, and the rung goes on with the next that begins with
-a keyframe. A rung never waits for longer than `LATE_NS`, or `START_NS` for its very first picture.
+a keyframe. A part is waited for as `Patience` says, no longer.
 
 Upstream: `ladder`, with what the programme publishes and what the child makes. Downstream: the
 programme's bus. Time is an argument: `now` for deadlines, `wall_ns` for what is published.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hotpath.encode.ladder_steps import NS, Cue, PartStep, SegmentStep, Steps
@@ -28,11 +28,15 @@ from hotpath.media.unit import (
     Unit,
 )
 
-LATE_NS = 1_500_000_000
-"""For so long after the source a part is waited for."""
-START_NS = 6_000_000_000
-"""For so long after the first picture of the source the first of a rung is waited for."""
 MAX_STEPS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    late_ns: int = 1_500_000_000
+    """For so long after the source a part is waited for."""
+    start_ns: int = 10_000_000_000
+    """A rung has so long from the first picture of the source on to catch up with it at all."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,8 @@ class _Rung:
     """No picture may be before this."""
     passed: int | None = None
     """Nothing up to this timestamp will come any more. None: nothing has come yet."""
+    caught_up: bool = False
+    """It has been where the source was."""
     gone: bool = False
     """Nothing will come at all."""
 
@@ -63,11 +69,12 @@ class _Rung:
 class LadderMarks:
     """The rungs of one incarnation of a programme; see the module for the invariant."""
 
-    def __init__(self, rungs: Sequence[str]) -> None:
+    def __init__(self, rungs: Sequence[str], patience: Patience | None = None) -> None:
         self.counts: Counter[str] = Counter()
         """Encoded pictures that were of no use, by reason."""
         self._steps = Steps()
         self._rungs = {name: _Rung(name, 0) for name in rungs}
+        self._patience = patience or Patience()
         self._patient_until = 0
 
     # -- the source --------------------------------------------------------------------------
@@ -77,7 +84,7 @@ class LadderMarks:
 
     def source_unit(self, sample: Sample, now: int) -> Cue | None:
         """A picture that the child is given; a cue for it if it begins a part."""
-        self._patient_until = self._patient_until or now + START_NS
+        self._patient_until = self._patient_until or now + self._patience.start_ns
         return self._steps.receive(sample.unit, sample.mark)
 
     def source_cut(self, cut: PartCut | SegmentCut, now: int) -> list[Item]:
@@ -118,8 +125,14 @@ class LadderMarks:
         self._forget()
         return items
 
+    def expect(self, rungs: Collection[str], now: int) -> list[Item]:
+        """From here on pictures come for these rungs alone: the others have gaps."""
+        for each in self._rungs.values():
+            each.gone = each.name not in rungs
+        return self._advance_all(now)
+
     def drop(self, rung: str, now: int) -> list[Item]:
-        """Nothing comes for this rung any more: gaps from here on."""
+        """Nothing comes for this rung any more."""
         self._rungs[rung].gone = True
         return self._advance_all(now)
 
@@ -148,8 +161,8 @@ class LadderMarks:
         step = self._steps.get(each.at)
         if not isinstance(step, PartStep) or step.end is None:
             return None
-        patience = self._patient_until if each.passed is None else 0
-        return max(step.closed + LATE_NS, patience)
+        start = 0 if each.caught_up else self._patient_until
+        return max(step.closed + self._patience.late_ns, start)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -175,8 +188,10 @@ class LadderMarks:
             elif self._over(each, step, now):
                 items += self._cut_part(each, step)
             else:
-                return
+                break
             each.at += 1
+        # The newest step is open, or will be the next.
+        each.caught_up |= each.passed is not None and each.at >= self._steps.end - 1
 
     def _over(self, each: _Rung, step: PartStep, now: int) -> bool:
         if step.end is None:

@@ -44,4 +44,9 @@ def _start(command: tuple[str, ...], theirs: socket.socket) -> "subprocess.Popen
 
 async def _end(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
-    await asyncio.to_thread(process.wait)
+    reaping = asyncio.create_task(asyncio.to_thread(process.wait))
+    try:
+        await asyncio.shield(reaping)
+    except asyncio.CancelledError:
+        await reaping  # it was killed, so this takes no time
+        raise

@@ -65,10 +65,10 @@ class Reader:
 
     def receive(self, data: bytes, now_ns: int) -> list[Message]:
         """`now_ns` becomes the `demuxed_ns` of units."""
-        return [_unpack(*each, now_ns) for each in self._splitter.receive(data)]
+        return [unpack(*each, now_ns) for each in self._splitter.receive(data)]
 
 
-def _unpack(kind: bytes, body: bytes, now_ns: int) -> Message:
+def unpack(kind: bytes, body: bytes, now_ns: int) -> Message:
     if kind == _UNIT:
         return unpack_unit(body, now_ns)
     if kind == _FORMAT:

@@ -1,0 +1,249 @@
+"""A ladder with its real child: a coded source in, renditions on the bus that a player can use."""
+
+import asyncio
+import contextlib
+import io
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import av
+import pytest
+
+from hotpath.bus.stream import Cursor, ProgramStream
+from hotpath.encode.job import EncodeSettings
+from hotpath.encode.ladder import Ladder
+from hotpath.encode.ladder_marks import Patience
+from hotpath.hls.events import Event, SegmentReady
+from hotpath.hls.segmenter import Segmenter
+from hotpath.media.unit import (
+    VIDEO,
+    Format,
+    FormatChange,
+    Item,
+    PartCut,
+    ProgramEnd,
+    Sample,
+    SegmentCut,
+    Unit,
+)
+from infra.keys import ProgramKey
+from infra.renditions import LadderRung
+from tests.support.bridges import until
+from tests.support.coded import Coded, coded
+from tests.support.ladder import parts, published, segments
+
+pytestmark = pytest.mark.integration
+
+SLACK = 4
+"""Pictures that the source's reordering keeps in the decoder."""
+RUNGS = (LadderRung("120p", 120, 300_000), LadderRung("90p", 90, 200_000))
+NAMES = tuple(rung.name for rung in RUNGS)
+PATIENT = EncodeSettings(late_ms=60_000)
+"""Tests feed faster than real time."""
+PATIENCE = Patience(late_ns=60 * 10**9, start_ns=60 * 10**9)
+"""And the machine may be busy."""
+
+
+@dataclass
+class Running:
+    ladder: Ladder
+    stream: ProgramStream
+    items: list[Item] = field(default_factory=list)
+    """Everything on the bus."""
+    warnings: list[str] = field(default_factory=list)
+
+    async def feed(self, items: Sequence[Item]) -> None:
+        """As fast as the child takes them."""
+        for item in items:
+            self.ladder.publish([item])
+            if isinstance(item, Sample):
+                await until(lambda: self.ladder.waiting < 16)
+
+    def made(self, rung: str) -> list[Unit]:
+        return [
+            item.unit for item in self.items if isinstance(item, Sample) and item.unit.track == rung
+        ]
+
+    def events(self) -> list[Event]:
+        return Segmenter().receive(self.items)
+
+
+@asynccontextmanager
+async def running(
+    rungs: Sequence[LadderRung] = RUNGS,
+    *,
+    cores: float = 64,
+    settings: EncodeSettings = PATIENT,
+    **options: object,
+) -> AsyncIterator[Running]:
+    stream = ProgramStream(ProgramKey("project", "event", "main"), "incarnation")
+    warnings: list[str] = []
+    ladder = Ladder(
+        rungs,
+        stream.publish,
+        publish_rungs=stream.publish,
+        cores=lambda: cores,
+        on_warning=warnings.append,
+        settings=settings,
+        patience=PATIENCE,
+        **options,  # type: ignore[arg-type]
+    )
+    made = Running(ladder, stream, warnings=warnings)
+    tasks = [
+        asyncio.create_task(ladder.run()),
+        asyncio.create_task(_collect(made, stream.cursor())),
+    ]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _collect(made: Running, cursor: Cursor) -> None:
+    while items := await cursor.read():
+        made.items += items
+
+
+def source_items(source: Coded) -> list[Item]:
+    return published(source.track(VIDEO), source=source.format(VIDEO))
+
+
+def decoded(format: Format, units: Sequence[Unit]) -> int:
+    data = b"".join(unit.data for unit in units)
+    with av.open(io.BytesIO(data), "r", format="h264") as container:
+        frames = list(container.decode(video=0))
+    assert all((frame.width, frame.height) == (format.width, format.height) for frame in frames)
+    return len(frames)
+
+
+@pytest.mark.parametrize("kind", ["h264", "h264-b", "hevc"])
+async def test_every_rung_has_the_sources_parts_and_each_segment_decodes_alone(kind: str) -> None:
+    source = coded(kind, None, 6, 45)
+    items = source_items(source)
+    async with running() as made:
+        await made.feed(items[:-1])
+        count = len(source.track(VIDEO)) - SLACK
+        await until(lambda: all(len(made.made(name)) >= count for name in NAMES))
+        made.ladder.publish(items[-1:])
+        await until(lambda: made.stream.ended)
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+    assert made.warnings == []
+    events = made.events()
+    theirs = parts(events, VIDEO)
+    for name in NAMES:
+        own = parts(events, name)
+        assert own.keys() == theirs.keys()
+        assert len(made.made(name)) == len(source.track(VIDEO))
+        for place, part in own.items():
+            assert abs(part.duration - theirs[place].duration) <= 3000
+            assert part.independent == (place[1] == 0)
+        for msn in segments(events, name):
+            whole = [u for place, part in own.items() if place[0] == msn for u in part.units]
+            assert decoded(own[msn, 0].format, whole) == len(whole)
+    assert [item for item in made.items if _of_source(item)] == items
+
+
+def _of_source(item: Item) -> bool:
+    match item:
+        case Sample(unit=unit):
+            return unit.track == VIDEO
+        case PartCut(track=track) | SegmentCut(track=track):
+            return track == VIDEO
+        case FormatChange(format=format):
+            return format.track == VIDEO
+        case _:
+            return True
+
+
+async def test_only_the_beginning_of_a_segment_is_an_idr() -> None:
+    source = coded("h264", None, 6, 30)
+    async with running() as made:
+        await made.feed(source_items(source))
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+    for name in NAMES:
+        keys = [unit.pts for unit in made.made(name) if unit.keyframe]
+        assert keys == [unit.pts for unit in source.track(VIDEO) if unit.keyframe][::2]
+
+
+async def test_a_child_that_is_killed_costs_a_gap_only() -> None:
+    source = coded("h264", None, 12, 30)
+    items = source_items(source)
+    half = len(items) // 3
+    async with running() as made:
+        await made.feed(items[:half])
+        await until(lambda: all(len(made.made(name)) > 40 for name in NAMES))
+        pid = made.ladder.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: made.ladder.pid not in (pid, None))
+        await made.feed(items[half:-1])
+        last = source.track(VIDEO)[-1].pts
+        await until(lambda: all(made.made(name)[-1].pts == last for name in NAMES))
+        made.ladder.publish(items[-1:])
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+        assert made.ladder.restarts == 1
+    events = made.events()
+    for name in NAMES:
+        own = segments(events, name)
+        assert sorted(own) == sorted(segments(events, VIDEO))
+        kinds = [isinstance(own[msn], SegmentReady) for msn in sorted(own)]
+        assert 1 <= kinds.count(False) <= 3
+        assert kinds[-1]
+
+
+async def test_a_rung_taller_than_the_source_is_left_out() -> None:
+    source = coded("h264", None, 6, 30)
+    rungs = (LadderRung("240p", 240, 400_000), RUNGS[1])
+    async with running(rungs) as made:
+        await made.feed(source_items(source))
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+    assert made.made("240p") == []
+    assert len(made.made("90p")) == len(source.track(VIDEO))
+    assert made.warnings == []
+
+
+async def test_a_ladder_that_the_machine_cannot_encode_is_trimmed_in_words() -> None:
+    source = coded("h264", None, 6, 30)
+    async with running(cores=0.0001) as made:
+        await made.feed(source_items(source)[:60])
+        await until(lambda: bool(made.warnings))
+        await until(lambda: made.ladder.pid is None)
+        assert made.ladder.running == ()
+        assert set(made.ladder.trimmed) == set(NAMES)
+        await made.feed(source_items(source)[60:])
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+    assert "Viewers get the source only." in made.warnings[0]
+    assert [item for item in made.items if not _of_source(item)] == []
+
+
+async def test_a_child_that_always_crashes_leaves_the_source_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hotpath.encode.life.BACKOFF_S", (0.01, 0.02, 0.03))
+    items = source_items(coded("h264", None, 6, 30))
+    async with running(command=("/bin/false",)) as made:
+        made.ladder.publish(items[:60])
+        await until(lambda: bool(made.warnings))
+        made.ladder.publish(items[60:])
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+    assert made.items == items
+
+
+async def test_the_end_is_held_for_a_second_at_most() -> None:
+    items = source_items(coded("h264", None, 6, 30))
+    hang = ("/bin/sleep", "60")
+    async with running(command=hang) as made:
+        made.ladder.publish(items[:60])
+        made.ladder.publish(items[60:])
+        began = time.monotonic()
+        await until(lambda: made.stream.ended)
+        assert time.monotonic() - began < 5
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+    assert made.items == items
