@@ -12,8 +12,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hotpath.fanout.kernel import KernelTotals
+from hotpath.fanout.selection import MAIN
 from hotpath.fanout.service import FanoutService
-from hotpath.fanout.viewer import Counts
+from hotpath.fanout.viewer import SOUND, Counts
+from infra.renditions import RUNGS
 
 _KERNEL: tuple[tuple[str, str, Callable[[KernelTotals], int]], ...] = (
     ("packets", "RTP packets sent", lambda t: t.packets),
@@ -71,6 +73,13 @@ class FanoutCollector(Collector):
         )
         for protocol in ("udp", "tcp"):
             gauge.add_metric([protocol], protocols[protocol])
+        yield gauge
+        shown = Counter(s.rendition for s in service.sessions.values() if s.path)
+        gauge = GaugeMetricFamily(
+            "livepath_webrtc_viewers", "Connected viewers, by what they get", labels=["rendition"]
+        )
+        for rendition in (MAIN, *RUNGS, SOUND):
+            gauge.add_metric([rendition], shown[rendition])
         yield gauge
         encodes = sum(feed.encodes for feed in service.feeds())
         share = service.gate.load.share

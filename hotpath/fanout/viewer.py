@@ -43,6 +43,8 @@ REPORTS_PER_S, REPORTS_AT_ONCE = 100, 200
 CONNECT_NS = 15_000_000_000
 """An offer that nobody connects for keeps another viewer's place for so long."""
 CNAME = "livepath"
+SOUND = "audio"
+"""What a viewer is told that it gets when it is sound alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,11 @@ class ViewerSession:
 
     # -- what it gets ------------------------------------------------------------------------
 
+    @property
+    def rendition(self) -> str:
+        """Name of what it is given."""
+        return SOUND if self._choice.audio_only else self._rendition.name
+
     def first_frame(self, now: int) -> bool:
         """Whether its first picture (or, without video, sound) has left; notes when."""
         if self.first_sent_ns is None and self._viewer is not None:
@@ -281,7 +288,7 @@ class ViewerSession:
         if self._choice.audio_only:
             viewer.detach("video")
             self._showing = False
-            self._tell_rendition("audio", reason)
+            self._tell_rendition(SOUND, reason)
             return
         self._rendition = self.feed.renditions[level]
         if self._showing:

@@ -4,8 +4,10 @@ import pytest
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.fanout.choice import SECOND
+from hotpath.fanout.metrics import FanoutCollector
 from hotpath.fanout.viewer import ViewerSession
 from hotpath.webrtc.rtcp import ReceptionReport, build_receiver_report
+from infra.renditions import RUNGS
 from tests.support.coded import coded, marked
 from tests.support.fanout import Plane, paced, until, watching
 from tests.support.rungs import with_rungs
@@ -29,6 +31,16 @@ def report(session: ViewerSession, lost: float, seconds: range) -> None:
         session.review(second * SECOND)
 
 
+def viewers(plane: Plane) -> dict[str, int]:
+    """Renditions that somebody watches, as the metrics tell."""
+    found = {}
+    for metric in FanoutCollector(plane.service).collect():
+        if metric.name == "livepath_webrtc_viewers":
+            found = {one.labels["rendition"]: int(one.value) for one in metric.samples}
+    assert set(found) == {"main", *RUNGS, "audio"}
+    return {name: count for name, count in found.items() if count}
+
+
 async def test_a_viewer_is_moved_between_renditions_at_keyframes(plane: Plane) -> None:
     items = with_rungs(marked(coded("h264", "opus", seconds=20)), "720p")
     plane.tasks.create_task(paced(plane.open(), items))
@@ -40,6 +52,7 @@ async def test_a_viewer_is_moved_between_renditions_at_keyframes(plane: Plane) -
         # Far ahead of the reviews that the plane makes by its own clock.
         report(session, 0.2, range(10**6, 10**6 + 4))
         await until(lambda: shown(plane, session) == "720p")
+        assert viewers(plane) == {"720p": 1}
         before = await viewer.frames("video", 20)
         report(session, 0.0, range(10**6 + 4, 10**6 + 13))
         await until(lambda: shown(plane, session) == "main")
