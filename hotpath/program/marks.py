@@ -190,7 +190,7 @@ class MarkWriter:
         if (
             gop is None
             or elapsed >= self._limits.segment(lead)
-            or elapsed + gop > self._limits.longest(lead)
+            or elapsed + gop > self._longest(lead)
         ):
             items += self._cut_lead(lead, unit.dts)
         return items
@@ -198,9 +198,8 @@ class MarkWriter:
     def _cut_silence(self, lead: Track, until: int) -> list[Item]:
         """Cut segments that would be too long if they reached to `until`, where nothing was."""
         items: list[Item] = []
-        while lead.segment_start is not None and until - lead.segment_start > self._limits.longest(
-            lead
-        ):
+        longest = self._longest(lead)
+        while lead.segment_start is not None and until - lead.segment_start > longest:
             end = lead.segment_start + self._limits.segment(lead)
             if lead.segment_units:
                 end = max(end, lead.end or 0)
@@ -210,7 +209,7 @@ class MarkWriter:
     def _segment_limit(self, lead: Track) -> int:
         """Lead ticks that no unit may end after if it is to be in the open segment."""
         start = lead.segment_start or 0
-        short, longest = start + self._limits.segment(lead), start + self._limits.longest(lead)
+        short, longest = start + self._limits.segment(lead), start + self._longest(lead)
         if lead.format.track != VIDEO:
             return short
         expected = self._keyframes.expected(lead.end or start)
@@ -218,6 +217,12 @@ class MarkWriter:
             # The first GOP: it may end any time, unless it has lasted for too long already.
             return longest if self._keyframes.latest == start else short
         return longest if expected <= longest else short
+
+    def _longest(self, lead: Track) -> int:
+        """What a segment of the lead may last: those of the others end up to a frame later."""
+        frames = (self._clock.of(track, track.cadence.duration) for track in self._followers())
+        longest = self._limits.longest(lead) - max(frames, default=0)
+        return max(longest, self._limits.segment(lead))
 
     def _cut_lead(self, lead: Track, end: int, *, silent: bool = False) -> list[Item]:
         items = lead.cut_segment(end, self._limits.part(lead))
@@ -315,7 +320,7 @@ class MarkWriter:
             # Longer than expected: the part ends here, or where it should have.
             end = unit.dts if unit.dts - start <= target else (track.end or unit.dts)
             items.append(track.cut_part(min(end, unit.dts)))
-        longest = self._limits.longest(track) if track is self._clock.track else None
+        longest = self._longest(track) if track is self._clock.track else None
         items.append(track.place(unit, self.discontinuity_seq, self.epoch_ns, now_ns, longest))
         if self._next_end(track) - (track.part_start or 0) > target:
             items.append(track.cut_part(track.end or 0))

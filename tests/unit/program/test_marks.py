@@ -405,7 +405,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(steps, st.integers(1, 6))
 def test_structure_holds_for_any_times(moves: list[tuple[str, int, str]], target: int) -> None:
     marks = writer(target_duration_s=target)
