@@ -9,6 +9,8 @@ from hotpath.media.unit import AUDIO, VIDEO
 from tests.support import m3u8
 from tests.support.made_up import START_NS, TRACKS, MadeUp, S
 
+REPORT = "#EXT-X-RENDITION-REPORT"
+
 
 def dates(found: m3u8.Playlist) -> list[str]:
     return found.tags.get("#EXT-X-DATERANGE", [])
@@ -113,3 +115,15 @@ async def test_a_rendition_without_media_keeps_its_numbers_by_gaps() -> None:
     programme.segment(2)
     found = await programme.found(AUDIO)
     assert [(s.msn, s.gap) for s in found.segments] == [(0, False), (1, True), (2, False)]
+
+
+async def test_each_rendition_reports_how_far_the_others_are_at_any_moment() -> None:
+    """4.4.5.4 and appendix B.1: one report for each other rendition, as up to date as itself."""
+    programme = MadeUp()
+    programme.segment(0)
+    for part in range(10):
+        programme.part(VIDEO, 1, part)
+        report = m3u8.attributes((await programme.found(AUDIO)).only(REPORT))
+        assert report == {"URI": "video.m3u8", "LAST-MSN": "1", "LAST-PART": str(part)}
+    report = m3u8.attributes((await programme.found(VIDEO)).only(REPORT))
+    assert report == {"URI": "audio.m3u8", "LAST-MSN": "0", "LAST-PART": "9"}
