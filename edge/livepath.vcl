@@ -74,7 +74,8 @@ sub vcl_backend_response {
     } else if (beresp.status >= 500) {
         # All who waited for this share the answer; each asking anew would block as long again.
         set beresp.ttl = 500ms;
-    } else if (beresp.status >= 400 || beresp.http.Cache-Control ~ "no-store") {
+    } else if (beresp.status >= 400 || beresp.ttl <= 0s
+        || beresp.http.Cache-Control ~ "no-store") {
         # What is refused now may be right in 200 ms, so it is not kept, but remembered as
         # uncacheable: without that the waiting requests would go to the origin one by one.
         set beresp.uncacheable = true;

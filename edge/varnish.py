@@ -117,6 +117,12 @@ class Varnish:
         """Until the process ends by itself; its status."""
         return self._running().wait()
 
+    def forget(self) -> None:
+        """Everything cached; the next request for anything goes to the origin."""
+        if self._folder is None:
+            raise EdgeError("the edge does not run")
+        _ask(program("varnishadm"), Path(self._folder.name), "ban", "obj.status", "!=", "0")
+
     def counter(self, name: str) -> int:
         """One of varnishstat's, such as `MAIN.busy_sleep`; 0 before it exists."""
         if self._folder is None:
@@ -185,10 +191,10 @@ class Varnish:
             self._folder = None
 
 
-def _ask(admin: str, folder: Path, command: str) -> str:
+def _ask(admin: str, folder: Path, *command: str) -> str:
     """The answer of the daemon's own console; nothing while it has none."""
     done = subprocess.run(
-        [admin, "-n", str(folder / "work"), "-t", "2", command],
+        [admin, "-n", str(folder / "work"), "-t", "2", *command],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,13 +1,12 @@
 """A real Varnish in front of a programme that the test controls, and viewers with tokens.
 
-async with behind_varnish() as edge:
-    await edge.programme.publish_until(1, 0)
-    await edge.client.get(edge.path("anna", "video.m3u8"))
+Varnish takes a second to start, so a module's tests share one; origins come and go behind it, on
+the one port it knows.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +83,16 @@ class EdgeUnderTest:
         await until(f"{count} requests wait for another's answer", enough)
 
 
+@contextmanager
+def varnish_before_a_port() -> Iterator[tuple[Varnish, int]]:
+    """An edge, and the port on which its origin is to be brought up."""
+    need_varnish()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    with Varnish(Origin(f"http://127.0.0.1:{port}", SECRET)) as varnish:
+        yield varnish, port
+
+
 def need_varnish() -> None:
     try:
         program("varnishd")
@@ -92,29 +101,18 @@ def need_varnish() -> None:
 
 
 @asynccontextmanager
-async def entered(context: AbstractContextManager[Varnish]) -> AsyncIterator[Varnish]:
-    """Started and stopped beside the loop, which serves the origin."""
-    entered = await asyncio.to_thread(context.__enter__)
-    try:
-        yield entered
-    finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
-
-
-@asynccontextmanager
-async def behind_varnish(access: str = "token") -> AsyncIterator[EdgeUnderTest]:
-    """A programme that has been loaded and not begun."""
-    need_varnish()
+async def behind(
+    varnish: Varnish, port: int, access: str = "token"
+) -> AsyncIterator[EdgeUnderTest]:
+    """A programme that has been loaded and not begun; nothing of an earlier one is cached."""
+    varnish.forget()
     clock = Clock()
     origin = HlsOrigin(clock_s=clock)
     origin.set_access({KEY.project: {"k1": SIGNED}}, {KEY.event: access})
     requests = Counted(Edge(origin, SECRET, CHECK_S))
-    server = HlsServer(requests, "127.0.0.1", 0, before_stop=origin.stop)
+    server = HlsServer(requests, "127.0.0.1", port, before_stop=origin.stop)
     async with on_air(origin=origin, access=access) as (programme, _), running(server) as url:
         programme.load(marked(coded()))
-        async with entered(Varnish(Origin(url, SECRET))) as varnish:
-            limits = httpx2.Limits(max_connections=None)
-            async with httpx2.AsyncClient(
-                base_url=varnish.url, timeout=30, limits=limits
-            ) as client:
-                yield EdgeUnderTest(programme, varnish, client, url, requests, clock)
+        limits = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(base_url=varnish.url, timeout=30, limits=limits) as client:
+            yield EdgeUnderTest(programme, varnish, client, url, requests, clock)

@@ -2,11 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import TypeAlias
 
 import pytest
 
+from edge.varnish import Varnish
 from tests.support import m3u8
-from tests.support.behind_varnish import CHECK_S, EdgeUnderTest, behind_varnish
+from tests.support.behind_varnish import CHECK_S, EdgeUnderTest, behind, varnish_before_a_port
 from tests.support.blocking import waiting
 from tests.support.on_air import LIVE
 
@@ -14,10 +19,22 @@ pytestmark = pytest.mark.integration
 
 VIEWERS = 50
 PLAYLIST = "video.m3u8"
+OnEdge: TypeAlias = Callable[..., AbstractAsyncContextManager[EdgeUnderTest]]
 
 
-async def test_blocked_viewers_are_one_request_for_each_playlist_and_part() -> None:
-    async with behind_varnish() as edge:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[Varnish, int]]:
+    with varnish_before_a_port() as found:
+        yield found
+
+
+@pytest.fixture
+def on_edge(shared: tuple[Varnish, int]) -> OnEdge:
+    return partial(behind, *shared)
+
+
+async def test_blocked_viewers_are_one_request_for_each_playlist_and_part(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
         await edge.programme.publish_until(1, 0)
         viewers = [f"viewer-{n}" for n in range(VIEWERS)]
         for part in (1, 2):
@@ -37,8 +54,8 @@ async def test_blocked_viewers_are_one_request_for_each_playlist_and_part() -> N
             assert edge.requests.media[asked:] == [LIVE + query]
 
 
-async def test_viewers_of_a_hinted_part_are_one_request() -> None:
-    async with behind_varnish() as edge:
+async def test_viewers_of_a_hinted_part_are_one_request(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
         await edge.programme.publish_until(1, 0)
         listed = m3u8.parse((await edge.client.get(edge.path("anna", PLAYLIST))).text)
         hint = listed.hint
@@ -64,8 +81,8 @@ async def cached(edge: EdgeUnderTest) -> None:
 
 
 @pytest.mark.parametrize("name", [PLAYLIST, "k1/video/s0.m4s"])
-async def test_what_is_cached_is_for_those_who_may_watch(name: str) -> None:
-    async with behind_varnish() as edge:
+async def test_what_is_cached_is_for_those_who_may_watch(on_edge: OnEdge, name: str) -> None:
+    async with on_edge() as edge:
         await cached(edge)
         asked = len(edge.requests.media)
         other = edge.token("anna", event="ev_2")
@@ -89,16 +106,16 @@ async def until_refused(edge: EdgeUnderTest, url: str) -> float:
     return time.monotonic() - began
 
 
-async def test_revocation_ends_a_running_session_within_the_age_of_a_check() -> None:
-    async with behind_varnish() as edge:
+async def test_revocation_ends_a_running_session_within_the_age_of_a_check(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
         await cached(edge)
         edge.revoke()
         took = await until_refused(edge, edge.path("anna", PLAYLIST))
         assert took < CHECK_S + 3  # the machine may be busy
 
 
-async def test_a_session_ends_with_its_token() -> None:
-    async with behind_varnish() as edge:
+async def test_a_session_ends_with_its_token(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
         await edge.programme.publish_until(1, 0)
         url = f"/t/{edge.token('anna', lasts_s=5)}{LIVE}{PLAYLIST}"
         assert (await edge.client.get(url)).status_code == 200
@@ -106,8 +123,8 @@ async def test_a_session_ends_with_its_token() -> None:
         await until_refused(edge, url)
 
 
-async def test_a_public_event_needs_no_token() -> None:
-    async with behind_varnish("public") as edge:
+async def test_a_public_event_needs_no_token(on_edge: OnEdge) -> None:
+    async with on_edge("public") as edge:
         await edge.programme.publish_until(1, 0)
         assert (await edge.client.get(LIVE + PLAYLIST)).status_code == 200
         assert (await edge.client.get(f"/t/rubbish{LIVE}{PLAYLIST}")).status_code == 200
@@ -126,14 +143,14 @@ async def test_a_public_event_needs_no_token() -> None:
         f"//{LIVE}{PLAYLIST}",
     ],
 )
-async def test_nothing_else_of_the_origin_can_be_reached(path: str) -> None:
-    async with behind_varnish("public") as edge:
+async def test_nothing_else_of_the_origin_can_be_reached(on_edge: OnEdge, path: str) -> None:
+    async with on_edge("public") as edge:
         assert (await edge.client.get(edge.varnish.url + path)).status_code == 404
         assert edge.requests.seen == []
 
 
-async def test_a_viewer_cannot_pose_as_the_edge() -> None:
-    async with behind_varnish() as edge:
+async def test_a_viewer_cannot_pose_as_the_edge(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
         await cached(edge)
         forged = {"X-Live-Url": LIVE + PLAYLIST, "X-Livepath-Edge": "the-secret-of-another"}
         assert (await edge.client.get(LIVE + PLAYLIST, headers=forged)).status_code == 401
@@ -141,8 +158,8 @@ async def test_a_viewer_cannot_pose_as_the_edge() -> None:
         assert answer.status_code == 401
 
 
-async def test_only_directives_make_another_playlist() -> None:
-    async with behind_varnish("public") as edge:
+async def test_only_directives_make_another_playlist(on_edge: OnEdge) -> None:
+    async with on_edge("public") as edge:
         await edge.programme.publish_until(1, 1)
         queries = (
             *("_HLS_msn=1&_HLS_part=0", "_HLS_part=0&_HLS_msn=1"),
@@ -162,8 +179,8 @@ async def test_only_directives_make_another_playlist() -> None:
         ]
 
 
-async def test_what_was_too_early_is_there_once_it_is_there() -> None:
-    async with behind_varnish("public") as edge:
+async def test_what_was_too_early_is_there_once_it_is_there(on_edge: OnEdge) -> None:
+    async with on_edge("public") as edge:
         await edge.programme.publish_until(1, 0)
         part = f"{LIVE}k1/video/s1.3.m4s"
         assert (await edge.client.get(part)).status_code == 404
@@ -171,8 +188,8 @@ async def test_what_was_too_early_is_there_once_it_is_there() -> None:
         assert (await edge.client.get(part)).status_code == 200
 
 
-async def test_viewers_who_waited_in_vain_share_one_answer() -> None:
-    async with behind_varnish() as edge:
+async def test_viewers_who_waited_in_vain_share_one_answer(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
         await edge.programme.publish_until(1, 0)
         asked, asleep = len(edge.requests.media), edge.varnish.counter("MAIN.busy_sleep")
         query = f"{PLAYLIST}?_HLS_msn=1&_HLS_part=1"
@@ -187,8 +204,8 @@ async def test_viewers_who_waited_in_vain_share_one_answer() -> None:
         assert len(edge.requests.media) == asked + 1
 
 
-async def test_text_is_sent_as_the_client_can_read_it() -> None:
-    async with behind_varnish("public") as edge:
+async def test_text_is_sent_as_the_client_can_read_it(on_edge: OnEdge) -> None:
+    async with on_edge("public") as edge:
         await edge.programme.publish_until(1, 0)
         packed = await edge.client.get(LIVE + PLAYLIST, headers={"accept-encoding": "gzip"})
         plain = await edge.client.get(LIVE + PLAYLIST, headers={"accept-encoding": "identity"})
@@ -198,8 +215,8 @@ async def test_text_is_sent_as_the_client_can_read_it() -> None:
         assert len(edge.requests.media) == 1
 
 
-async def test_other_methods() -> None:
-    async with behind_varnish("public") as edge:
+async def test_other_methods(on_edge: OnEdge) -> None:
+    async with on_edge("public") as edge:
         await edge.programme.publish_until(1, 0)
         head = await edge.client.head(LIVE + PLAYLIST)
         assert (head.status_code, head.content) == (200, b"")
