@@ -28,7 +28,7 @@ from hotpath.encode.h264 import (
     threads,
 )
 from hotpath.encode.ladder_job import LadderJob
-from hotpath.encode.ladder_records import Described, Encoded, Fed, LeftOut
+from hotpath.encode.ladder_records import ENCODED, Described, Encoded, Fed, LeftOut
 from hotpath.encode.ladder_steps import Cue
 from hotpath.encode.passing import Passing
 from hotpath.media.unit import VIDEO, Unit
@@ -157,7 +157,7 @@ class LadderPictures:
         key = False
         while self._cues and self._cues[0].pts <= unit.pts:
             key |= self._cues.popleft().key
-        self._counts["encoded"] += 1
+        self._counts[ENCODED] += 1
         work = [
             self._pool.submit(
                 each.encode, frame, unit, self._decoder.size(frame, each.rung.height), key=key

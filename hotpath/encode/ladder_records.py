@@ -34,6 +34,10 @@ _CUE = struct.Struct(">bq")
 _NO_CUE, _PLAIN, _KEY = -1, 0, 1
 _PTS = struct.Struct(">q")
 _WORDS = 500
+CPU_US = "cpu-us"
+"""Among the counts: processor time that the child has taken, in microseconds."""
+ENCODED = "encoded"
+"""Among the counts: pictures of the source that were encoded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from hotpath.encode.ladder_calibrate import speed
 from hotpath.encode.ladder_job import LadderJob
 from hotpath.encode.ladder_pictures import LadderPictures
 from hotpath.encode.ladder_records import (
+    CPU_US,
     Admitted,
     Fed,
     LadderMessage,
@@ -35,9 +36,6 @@ from hotpath.encode.ladder_records import (
 from hotpath.encode.lateness import Lateness
 from hotpath.encode.records import Counts, Failure
 from hotpath.encode.worker import COUNTS_NS, NICE
-
-CPU_US = "cpu-us"
-"""Count of the processor time that this child has taken, in microseconds."""
 
 
 class LadderWorker:

@@ -1,6 +1,7 @@
 """The media node: everything wired in data-flow order, started and stopped in order.
 
     desired state → admission table → SrtIngest, WhipIngest → ProgramSink → Program → ProgramStream
+                   (→ Ladder → the same stream)
         → Packager → LivePlaylists → HlsOrigin → HTTP
                    → SpoolSession → spool folder → uploader (another process)
         → Feed → kernel → WebRTC viewers
@@ -39,6 +40,7 @@ from hotpath.node.front import Front
 from hotpath.node.incarnations import Incarnations
 from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
+from hotpath.node.ladders import LadderCollector, Ladders
 from hotpath.node.launcher import Launcher
 from hotpath.node.left_behind import Folders, LeftBehind, read_back
 from hotpath.node.metrics import NodeCollector
@@ -70,6 +72,7 @@ class _Parts:
     srt: SrtIngest
     whip: WhipIngest
     rtc: WebRtc
+    ladders: Ladders
     disk: Executor
 
 
@@ -133,12 +136,14 @@ class MediaNode:
         origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations, recordings))
         rtc = webrtc.assemble(stack, settings, advertise, origin)
         ingests = Ingests()
+        ladders = Ladders()
         launcher = Launcher(
             registry,
             incarnations=incarnations,
             origin=origin,
             fanout=rtc.fanout,
             ingests=ingests,
+            ladders=ladders,
             executor=_threads(stack, 2, "packager"),
             part_target_ms=settings.part_target_ms,
         )
@@ -164,8 +169,9 @@ class MediaNode:
             IngestCollector(srt, whip),
             FanoutCollector(rtc.fanout),
             BridgeCollector(rtc.bridges),
+            LadderCollector(ladders),
         )
-        return _Parts(outbox, reader, programs, http, srt, whip, rtc, disk)
+        return _Parts(outbox, reader, programs, http, srt, whip, rtc, ladders, disk)
 
     def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
         settings = self._settings
@@ -192,6 +198,7 @@ class MediaNode:
         programs, http = parts.programs, parts.http
         async with asyncio.TaskGroup() as tasks:
             background = [
+                tasks.create_task(parts.ladders.run(), name="ladders"),
                 tasks.create_task(parts.outbox.run(), name="outbox"),
                 tasks.create_task(programs.run(), name="programs"),
             ]

@@ -1,12 +1,12 @@
 """Puts programmes on the air: an incarnation on disk, then stream, playlists, packager and fan-out.
 
 Invariant: what is not durable is not published; where the disk refuses, the programme waits for it
-and says so. Upstream: `hotpath.node.programs`. Downstream: bus, `Packager`, `HlsOrigin`,
+and says so. Upstream: `hotpath.node.programs`. Downstream: bus, `Ladders`, `Packager`, `HlsOrigin`,
 `FanoutService`, spool.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 
@@ -20,11 +20,13 @@ from hotpath.hls.packager import Packager
 from hotpath.node import markers
 from hotpath.node.incarnations import Incarnation, Incarnations
 from hotpath.node.ingests import Ingests
-from hotpath.node.onair import OnAir
+from hotpath.node.ladders import Ladders
+from hotpath.node.onair import OnAir, observed
 from hotpath.program.checkpoint import Checkpoint
-from hotpath.program.states import ProgramState
+from hotpath.program.service import Publish
+from hotpath.program.states import IngestWarning, ProgramState
 from infra.keys import ProgramKey
-from infra.renditions import AUDIO_ONLY
+from infra.renditions import AUDIO_ONLY, rungs_of
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,7 @@ class Launcher:
         origin: HlsOrigin,
         fanout: FanoutService,
         ingests: Ingests,
+        ladders: Ladders,
         executor: Executor,
         part_target_ms: int,
     ) -> None:
@@ -51,6 +54,7 @@ class Launcher:
         self._origin = origin
         self._fanout = fanout
         self._ingests = ingests
+        self._ladders = ladders
         self._executor = executor
 
     def set_access(
@@ -102,8 +106,16 @@ class Launcher:
             # An earlier incarnation may still have viewers.
             self._off_air(entry.key)
 
-    def go_on_air(self, entry: OnAir, incarnation: Incarnation) -> tuple[ProgramStream, Packager]:
-        """A stream with its packager and fan-out, which read from the moment it is made."""
+    def go_on_air(
+        self,
+        entry: OnAir,
+        incarnation: Incarnation,
+        on_warning: Callable[[IngestWarning], None],
+    ) -> tuple[Publish, Packager]:
+        """A stream with its packager and fan-out, which read from the moment it is made.
+
+        What the programme publishes goes there, by way of a ladder where one is asked for.
+        """
         stream = ProgramStream(entry.key, incarnation.name)
         entry.incarnation = incarnation
         self.registry.open(stream)
@@ -130,7 +142,11 @@ class Launcher:
             part_target_ms=self.part_target_ms,
             target_duration_s=target_duration_s,
         )
-        return stream, packager
+        publish = observed(stream)
+        rungs = rungs_of(entry.event.renditions)
+        if rungs:
+            publish = self._ladders.put_before(stream, publish, rungs, on_warning)
+        return publish, packager
 
     async def conclude(self, entry: OnAir, incarnation: Incarnation) -> None:
         """Everything is packaged. If the programme is over, note that durably."""

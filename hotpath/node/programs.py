@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -23,7 +24,7 @@ from hotpath.node.incarnations import Incarnation
 from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
 from hotpath.node.launcher import Launcher
-from hotpath.node.onair import OnAir, observed, options_of
+from hotpath.node.onair import OnAir, options_of
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.service import Program
 from hotpath.program.states import (
@@ -207,9 +208,10 @@ class Programs:
         if incarnation is None:
             self._remove(entry)
             return
-        stream, packager = self._launcher.go_on_air(entry, incarnation)
+        warn = partial(self._heard, key)
+        publish, packager = self._launcher.go_on_air(entry, incarnation, warn)
         self._spawn(self._package(entry, incarnation, packager), key)
-        entry.program.resume(observed(stream), incarnation.numbers, time.monotonic_ns())
+        entry.program.resume(publish, incarnation.numbers, time.monotonic_ns())
         self._journal.program(key, FactType.PUBLISHER_LOST, reason="media-restarted")
         self.touched(entry)
 
@@ -220,11 +222,10 @@ class Programs:
         if incarnation is None:
             self._remove(entry)
             return
-        stream, packager = self._launcher.go_on_air(entry, incarnation)
+        warn = partial(self._heard, entry.key)
+        publish, packager = self._launcher.go_on_air(entry, incarnation, warn)
         self._spawn(self._package(entry, incarnation, packager), entry.key)
-        entry.program.opened(
-            observed(stream), incarnation.numbers, time.monotonic_ns(), time.time_ns()
-        )
+        entry.program.opened(publish, incarnation.numbers, time.monotonic_ns(), time.time_ns())
         self.touched(entry)
 
     async def _package(self, entry: OnAir, incarnation: Incarnation, packager: Packager) -> None:

@@ -26,6 +26,7 @@ from hotpath.node import launcher as launcher_module
 from hotpath.node.incarnations import Incarnations
 from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
+from hotpath.node.ladders import Ladders
 from hotpath.node.launcher import Launcher
 from hotpath.node.programs import Programs
 from hotpath.node.sink import ProgramSink
@@ -145,6 +146,7 @@ async def running(
                 origin=origin,
                 fanout=fanout,
                 ingests=ingests,
+                ladders=Ladders(),
                 executor=muxing,
                 part_target_ms=215,
             ),
