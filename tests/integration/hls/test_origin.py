@@ -2,10 +2,12 @@
 
 import asyncio
 import gzip
+import time
 
 import av
 import pytest
 
+from hotpath.hls.daterange import DateRange
 from hotpath.hls.origin import HlsOrigin
 from hotpath.media.unit import AUDIO, VIDEO
 from infra.auth.tokens import ViewerClaims, issue
@@ -136,6 +138,33 @@ async def test_methods() -> None:
             refused = await client.request(method, url)
             assert refused.status_code == 405
             assert refused.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_a_range_of_a_file_over_http() -> None:
+    async with on_air() as (programme, client):
+        programme.load(marked(coded()))
+        await programme.publish_until(1)
+        url = LIVE + "k1/video/s1.m4s"
+        whole = await client.get(url)
+        assert whole.headers["accept-ranges"] == "bytes"
+        assert whole.headers["expires"] > ""
+        part = await client.get(url, headers={"range": "bytes=8-99"})
+        assert (part.status_code, part.content) == (206, whole.content[8:100])
+        assert part.headers["content-range"] == f"bytes 8-99/{len(whole.content)}"
+        beyond = await client.get(url, headers={"range": f"bytes={len(whole.content)}-"})
+        assert beyond.status_code == 416
+
+
+async def test_a_date_range_is_in_what_a_blocked_reload_gets() -> None:
+    async with on_air() as (programme, client):
+        programme.load(marked(coded()))
+        await programme.publish_until(1, 0)
+        request = playlist(client, "video.m3u8", "_HLS_msn=1&_HLS_part=1&_HLS_skip=v2")
+        task = await blocked(programme.origin, request)
+        programme.live.set_date_range(DateRange("poll", time.time_ns(), duration_us=0))
+        await programme.publish_until(1, 1)
+        (line,) = (await task).tags["#EXT-X-DATERANGE"]
+        assert m3u8.attributes(line)["ID"] == "poll"
 
 
 @pytest.mark.parametrize(
