@@ -79,12 +79,12 @@ class DateRangeSet:
         """What a `_HLS_skip=v2` update leaves out and names as removed.
 
         Removed ones are named for as long as a request may have been held, too: what counts is
-        when the request was made.
+        when the request was made. One that has come back is not: players would forget it.
         """
         skipped = sum(tag.added_ms < now_ms - self._skip_ms for tag in self.tags)
         since = now_ms - self._skip_ms - self._wait_ms
-        removed = dict.fromkeys(one.id for at_ms, one in self._removed if at_ms >= since)
-        return Delta(skipped, tuple(removed))
+        recent = dict.fromkeys(one.id for at_ms, one in self._removed if at_ms >= since)
+        return Delta(skipped, tuple(id for id in recent if id not in self._known))
 
     def _gone(self, id: str) -> DateRange | None:
         """6.2.1: an ID is not used again for another date range; the latest are remembered."""

@@ -116,6 +116,15 @@ def test_what_was_removed_is_named_as_long_as_a_client_may_have_it() -> None:
     assert removed(programme.v2()) == []
 
 
+def test_what_has_come_back_is_not_named_as_removed() -> None:
+    dates = DateRangeSet(skip_ms=SKIP_MS, wait_ms=6_000)
+    dates.add(DateRange("poll", START_NS), 0)
+    assert dates.trim(START_NS + 1, 1) == {"poll"}
+    dates.add(DateRange("poll", START_NS, duration_us=60_000_000), 2)
+    assert dates.delta(3) == Delta(0, ())
+    assert dates.delta(SKIP_MS + 3) == Delta(1, ())
+
+
 @pytest.mark.parametrize("segments", [1, 5])
 def test_where_no_segment_can_be_skipped_nothing_is(segments: int) -> None:
     programme = Programme()
