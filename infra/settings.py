@@ -5,9 +5,9 @@ carries a description, from which `docs/configuration.md` is generated.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -35,7 +35,24 @@ class RoleSettings(BaseSettings):
     )
 
 
-class ControlSettings(RoleSettings):
+class TlsSettings(RoleSettings):
+    """Of roles that clients reach by HTTP."""
+
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file with the certificate chain; with it the role speaks TLS 1.2 and up, "
+        "else plain HTTP, for a proxy in front.",
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: set both or none")
+        return self
+
+
+class ControlSettings(TlsSettings):
     """`python -m infra`: the control API and the pages."""
 
     control_host: str = Field("127.0.0.1", description="Address the control API listens on.")
@@ -76,7 +93,7 @@ class ControlSettings(RoleSettings):
     )
 
 
-class MediaSettings(RoleSettings):
+class MediaSettings(TlsSettings):
     """`python -m hotpath`: the media node. State and spool live below the data folder."""
 
     node: str = Field("local", description="Name of this media node, unique in the deployment.")

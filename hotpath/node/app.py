@@ -27,7 +27,7 @@ from hotpath.fanout.metrics import FanoutCollector
 from hotpath.fanout.whep import whep_app
 from hotpath.hls.edge import Edge
 from hotpath.hls.origin import HlsOrigin
-from hotpath.hls.server import HlsServer
+from hotpath.hls.server import HlsServer, Tls
 from hotpath.hls.spool import Spool
 from hotpath.ingest.metrics import IngestCollector
 from hotpath.ingest.srt import SrtIngest
@@ -61,6 +61,11 @@ PROGRAMS_STOP_S = 1.5
 HTTP_STOP_S = 1.0
 FACTS_STOP_S = 0.5
 SPOOL_STOP_S = 1.5
+
+
+def _tls(settings: MediaSettings) -> Tls | None:
+    certificate, key = settings.tls_certificate, settings.tls_key
+    return None if certificate is None or key is None else Tls(certificate, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,7 @@ class MediaNode:
             front,
             settings.media_host,
             settings.media_port,
+            tls=_tls(settings),
             stop_timeout_s=HTTP_STOP_S,
             before_stop=before_stop,
         )

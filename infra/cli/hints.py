@@ -21,6 +21,8 @@ def paste_lines(endpoints: Endpoints, ffmpeg: str) -> str:
     """Three steps for a POSIX shell; each is one command."""
     key_file = shlex.quote(endpoints.api_key_file)
     events = f"{endpoints.control_url}/v1/events"
+    if endpoints.certificate_file is not None:
+        events = f"--cacert {shlex.quote(endpoints.certificate_file)} {events}"
     return "\n".join(
         [
             "# 1. make an event",

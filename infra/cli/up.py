@@ -48,6 +48,14 @@ def up(
             "on N+8, WebRTC on N+9 (UDP and TCP), the rest up to N+31; 0 picks a free block."
         ),
     ] = 8080,
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls",
+            help="Speak HTTPS with a self-signed certificate in DATA_DIR/tls. Browsers ask once "
+            "for each of the two ports, and open cameras to other machines only like this.",
+        ),
+    ] = False,
     log_format: Annotated[
         Literal["console", "json"], typer.Option(help="Format of the logs in DATA_DIR/logs.")
     ] = "json",
@@ -67,6 +75,7 @@ def up(
         host=host,
         advertise=advertise,
         port_base=port_base,
+        tls=tls,
         log_format=log_format,
         log_level=log_level,
         webrtc_advertise=os.environ.get(WEBRTC_ADVERTISE),

@@ -5,7 +5,9 @@ read the last results.
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx2
 from sqlalchemy import text
@@ -27,11 +29,14 @@ class Readiness:
         *,
         interval_s: float = 1.0,
         timeout_s: float = 2.0,
+        trusted: Path | None = None,
     ) -> None:
+        """`trusted`: PEM file with a certificate that roles may show, beside the public ones."""
         self._databases = databases
         self._urls = dict(urls)
         self._interval_s = interval_s
         self._timeout_s = timeout_s
+        self._trusted = trusted
         self._results: dict[str, str | None] = dict.fromkeys(["database", *urls], _UNKNOWN)
 
     def checks(self) -> dict[str, Check]:
@@ -41,7 +46,9 @@ class Readiness:
     async def run(self) -> None:
         """Poll until cancelled."""
         # Proxies of the environment must not stand between roles of one deployment.
-        async with httpx2.AsyncClient(timeout=self._timeout_s, trust_env=False) as client:
+        async with httpx2.AsyncClient(
+            timeout=self._timeout_s, trust_env=False, verify=self._verify()
+        ) as client:
             while True:
                 await self.poll(client)
                 await asyncio.sleep(self._interval_s)
@@ -52,6 +59,13 @@ class Readiness:
             group.create_task(self._poll_database())
             for role, url in self._urls.items():
                 group.create_task(self._poll_role(client, role, url))
+
+    def _verify(self) -> ssl.SSLContext | bool:
+        if self._trusted is None:
+            return True
+        context = ssl.create_default_context()
+        context.load_verify_locations(self._trusted)
+        return context
 
     def _check(self, name: str) -> Check:
         return lambda: self._results[name]

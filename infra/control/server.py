@@ -55,7 +55,7 @@ async def run_control(settings: ControlSettings) -> None:
     publisher = DesiredPublisher(DesiredBus(client), databases, now_ms)
     reader = FactReader(facts_client, secrets.token_hex(8))
     facts = FactConsumer(reader, databases, publisher.ring, now_ms)
-    readiness = Readiness(databases, settings.ready_urls)
+    readiness = Readiness(databases, settings.ready_urls, trusted=settings.tls_certificate)
     context = ControlContext(
         databases=databases,
         links=links_of(settings),
@@ -79,6 +79,8 @@ async def run_control(settings: ControlSettings) -> None:
                     lifespan="off",
                     server_header=False,
                     timeout_graceful_shutdown=_FINISH_S,
+                    ssl_certfile=settings.tls_certificate,
+                    ssl_keyfile=settings.tls_key,
                 )
             )
             async with asyncio.TaskGroup() as group:

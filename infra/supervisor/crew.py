@@ -16,7 +16,10 @@ from infra.supervisor.runner import RoleStatus, Runner
 
 
 class Crew:
-    """`lock_fd` is a descriptor that every guard keeps open; it marks the folder as in use."""
+    """`lock_fd` is a descriptor that every guard keeps open; it marks the folder as in use.
+
+    `trusted` is the certificate that roles show to probes, if they speak TLS.
+    """
 
     def __init__(
         self,
@@ -26,10 +29,11 @@ class Crew:
         log_of: Callable[[str], Path],
         lock_fd: int,
         limits: RestartLimits | None = None,
+        trusted: Path | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.roles = {role.name: role for role in roles}
-        self._prober = Prober()
+        self._prober = Prober(trusted)
         self._changed = asyncio.Event()
         self._on_change = on_change
         self._runners = {

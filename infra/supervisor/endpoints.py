@@ -40,6 +40,9 @@ class Endpoints(BaseModel):
     database_url: str
     webhook_url: str
     api_key_file: str
+    certificate_file: str | None = Field(
+        None, description="Certificate to trust for `https` URLs; null without `--tls`."
+    )
     roles: dict[str, RoleEndpoint]
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
+from infra.supervisor.certificate import Certificate, development_certificate
 from infra.supervisor.endpoints import Endpoints, RoleEndpoint
 from infra.supervisor.folder import DataFolder, StackSecrets
 from infra.supervisor.options import (
@@ -55,6 +57,8 @@ class Layout:
     secrets: StackSecrets = field(repr=False)
     relay: tuple[str, int, str, int] | None
     """Listen host and port, target host and port of the S3 relay."""
+    certificate: Path | None = None
+    """That control and media show, if they speak TLS."""
 
     def prepare(self) -> None:
         """Write what the embedded servers read."""
@@ -77,6 +81,7 @@ class Layout:
             database_url=self.settings["LIVEPATH_DATABASE_URL"],
             webhook_url=self.webhook_url,
             api_key_file=str(self.folder.api_key),
+            certificate_file=str(self.certificate) if self.certificate else None,
             roles=dict(roles),
         )
 
@@ -84,7 +89,8 @@ class Layout:
 def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, python: str) -> Layout:
     """The layout of a stack on `plan`'s ports. `folder` exists."""
     advertise = advertised_name(options.host, options.advertise)
-    addresses = _addresses(options.host, advertise, plan)
+    addresses = _addresses(options, advertise, plan)
+    tls = _certificate(options.host, advertise, folder) if options.tls else None
     secrets = folder.read_secrets()
     public = not is_loopback(options.host)
     s3_port = plan.internal(_RELAYED_S3) if public and options.s3_url is None else plan.s3
@@ -92,6 +98,7 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
     servers = _servers(options, plan, s3_port, advertise, folder.path)
     settings = {
         **_listen_settings(options, plan),
+        **_tls_settings(tls),
         "LIVEPATH_DATA_DIR": str(folder.path),
         "LIVEPATH_LOG_FORMAT": options.log_format,
         "LIVEPATH_LOG_LEVEL": options.log_level,
@@ -122,25 +129,43 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
         folder=folder,
         secrets=secrets,
         relay=(options.host, plan.s3, LOOPBACK, s3_port) if s3_port != plan.s3 else None,
+        certificate=tls.certificate if tls else None,
     )
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://{authority(host, port)}"
+def _url(host: str, port: int, *, tls: bool = False) -> str:
+    return f"{'https' if tls else 'http'}://{authority(host, port)}"
 
 
-def _addresses(host: str, advertise: str, plan: PortPlan) -> Addresses:
+def _certificate(host: str, advertise: str, folder: DataFolder) -> Certificate:
+    names = [advertise, LOOPBACK, "localhost", "::1"]
+    if host not in ("0.0.0.0", "::", "*", ""):  # noqa: S104 - compared, not bound
+        names.append(host)
+    return development_certificate(folder.path / "tls", names, datetime.now(UTC))
+
+
+def _tls_settings(tls: Certificate | None) -> dict[str, str]:
+    if tls is None:
+        return {}
+    return {
+        "LIVEPATH_TLS_CERTIFICATE": str(tls.certificate),
+        "LIVEPATH_TLS_KEY": str(tls.key),
+    }
+
+
+def _addresses(options: StackOptions, advertise: str, plan: PortPlan) -> Addresses:
+    host, tls = options.host, options.tls
     local = host if is_loopback(host) else LOOPBACK
     # A server on one outside address does not answer on loopback.
     bound = host if not is_loopback(host) and host not in ("0.0.0.0", "::") else local  # noqa: S104
     return Addresses(
-        control_url=_url(bound, plan.control),
-        media_url=_url(bound, plan.media),
+        control_url=_url(bound, plan.control, tls=tls),
+        media_url=_url(bound, plan.media, tls=tls),
         uploader_url=_url(LOOPBACK, plan.uploader),
         dispatcher_url=_url(LOOPBACK, plan.dispatcher),
         worker_url=_url(LOOPBACK, plan.worker),
-        public_control_url=_url(advertise, plan.control),
-        public_media_url=_url(advertise, plan.media),
+        public_control_url=_url(advertise, plan.control, tls=tls),
+        public_media_url=_url(advertise, plan.media, tls=tls),
         public_srt_url=f"srt://{authority(advertise, plan.srt)}",
     )
 

@@ -36,6 +36,8 @@ class StackOptions:
     """None: SQLite in the data folder."""
     webrtc_advertise: str | None = None
     """Addresses or names that WebRTC candidates carry; None: `advertise`, if it is not local."""
+    tls: bool = False
+    """The API, the pages and playback speak TLS with a certificate made for this stack."""
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     environment: Mapping[str, str] = field(default_factory=dict)

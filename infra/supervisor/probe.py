@@ -5,7 +5,9 @@ A probe answers None when all is well and else why not, in words for the status 
 
 import asyncio
 import json
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx2
 
@@ -31,9 +33,11 @@ Probe = HttpProbe | ValkeyProbe
 class Prober:
     """Runs probes over one HTTP connection pool; close it when done."""
 
-    def __init__(self) -> None:
+    def __init__(self, trusted: Path | None = None) -> None:
+        """`trusted`: PEM file with a certificate that our children may show."""
         # Proxies from the environment are for the world outside, not for our own children.
-        self._http = httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
+        verify = ssl.create_default_context(cafile=str(trusted)) if trusted else True
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False, verify=verify)
 
     async def check(self, probe: Probe) -> str | None:
         if isinstance(probe, HttpProbe):

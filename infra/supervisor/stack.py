@@ -106,6 +106,7 @@ class Stack:
                 log_of=self.folder.log,
                 lock_fd=lock,
                 limits=self._limits,
+                trusted=self._layout.certificate,
                 on_change=self._write_endpoints,
             )
             await self._supervise(self._crew, self._layout)

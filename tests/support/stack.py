@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -100,7 +101,13 @@ class RunningStack:
             base_url=self.endpoints.control_url,
             headers={"Authorization": f"Bearer {self.api_key}"},
             trust_env=False,
+            verify=self.trust(),
         )
+
+    def trust(self) -> ssl.SSLContext | bool:
+        """What a client of this stack trusts: its own certificate, where it has one."""
+        file = self.endpoints.certificate_file
+        return True if file is None else ssl.create_default_context(cafile=file)
 
 
 def stack_options(
@@ -109,6 +116,7 @@ def stack_options(
     only: frozenset[str] | None = None,
     environment: Mapping[str, str] | None = None,
     database_url: str | None = None,
+    tls: bool = False,
 ) -> StackOptions:
     return StackOptions(
         data_dir=data_dir,
@@ -116,6 +124,7 @@ def stack_options(
         only=only,
         environment=dict(environment or {}),
         database_url=database_url,
+        tls=tls,
         start_timeout_s=READY_S,
     )
 
@@ -127,9 +136,12 @@ async def running_stack(
     only: frozenset[str] | None = None,
     environment: Mapping[str, str] | None = None,
     database_url: str | None = None,
+    tls: bool = False,
 ) -> AsyncIterator[RunningStack]:
     """A stack that lives as long as the block; `only` starts just these roles."""
-    options = stack_options(data_dir, only=only, environment=environment, database_url=database_url)
+    options = stack_options(
+        data_dir, only=only, environment=environment, database_url=database_url, tls=tls
+    )
     async with Stack(options, QUICK_RESTARTS) as stack:
         yield RunningStack(stack)
 
