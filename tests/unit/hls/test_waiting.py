@@ -68,3 +68,26 @@ async def test_a_waiter_that_comes_during_a_release_waits_for_the_next() -> None
     assert room.count == 1
     gate.release(lambda _: True)
     assert await late is Outcome.READY
+
+
+async def test_each_of_a_group_has_a_deadline_of_its_own() -> None:
+    room = WaitingRoom(10)
+    gate: Gate[int] = Gate(room)
+    patient, hasty = asyncio.create_task(gate.wait(1, 60)), asyncio.create_task(gate.wait(1, 0.01))
+    last = asyncio.create_task(gate.wait(1, 0.02))
+    assert await hasty is Outcome.EXPIRED
+    assert await last is Outcome.EXPIRED
+    assert not patient.done()
+    assert room.count == 1
+    gate.release(lambda _: True)
+    assert await patient is Outcome.READY
+
+
+async def test_a_group_that_was_left_by_all_can_be_joined_again() -> None:
+    room = WaitingRoom(10)
+    gate: Gate[int] = Gate(room)
+    assert await gate.wait(1, 0.0) is Outcome.EXPIRED
+    again = asyncio.create_task(gate.wait(1, 60))
+    await started(again)
+    gate.release(lambda _: True)
+    assert await again is Outcome.READY
