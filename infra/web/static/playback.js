@@ -1,10 +1,13 @@
 // Plays one LL-HLS URL in a <video>: hls.js where it can, the browser's own HLS on Safari.
 // It recovers by itself; what it cannot repair it reports as `trouble`.
 
+import { fromDateRange } from "./moments.js";
+
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 // Beyond the target; a viewer further behind is moved to live.
 const MAX_BEHIND_S = 4;
 
+/** Events: "change", "marker". */
 export class Playback extends EventTarget {
   /** null, "offline", "denied", "blocked" or "unsupported". */
   trouble = null;
@@ -139,13 +142,22 @@ export class Playback extends EventTarget {
     this.hls = hls;
     hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(data));
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
-    hls.on(Hls.Events.LEVEL_UPDATED, () => {
+    hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => {
+      this.#tellMarkers(details.dateRanges);
       // Jump when catching up would take too long. As a constructor option this needs a fixed
       // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
       hls.config.liveMaxLatencyDuration = this.target + MAX_BEHIND_S;
     });
     hls.attachMedia(this.#video);
     hls.loadSource(this.#url);
+  }
+
+  /** Every update lists all that are there; whoever listens knows them by their ids. */
+  #tellMarkers(dateRanges) {
+    for (const range of Object.values(dateRanges ?? {})) {
+      const detail = fromDateRange(range);
+      if (detail) this.dispatchEvent(new CustomEvent("marker", { detail }));
+    }
   }
 
   #hlsError(data) {

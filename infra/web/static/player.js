@@ -4,6 +4,7 @@ import { ServerClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { EventFeed } from "./event-feed.js";
 import { badgeMode, countdownText, delayText, noteFor, overlayFor, stateWord, tokenUrl } from "./messages.js";
+import { Moments, kindWord } from "./moments.js";
 import { StatsOverlay } from "./stats.js";
 import { Transport } from "./transport.js";
 
@@ -31,6 +32,7 @@ new Controls(find("stage"), video, {
   stats: () => stats.toggle(),
 });
 
+const moments = new Moments();
 const recent = [];
 let announced = "";
 
@@ -121,6 +123,15 @@ function render() {
   }
 }
 
+/** What happens in the programme, when the picture on this screen is there. */
+function renderMoment() {
+  const moment = moments.shown(playback.shownAt() ?? clock.now());
+  find("moment").hidden = !moment;
+  if (!moment) return;
+  set("moment-kind", kindWord(moment.kind));
+  set("moment-title", moment.title ?? "");
+}
+
 /** Bring playback in line with the event's state. */
 function follow() {
   const event = feed.event;
@@ -141,6 +152,7 @@ playback.addEventListener("change", () => {
   if (playback.trouble || playback.finished) feed.refresh();
   render();
 });
+playback.addEventListener("marker", ({ detail }) => moments.receive(detail));
 for (const name of ["playing", "waiting", "pause", "volumechange"]) video.addEventListener(name, render);
 // A picture that stops is often news of the event: the broadcaster dropped out, or it is over.
 video.addEventListener("waiting", () => feed.refresh());
@@ -150,6 +162,7 @@ window.addEventListener("online", () => playback.trouble === "offline" && playba
 window.addEventListener("pagehide", () => playback.stop());
 window.addEventListener("pageshow", (shown) => shown.persisted && follow());
 setInterval(render, 1000);
+setInterval(renderMoment, 200);
 
 // For tests and for the curious: what plays, and how.
 window.livepath = { video, playback, feed, clock };

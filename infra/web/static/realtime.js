@@ -23,7 +23,7 @@ export class Realtime extends EventTarget {
   #progressAt = -Infinity;
   #poll = 0;
 
-  /** Events: "change", "failed" ({error}: it gave up). */
+  /** Events: "change", "failed" ({error}: it gave up), "marker". */
   constructor(video) {
     super();
     this.#video = video;
@@ -44,6 +44,9 @@ export class Realtime extends EventTarget {
   /** A session on `url` with a picture; nothing is shown yet. */
   async #prepare(url) {
     const session = new WhepSession(url);
+    session.addEventListener("marker", ({ detail }) => {
+      this.dispatchEvent(new CustomEvent("marker", { detail }));
+    });
     this.#coming?.close();
     this.#coming = session;
     await session.open();

@@ -34,6 +34,11 @@ export class Transport extends EventTarget {
     const changed = () => this.dispatchEvent(new Event("change"));
     this.#hls.addEventListener("change", changed);
     this.#realtime.addEventListener("change", changed);
+    for (const player of [this.#hls, this.#realtime]) {
+      player.addEventListener("marker", ({ detail }) => {
+        this.dispatchEvent(new CustomEvent("marker", { detail }));
+      });
+    }
     this.#realtime.addEventListener("failed", ({ detail }) => this.#failed(detail.error));
   }
 

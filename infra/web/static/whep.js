@@ -9,7 +9,8 @@ const POLL_MS = 40;
 const NTP_TO_UNIX_MS = 2_208_988_800_000;
 
 /**
- * Events: "lost" (it will not come back), "control" ({type, detail}: what the server asks for).
+ * Events: "lost" (it will not come back), "control" ({type, detail}: what the server asks for),
+ * "marker" (one of the event's markers; it may come before the first picture, and again).
  * Invariant: after `close` no event is dispatched.
  */
 export class WhepSession extends EventTarget {
@@ -99,6 +100,7 @@ export class WhepSession extends EventTarget {
         this.#tell("control", { type, ...parsed(event.data) });
       });
     }
+    this.#events.addEventListener("marker", (event) => this.#tell("marker", parsed(event.data)));
   }
 
   async #firstFrame() {

