@@ -156,10 +156,10 @@ class Ladder:
         now = time.monotonic_ns()
         match item:
             case FormatChange(format=format) if format.track == VIDEO:
-                self._marks.describe_source(format)
+                self._marks.describe_source(format, now)
                 self._begin(format)
             case Sample(unit=unit) if unit.track == VIDEO:
-                cue = self._marks.source_unit(item, now)
+                cue = self._marks.source_unit(item)
                 if self._child is not None:
                     self._child.send(Fed(unit, cue))
             case PartCut() | SegmentCut():
@@ -199,6 +199,8 @@ class Ladder:
             self._failed(child)
         finally:
             self._children.discard(child)
+            if self._end is not None and self._child is child:
+                self._conclude()
 
     def _retire_child(self, *, drain: bool) -> None:
         child, self._child = self._child, None
@@ -214,6 +216,7 @@ class Ladder:
 
     def _finish(self, end: ProgramEnd) -> None:
         self._end = end
+        self._add(self._marks.source_ended(time.monotonic_ns()))
         if self._child is None or self._marks.settled:
             self._conclude()
             return

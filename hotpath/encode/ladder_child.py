@@ -109,7 +109,7 @@ class LadderChild:
             self._arrived.clear()
             writer.write(b"".join(pack(fed) for fed in self._waiting.take()))
             await writer.drain()
-            if self._draining:
+            if self._draining and not self._waiting:
                 writer.write_eof()
                 return
             await self._arrived.wait()

@@ -36,7 +36,7 @@ class Patience:
     late_ns: int = 1_500_000_000
     """For so long after the source a part is waited for."""
     start_ns: int = 10_000_000_000
-    """A rung has so long from the first picture of the source on to catch up with it at all."""
+    """A rung has so long to catch up with a source that begins, or changes its format."""
 
 
 @dataclass(slots=True)
@@ -79,12 +79,15 @@ class LadderMarks:
 
     # -- the source --------------------------------------------------------------------------
 
-    def describe_source(self, format: Format) -> None:
+    def describe_source(self, format: Format, now: int) -> None:
+        """Another format, another child: every rung may take its time to catch up."""
         self._steps.timescale = format.timescale
+        self._patient_until = now + self._patience.start_ns
+        for each in self._rungs.values():
+            each.caught_up = False
 
-    def source_unit(self, sample: Sample, now: int) -> Cue | None:
+    def source_unit(self, sample: Sample) -> Cue | None:
         """A picture that the child is given; a cue for it if it begins a part."""
-        self._patient_until = self._patient_until or now + self._patience.start_ns
         return self._steps.receive(sample.unit, sample.mark)
 
     def source_cut(self, cut: PartCut | SegmentCut, now: int) -> list[Item]:
@@ -95,6 +98,11 @@ class LadderMarks:
             self._steps.cut_part(cut, now)
         else:
             self._steps.cut_segment(cut, now)
+        return self._advance_all(now)
+
+    def source_ended(self, now: int) -> list[Item]:
+        """No picture of the source follows."""
+        self._steps.ended()
         return self._advance_all(now)
 
     # -- the child ---------------------------------------------------------------------------

@@ -129,6 +129,10 @@ class Steps:
         self._steps.append(SegmentStep(cut.msn, start, end, cut.gap))
         self._until = end
 
+    def ended(self) -> None:
+        """No picture follows: all have been seen."""
+        self._known = max(self._known, self._until or 0)
+
     def _close(self, msn: int, end: int, now: int) -> None:
         self._known = max(self._known, end)
         part = self._open

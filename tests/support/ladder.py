@@ -46,11 +46,11 @@ def pictures(
     return units
 
 
-def published(*stretches: Sequence[Unit], source: Format = SOURCE, msn: int = 0) -> list[Item]:
-    """What the programme publishes; each stretch is another publisher."""
-    writer = MarkWriter(epoch_ns=EPOCH_NS, msn=msn)
+def published(*stretches: Sequence[Unit], sources: Sequence[Format] = ()) -> list[Item]:
+    """What the programme publishes; each stretch is another publisher, with its own format."""
+    writer = MarkWriter(epoch_ns=EPOCH_NS)
     items: list[Item] = []
-    for units in stretches:
+    for units, source in zip(stretches, sources or [SOURCE] * len(stretches), strict=True):
         items += writer.begin([source], EPOCH_NS)
         for unit in units:
             items += writer.write(unit, unit.ingest_ns)
@@ -85,7 +85,7 @@ class Pretended:
             self.items.append(item)
             match item:
                 case FormatChange(format=format):
-                    self.marks.describe_source(format)
+                    self.marks.describe_source(format, self.now)
                 case Sample():
                     self._sample(item)
                 case PartCut() | SegmentCut():
@@ -96,7 +96,7 @@ class Pretended:
         unit = item.unit
         self.now = max(self.now, unit.dts * 100_000 // 9)
         self.items += self.marks.poll(self.now)
-        cue = self.marks.source_unit(item, self.now)
+        cue = self.marks.source_unit(item)
         if self.dead(unit.dts):
             self._held, self._decoding, self._cues, self._highest = [], [], [], -1
             return

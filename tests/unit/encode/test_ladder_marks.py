@@ -184,11 +184,11 @@ def test_an_incomplete_segment_keeps_the_parts_that_were_published() -> None:
 
 def test_a_rung_may_take_longer_to_catch_up_at_first() -> None:
     marks = LadderMarks(("720p",))
-    marks.describe_source(SOURCE)
+    marks.describe_source(SOURCE, 0)
     items = published(pictures(count=30, gop=30, reorder=0))
     for item in items:
         if isinstance(item, Sample):
-            marks.source_unit(item, 0)
+            marks.source_unit(item)
         elif isinstance(item, PartCut | SegmentCut):
             assert marks.source_cut(item, 0) == []
     assert marks.next_deadline() == START_NS
