@@ -59,7 +59,8 @@ def ask(origin: Origin) -> None:
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         raise EdgeError(
-            f"no origin answers at {origin.url} ({error}); start one: {VARIABLE}=... livepath up"
+            f"no origin answers plain HTTP at {origin.url} ({error}); "
+            f"start one: {VARIABLE}=... livepath up"
         ) from error
     finally:
         connection.close()

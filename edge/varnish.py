@@ -19,11 +19,18 @@ HERE = Path(__file__).parent
 START_S = 20.0
 POLL_S = 0.05
 STOP_S = 5.0
+# Varnish's log in shared memory would hold tokens and the secret, and takes time on every hit.
+UNLOGGED = (
+    *("ReqURL", "ReqHeader", "ReqUnset", "RespHeader", "RespUnset"),
+    *("BereqURL", "BereqHeader", "BereqUnset", "BerespHeader", "BerespUnset"),
+    *("VCL_call", "VCL_return", "Timestamp"),
+)
 PARAMETERS = {
     "default_grace": "0",
     "default_keep": "0",
     "timeout_idle": "60",
     "thread_pool_min": "50",
+    "vsl_mask": ",".join(f"-{tag}" for tag in UNLOGGED),
 }
 
 ORIGIN_VCL = """\

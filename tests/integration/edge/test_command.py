@@ -60,7 +60,7 @@ async def test_an_origin_without_edges_is_named() -> None:
 
 
 async def test_an_origin_that_is_not_there_is_named() -> None:
-    assert "no origin answers" in await refused("http://127.0.0.1:1")
+    assert "no origin answers plain HTTP" in await refused("http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize("secret", ["", "short", 'a"quote-in-a-long-secret'])
