@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from hotpath.hls.daterange import render
 from hotpath.node.markers import date_range
+from infra.control.marker_schemas import MarkerCreate, end_ms_of, milliseconds
 from infra.events.desired import DesiredMarker
 
 START_MS = 1_900_000_000_250
@@ -54,3 +58,36 @@ def test_what_cannot_be_quoted_is_replaced(title: str, shown: str) -> None:
     made = date_range(marker(title=title))
     assert made.attributes["X-COM-LIVEPATH-TITLE"] == shown
     assert f'"{shown}"' in render(made)
+
+
+@given(
+    kind=st.from_regex(r"[a-z][a-z0-9-]{0,31}", fullmatch=True),
+    title=st.none() | st.text(min_size=1, max_size=120),
+    start=st.datetimes(timezones=st.timezones()),
+    duration_s=st.none() | st.floats(0, 7 * 86400),
+    data=st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True),
+        st.text() | st.integers() | st.floats(),
+        max_size=10,
+    ),
+)
+def test_whatever_the_api_takes_is_one_line_of_a_playlist(**body: Any) -> None:
+    try:
+        taken = MarkerCreate.model_validate(body)
+    except ValidationError:
+        return
+    assert taken.start is not None
+    start_ms = milliseconds(taken.start)
+    line = render(
+        date_range(
+            marker(
+                kind=taken.kind,
+                title=taken.title,
+                start_ms=start_ms,
+                end_ms=end_ms_of(taken, start_ms),
+                data=taken.data,
+            )
+        )
+    )
+    assert line.startswith('#EXT-X-DATERANGE:ID="mk_1",CLASS="com.livepath.')
+    assert len(line.splitlines()) == 1
