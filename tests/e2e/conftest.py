@@ -1,21 +1,28 @@
-"""A browser, and events that are really on the air."""
+"""A browser, and events that are really on the air.
+
+Both are started once for all tests: what a test opens in the browser is closed after it, and a test
+that breaks its stack has one of its own.
+"""
 
 import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
 
+from benchmarks.stamped import Publisher, programme
 from infra.demo.encoder import Encoder
 from infra.demo.programme import Programme
 from infra.web import build
 from tests.support.stack import RunningStack
+from tests.support.webrtc import SMALL
 
 FLAGS = [
     "--headless=new",
@@ -33,6 +40,11 @@ LIVE_WITHIN_S = 40.0
 SIZE, FPS = (640, 360), 30
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("e2e")
+    group.addoption("--outage-seconds", type=float, default=20.0, help="how long S3 stays away")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/e2e/" in str(item.path):
@@ -46,30 +58,52 @@ def player_libraries() -> None:
     build.install()
 
 
-@pytest.fixture
-async def browser(player_libraries: None) -> AsyncIterator[Browser]:
-    async with _chromium() as browser:
-        yield browser
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    async with async_playwright() as running:
+        yield running
 
 
-@pytest.fixture
-async def camera_browser() -> AsyncIterator[Browser]:
-    """With a made-up camera and microphone, and a user who grants them."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def plain_chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    browser = await _chromium(playwright)
+    yield browser
+    await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def camera_chromium(playwright: Playwright) -> AsyncIterator[Browser]:
     flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    async with _chromium(*flags) as browser:
-        yield browser
+    browser = await _chromium(playwright, *flags)
+    yield browser
+    await browser.close()
 
 
-@asynccontextmanager
-async def _chromium(*flags: str) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(plain_chromium: Browser, player_libraries: None) -> AsyncIterator[Browser]:
+    """Without a page, and without one again afterwards."""
+    yield plain_chromium
+    await _close_pages(plain_chromium)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def camera_browser(camera_chromium: Browser) -> AsyncIterator[Browser]:
+    """With a made-up camera and microphone, and a user who grants them."""
+    yield camera_chromium
+    await _close_pages(camera_chromium)
+
+
+async def _chromium(playwright: Playwright, *flags: str) -> Browser:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    async with async_playwright() as playwright:
-        # Where the distribution has no usable package, bootstrap installs playwright's own.
-        own = Path(playwright.chromium.executable_path)
-        assert chromium or own.exists(), "no Chromium: run scripts/bootstrap --test"
-        browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *flags])
-        yield browser
-        await browser.close()
+    # Where the distribution has no usable package, bootstrap installs playwright's own.
+    own = Path(playwright.chromium.executable_path)
+    assert chromium or own.exists(), "no Chromium: run scripts/bootstrap --test"
+    return await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *flags])
+
+
+async def _close_pages(browser: Browser) -> None:
+    for context in browser.contexts:
+        await context.close()
 
 
 class Studio:
@@ -125,12 +159,18 @@ def until(what: str, condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="session")
-def studio(stack: RunningStack) -> Iterator[Studio]:
+@contextmanager
+def studio_of(stack: RunningStack) -> Iterator[Studio]:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     url = stack.endpoints.control_url
     with httpx2.Client(base_url=url, headers=headers, timeout=20.0, trust_env=False) as client:
         yield Studio(client)
+
+
+@pytest.fixture(scope="session")
+def studio(stack: RunningStack) -> Iterator[Studio]:
+    with studio_of(stack) as studio:
+        yield studio
 
 
 @pytest.fixture(scope="session")
@@ -139,13 +179,12 @@ def on_air(studio: Studio) -> Iterator[dict[str, Any]]:
     event = studio.schedule(name="Launch day: the long walk")
     with studio.publishing(event) as encoder:
         yield event | {"encoder": encoder}
-    studio.call("POST", f"/v1/events/{event['id']}/end")
 
 
 @pytest.fixture(scope="session")
 def ticketed(studio: Studio) -> Iterator[dict[str, Any]]:
-    """One event that needs a token and is live."""
+    """One event that needs a token and is live, with a programme that was encoded before."""
     event = studio.schedule(name="Members only", access="token")
-    with studio.publishing(event):
+    with Publisher(event["ingest"]["srt"]["url"], path=programme(SMALL)):
+        studio.wait_for_state(event, "live")
         yield event
-    studio.call("POST", f"/v1/events/{event['id']}/end")

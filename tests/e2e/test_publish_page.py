@@ -6,17 +6,20 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.conftest import Studio
 from tests.e2e.watching import over, until_playing
 from tests.support.whep import TOKEN, Origin, whep_origin
 
+# The browser lives longer than a test, on a loop that does.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 TIMEOUT_MS = 60_000
 EVENT = "ev_a"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def origin() -> AsyncIterator[Origin]:
     async with whep_origin() as origin:
         yield origin

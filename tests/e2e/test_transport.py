@@ -3,15 +3,18 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.watching import TIMEOUT_MS, true_delay_s
 from tests.support.whep import FPS, Origin, whep_origin
 
+# The browser lives longer than a test, on a loop that does.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 EVENT = "ev_a"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def origin() -> AsyncIterator[Origin]:
     async with whep_origin() as origin:
         yield origin
@@ -97,6 +100,7 @@ async def test_an_event_that_is_not_there_yet_is_asked_for_again_soon(
     await until(page, "livepath.playback.mode === 'webrtc'")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("asked", ["move", "drain"])
 async def test_a_move_has_the_new_picture_before_the_old_one_goes(
     browser: Browser, origin: Origin, asked: str

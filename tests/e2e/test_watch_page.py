@@ -17,6 +17,8 @@ from tests.e2e.watching import (
     until_playing,
 )
 
+# The browser lives longer than a test, on a loop that does.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 PHONE = {"width": 390, "height": 844}
 READINGS = 20
 
@@ -53,6 +55,7 @@ async def test_live_event_plays_with_low_latency(
     await page.screenshot(path=tmp_path / "player.png")
 
 
+@pytest.mark.alone
 async def test_webrtc_has_picture_and_sound_with_the_lowest_delay(
     browser: Browser, on_air: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -103,6 +106,7 @@ async def test_a_change_of_network_restarts_ice_and_playback_goes_on(
     assert await page.evaluate("livepath.playback.trouble") is None
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("transport", ["hls", "webrtc"])
 async def test_badge_says_the_delay_that_the_picture_shows(
     browser: Browser, on_air: dict[str, Any], transport: str

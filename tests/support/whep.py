@@ -81,7 +81,9 @@ class Origin:
     """`Authorization` of the publishers."""
     notices: list[dict[str, Any]] = field(default_factory=list)
     """`ingest.recent` as the publish page reads it."""
-    channels: dict[str, "asyncio.Queue[tuple[str, dict[str, Any]]]"] = field(default_factory=dict)
+    channels: dict[str, "asyncio.Queue[tuple[str, dict[str, Any]] | None]"] = field(
+        default_factory=dict
+    )
 
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -137,6 +139,8 @@ class Origin:
                 self.taken[track.kind] += 1
 
     async def close(self) -> None:
+        for channel in self.channels.values():
+            channel.put_nowait(None)
         for peer in self.sessions.values():
             await peer.close()
         for task in self._tasks:
@@ -144,8 +148,8 @@ class Origin:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def events(self, session: str) -> AsyncIterator[str]:
-        while True:
-            event, data = await self.channels[session].get()
+        while said := await self.channels[session].get():
+            event, data = said
             yield f"event: {event}\ndata: {json.dumps(data)}\n\n"
 
 
@@ -205,6 +209,6 @@ async def whep_origin() -> AsyncIterator[Origin]:
         try:
             yield origin
         finally:
-            await origin.close()
             server.should_exit = True
+            await origin.close()
             await task
