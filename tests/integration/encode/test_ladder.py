@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -255,6 +256,32 @@ async def test_a_ladder_that_the_machine_cannot_encode_is_trimmed_in_words() -> 
         await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
     assert "Viewers get the source only." in made.warnings[0]
     assert [item for item in made.items if not _of_source(item)] == []
+
+
+PRETENDER = """
+import sys, time
+from hotpath.encode.ladder_records import Admitted, pack
+sys.stdin.buffer.read1(1)
+for names, words in ((("120p", "90p"), ""), (("90p",), "120p stopped: why.")):
+    sys.stdout.buffer.write(pack(Admitted(names, 0.5, words)))
+    sys.stdout.flush()
+time.sleep(60)
+"""
+
+
+async def test_a_rung_that_ends_while_it_runs_is_told_and_not_begun_again() -> None:
+    items = source_items(coded("h264", None, 6, 30))
+    async with running(command=(sys.executable, "-c", PRETENDER)) as made:
+        made.ladder.publish(items[:60])
+        await until(lambda: bool(made.warnings))
+        assert made.warnings == ["120p stopped: why."]
+        assert made.ladder.running == ("90p",)
+        assert made.ladder.trimmed == {"120p": 1}
+        assert made.ladder.taken == 0.5
+        assert made.ladder.pid is not None
+        os.kill(made.ladder.pid, signal.SIGKILL)
+        await until(lambda: made.ladder.restarts == 1 and made.ladder.pid is not None)
+        assert made.ladder.running == ("90p",)
 
 
 async def test_a_child_that_always_crashes_leaves_the_source_alone(
