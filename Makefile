@@ -6,12 +6,16 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 LOAD_ARGS ?=
+SOAK_ARGS ?=
 UP_ARGS ?=
 CDN_ARGS ?=
 SOURCES := hotpath coldpath infra edge tests benchmarks
 
+# Where an image sets it, every process that a test or the stack starts would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo up doctor test load check lint format bench-ingest bench-fanout bench-whep bench-hls cdn docs lock clean bootstrap bootstrap-test player
+.PHONY: help demo up doctor test load soak check lint format bench-ingest bench-fanout bench-whep bench-hls cdn docs lock clean bootstrap bootstrap-test player
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,20 +29,25 @@ up: bootstrap player ## Start the whole stack here; UP_ARGS="--host 0.0.0.0 --po
 doctor: bootstrap ## Say what this machine lacks and how to fix it
 	$(BIN)/livepath doctor
 
-# Most tests wait more than they work, so four run side by side, the long ones first. Those that
-# count packets, real peers and end-to-end tests measure, and have the machine to themselves.
+# Most tests wait more than they work, so four run side by side, the long ones first, and two that
+# start a stack or a browser. Real peers, and tests that count packets or milliseconds, measure, and
+# have the machine to themselves.
 test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
 ifeq ($(TEST_ARGS),)
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" tests/integration tests/unit
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" tests/e2e
 	$(BIN)/pytest -m alone tests/integration
+	$(BIN)/pytest -m alone tests/e2e
 	$(BIN)/pytest tests/interop
-	$(BIN)/pytest tests/e2e
 else
 	$(BIN)/pytest $(TEST_ARGS)
 endif
 
 load: bootstrap-test ## 500 viewers for 10 minutes, overload, bad networks; LOAD_ARGS="--viewers 200 --minutes 2"
 	$(BIN)/pytest tests/load $(LOAD_ARGS)
+
+soak: bootstrap-test player ## Outages under a live event, S3's a minute long; SOAK_ARGS="--outage-seconds 600"
+	$(BIN)/pytest tests/e2e/test_outages.py --outage-seconds 60 $(SOAK_ARGS)
 
 check: lint ## Format, lint, types, import contracts and unit tests, in about a minute
 	$(BIN)/pytest -q -n 4 --dist loadfile tests/unit
