@@ -94,7 +94,7 @@ class Steps:
     def receive(self, unit: Unit, mark: Mark) -> Cue | None:
         """A picture of the source; a cue if it begins a part."""
         insort(self._shown, unit.pts)
-        del self._shown[: len(self._shown) - MAX_SHOWN]
+        del self._shown[: max(len(self._shown) - MAX_SHOWN, 0)]
         self._known = max(self._known, unit.dts)
         self.epoch_ns = mark.pdt_ns - unit.pts * NS // self.timescale
         if self._open is not None and (self._open.msn, self._open.part) == (mark.msn, mark.part):

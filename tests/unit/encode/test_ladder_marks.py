@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotpath.encode.ladder_marks import LadderMarks, Patience
+from hotpath.encode.ladder_marks import MAX_STEPS, LadderMarks, Patience
+from hotpath.encode.ladder_steps import MAX_SHOWN
 from hotpath.hls.events import Event, GapSegment, Incomplete, SegmentReady
 from hotpath.hls.segmenter import Segmenter
 from hotpath.media.unit import VIDEO, FormatChange, PartCut, Sample, SegmentCut, Unit
@@ -248,3 +249,16 @@ def test_wall_clock_of_every_picture_is_the_sources() -> None:
     assert len(own) == len(source)
     assert all(theirs[i.unit.pts] == i.mark.pdt_ns for i in own)
     assert own[0].published_ns >= EPOCH_NS
+
+
+def test_what_is_remembered_is_bounded_while_no_rung_has_begun() -> None:
+    marks = LadderMarks(RUNGS, Patience(start_ns=10**18))
+    marks.describe_source(SOURCE, 0)
+    for item in published(pictures(count=6000, gop=30, reorder=0)):
+        if isinstance(item, Sample):
+            marks.source_unit(item)
+        elif isinstance(item, PartCut | SegmentCut):
+            assert marks.source_cut(item, 0) == []
+    steps = marks._steps
+    assert steps.end - steps.oldest <= MAX_STEPS
+    assert len(steps._shown) <= MAX_SHOWN
