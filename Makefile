@@ -5,17 +5,18 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+CONFORMANCE_ARGS ?=
 LOAD_ARGS ?=
 SOAK_ARGS ?=
 UP_ARGS ?=
 CDN_ARGS ?=
-SOURCES := hotpath coldpath infra edge tests benchmarks
+SOURCES := hotpath coldpath infra edge conformance tests benchmarks
 
 # Where an image sets it, every process that a test or the stack starts would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up doctor test load soak check lint format bench-ingest bench-fanout bench-whep bench-hls cdn docs lock clean bootstrap bootstrap-test player
+.PHONY: help demo up doctor test load soak check lint format bench-ingest bench-fanout bench-whep bench-hls cdn conformance docs lock clean bootstrap bootstrap-test player
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +77,10 @@ bench-hls: bootstrap-test ## CPU per LL-HLS request beside a floor, delay, and t
 
 cdn: bootstrap ## Varnish as the CDN before a running origin; CDN_ARGS="--origin http://127.0.0.1:8081 --port 8090"
 	$(BIN)/python -m edge $(CDN_ARGS)
+
+conformance: bootstrap ## Check any LL-HLS server against the draft; URL=http://…/index.m3u8 CONFORMANCE_ARGS="--seconds 60"
+	@test -n "$(URL)" || { echo "usage: make conformance URL=http://HOST/…/index.m3u8" >&2; exit 2; }
+	$(BIN)/python -m conformance "$(URL)" $(CONFORMANCE_ARGS)
 
 docs: bootstrap ## Write docs/configuration.md from the settings models
 	$(BIN)/python -m infra.settings_docs docs/configuration.md

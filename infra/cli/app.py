@@ -42,6 +42,16 @@ def demo(context: typer.Context) -> None:
 app.command(rich_help_panel=ONE_MACHINE)(doctor)
 
 
+@app.command(
+    rich_help_panel=ONE_MACHINE,
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def conformance(context: typer.Context) -> None:
+    """Check any LL-HLS server's URL against the draft; `--help` lists the options."""
+    os.execv(sys.executable, [sys.executable, "-m", "conformance", *context.args])  # noqa: S606
+
+
 def _run_role(name: str) -> None:
     """Become the role: same process, so that signals and exit status are the role's own."""
     os.execv(sys.executable, [sys.executable, "-m", *ROLE_MODULES[name]])  # noqa: S606

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("hotpath", "coldpath", "infra")
+PACKAGES = ("hotpath", "coldpath", "infra", "conformance")
 
 
 @pytest.fixture
@@ -47,6 +47,9 @@ def test_the_contracts_hold_in_the_tree(tree: Path) -> None:
         ("hotpath/bus/ring.py", "import coldpath.plan", "hotpath and coldpath are independent"),
         ("infra/keys.py", "import hotpath", "infra imports neither"),
         ("coldpath/plan.py", "import infra.control", "never import the control API"),
+        ("conformance/watch.py", "import infra.keys", "know nothing of each other"),
+        ("infra/keys.py", "import conformance", "know nothing of each other"),
+        ("conformance/rules/section_6_2_1.py", "import asyncio", "Pure cores"),
     ],
 )
 def test_a_planted_import_breaks_its_contract(

@@ -13,7 +13,7 @@ PAGES = [
 ]
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 CODE = re.compile(r"(?<![\w/.-])((?:[\w-]+/)*[\w-]+\.(?:py|c))\b")
-PACKAGES = ("hotpath", "coldpath", "infra", "edge", "benchmarks", "tests")
+PACKAGES = ("hotpath", "coldpath", "infra", "edge", "conformance", "benchmarks", "tests")
 
 
 def page_name(page: Path) -> str:
