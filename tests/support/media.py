@@ -1,6 +1,9 @@
 """Test media, made with the ffmpeg that `imageio-ffmpeg` brings, and publishers that send it."""
 
+import hashlib
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,13 +44,16 @@ VIDEO_ONLY = Recipe(audio=())
 HD = Recipe(size="1280x720", bitrate="3M")
 
 
+CACHE = Path(tempfile.gettempdir()) / "livepath-test-media"
+
+
 @cache
 def ffmpeg() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def make_ts(path: Path, recipe: Recipe = AVC_AAC) -> Path:
-    """Encode the recipe to a transport stream, unless the file is there."""
+    """The recipe as a transport stream, unless the file is there; encoded once for all runs."""
     if path.exists():
         return path
     source = f"testsrc2=size={recipe.size}:rate={recipe.fps}:duration={recipe.seconds}"
@@ -56,8 +62,21 @@ def make_ts(path: Path, recipe: Recipe = AVC_AAC) -> Path:
         tone = f"sine=frequency=440:sample_rate=48000:duration={recipe.seconds}"
         command += ["-f", "lavfi", "-i", tone, "-ac", "2", *recipe.audio]
     command += [*recipe.video, "-pix_fmt", "yuv420p", "-g", str(recipe.gop), "-b:v", recipe.bitrate]
-    subprocess.run([*command, "-f", "mpegts", str(path)], check=True, timeout=60)
+    shutil.copyfile(_encoded([*command, "-f", "mpegts"]), path)
     return path
+
+
+def _encoded(command: list[str]) -> Path:
+    """What the command writes; kept under the hash of the command, ffmpeg's version with it."""
+    made = CACHE / hashlib.sha256("\0".join(command).encode()).hexdigest()
+    if not made.exists():
+        CACHE.mkdir(exist_ok=True)
+        # Several processes may encode the same: each its own file, which is whole when it is named.
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            whole = Path(folder) / "whole"
+            subprocess.run([*command, str(whole)], check=True, timeout=60)
+            whole.replace(made)
+    return made
 
 
 def units_of(source: Path) -> list[Unit]:
