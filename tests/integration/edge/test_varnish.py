@@ -215,6 +215,17 @@ async def test_text_is_sent_as_the_client_can_read_it(on_edge: OnEdge) -> None:
         assert len(edge.requests.media) == 1
 
 
+async def test_ranges_are_cut_from_the_one_file_that_is_cached(on_edge: OnEdge) -> None:
+    async with on_edge("public") as edge:
+        await edge.programme.publish_until(1, 0)
+        url = f"{LIVE}k1/video/s0.m4s"
+        middle = await edge.client.get(url, headers={"range": "bytes=10-19"})
+        whole = await edge.client.get(url)
+        assert (middle.status_code, whole.status_code) == (206, 200)
+        assert middle.content == whole.content[10:20]
+        assert edge.requests.media == [url]
+
+
 async def test_other_methods(on_edge: OnEdge) -> None:
     async with on_edge("public") as edge:
         await edge.programme.publish_until(1, 0)
