@@ -102,9 +102,9 @@ class Watch:
             return None
         playlist = self._shared(read_media(body.decode("utf-8", "replace")))
         version = Version(exchange, playlist, wanted)
-        previous = self.last
+        before = self.versions[-1] if self.versions else None
         self.versions.append(version)
-        self._take(previous, version)
+        self._take(before, version)
         self.moved.set()
         self.on_version()
         if wanted is not None and last is not None and playlist.edge <= last.edge:
@@ -119,19 +119,22 @@ class Watch:
 
     # -- what to ask for ---------------------------------------------------------------------
 
-    def _take(self, previous: MediaPlaylist | None, version: Version) -> None:
+    def _take(self, before: Version | None, version: Version) -> None:
         playlist, now = version.playlist, version.exchange.done_s
+        previous = None if before is None else before.playlist
+        # What changed did so after the version before was made: the earliest moment counts.
+        since = now if before is None else before.exchange.head_s
         self._longest_s = max(self._longest_s, playlist.duration)
-        self._segments(previous, playlist, now)
+        self._segments(previous, playlist, since)
         if previous is not None:
             self._parts(previous, playlist)
-            self._gone(previous, playlist, now)
+            self._gone(previous, playlist, since, now)
         hint = playlist.hint()
         if hint is not None and hint not in self._asked and (playlist.edge[1] % 2 or not previous):
             self._ask("hint", hint, playlist.open.msn, len(playlist.open.parts), playlist.open.map)
 
     def _segments(
-        self, previous: MediaPlaylist | None, playlist: MediaPlaylist, now: float
+        self, previous: MediaPlaylist | None, playlist: MediaPlaylist, since: float
     ) -> None:
         new = playlist.segments[-2:] if previous is None else playlist.segments
         for segment in new:
@@ -140,7 +143,7 @@ class Watch:
                 if previous is None:
                     self._ask_segment(segment)
                 continue
-            self._first[uri] = now
+            self._first[uri] = since
             self._ask_segment(segment)
 
     def _ask_segment(self, segment: Segment) -> None:
@@ -153,15 +156,17 @@ class Watch:
             if new and part.uri not in self._asked and not part.gap and part.byterange is None:
                 self._ask("part", part.uri, segment.msn, index, segment.map)
 
-    def _gone(self, previous: MediaPlaylist, playlist: MediaPlaylist, now: float) -> None:
+    def _gone(
+        self, previous: MediaPlaylist, playlist: MediaPlaylist, since: float, now: float
+    ) -> None:
         """What left the playlist is asked for again just before it may go."""
         listed = {segment.msn: segment for segment in playlist.all_segments}
         for segment in previous.segments:
             after = listed.get(segment.msn)
             if segment.parts and (after is None or not after.parts):
                 part = segment.parts[-1]
-                wait = 3 * (playlist.target_duration or 0) - EARLY_S
-                if not part.gap and part.byterange is None:
+                wait = since + 3 * (playlist.target_duration or 0) - EARLY_S - now
+                if wait > 0 and not part.gap and part.byterange is None:
                     self._later("removed part", part.uri, segment, wait)
             first = self._first.get(segment.uri or "")
             if after is None and first is not None and not segment.gap:

@@ -121,7 +121,10 @@ def order(seen: Observation) -> Iterator[Case]:
 
 
 def _arrivals(track: Track, *, parts: bool) -> Iterator[tuple[float, float]]:
-    """When a version came with something new, and how long after the one before."""
+    """When a version came with something new, and how long after the one before.
+
+    Last of all until when nothing new had come.
+    """
     last: float | None = None
     newest: tuple[int, int] | None = None
     for version in track.versions:
@@ -134,7 +137,18 @@ def _arrivals(track: Track, *, parts: bool) -> Iterator[tuple[float, float]]:
             last = version.exchange.done_s
         newest = edge if newest is None else max(newest, edge)
         if playlist.ended:
-            return
+            break
+    if last is not None:
+        yield _quiet_until(track), _quiet_until(track) - last
+
+
+def _quiet_until(track: Track) -> float:
+    """The last moment of which it is known what the playlist listed."""
+    first_end = next((v.exchange.done_s for v in track.versions if v.playlist.ended), None)
+    if first_end is not None:
+        return first_end
+    refused = [probe.exchange.done_s for probe in track.probed("reload")]
+    return max([*refused, *(version.exchange.done_s for version in track.versions[-1:])])
 
 
 @must("6.2.1-new-segment", "a new segment comes within 1.5 target durations of the last")

@@ -29,6 +29,8 @@ def delta(seen: Observation) -> Iterator[Case]:
         if probe.playlist is None:
             yield bad(_words(track, probe))
             continue
+        if probe.playlist.ended:
+            continue
         boundary = probe.playlist.control.decimal("CAN-SKIP-UNTIL") or 0.0
         beyond = _skippable(probe, boundary)
         if not beyond:
