@@ -1,4 +1,4 @@
-"""The media node, checked from outside: no rule but the cadence's, which is not judged, is broken."""
+"""The media node, checked from outside: no rule is broken, the part cadence left aside."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 SECONDS = 15
 SEEN_AT_LEAST = 95
 CADENCE = "6.2.1-new-part"
-"""ffmpeg's transport stream brings sound in bursts, so an audio part may be 0.13 s late; not judged."""
+"""Not judged: ffmpeg's transport stream brings sound in bursts, so an audio part may be late."""
 
 
 def check(url: str, result: Path, *options: str) -> "subprocess.Popen[str]":
