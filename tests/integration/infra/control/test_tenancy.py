@@ -11,7 +11,13 @@ from tests.integration.infra.control.rows import add_asset, add_job
 pytestmark = pytest.mark.integration
 KEYLESS = {"/v1/playback/{event}", "/v1/publish/{event}"}
 """The second takes the event's WHIP token, which is no API key."""
-BODIES: dict[str, Any] = {"patch": {"name": "stolen"}}
+MARKERS = "/v1/events/{event}/markers"
+BODIES: dict[tuple[str, str], Any] = {
+    ("patch", "/v1/events/{event}"): {"name": "stolen"},
+    ("post", MARKERS): {"kind": "poll"},
+    ("patch", MARKERS + "/{marker}"): {"end": "now"},
+}
+ABSENT = {"event": "ev_absent", "job": "job_absent", "marker": "mk_absent"}
 
 
 def operations(deployment: Deployment) -> list[tuple[str, str]]:
@@ -28,18 +34,21 @@ async def test_every_route_with_an_id_answers_404_to_another_project(
     api: httpx2.AsyncClient, other: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
     event = (await api.post("/v1/events", json={"name": "mine"})).json()
-    job = add_job(deployment, event["id"])
+    posted = await api.post(f"/v1/events/{event['id']}/markers", json={"kind": "poll"})
+    mine = {"event": event["id"], "job": add_job(deployment, event["id"])}
+    mine["marker"] = posted.json()["id"]
     before = (await api.get(f"/v1/events/{event['id']}")).json()
     tried = operations(deployment)
     assert len(tried) >= 8
     for method, path in tried:
-        url = path.format(event=event["id"], job=job)
-        absent = path.format(event="ev_absent", job="job_absent")
-        response = await other.request(method, url, json=BODIES.get(method))
-        unknown = await other.request(method, absent, json=BODIES.get(method))
+        body = BODIES.get((method, path))
+        response = await other.request(method, path.format(**mine), json=body)
+        unknown = await other.request(method, path.format(**ABSENT), json=body)
         assert response.status_code == 404, (method, path, response.text)
         # Not even the wording tells an event of another project from none at all.
-        told = response.text.replace(event["id"], "ev_absent").replace(job, "job_absent")
+        told = response.text
+        for name, id in mine.items():
+            told = told.replace(id, ABSENT[name])
         assert told == unknown.text
     assert (await api.get(f"/v1/events/{event['id']}")).json() == before
 
@@ -90,7 +99,7 @@ async def test_without_a_valid_key_nothing_is_shown(
 ) -> None:
     headers = {} if header is None else {"Authorization": header}
     for method, path in [*operations(deployment), ("get", "/v1/events"), ("post", "/v1/events")]:
-        url = path.format(event="ev_absent", job="job_absent")
+        url = path.format(**ABSENT)
         response = await viewer.request(method, url, headers=headers, json={"name": "x"})
         assert response.status_code == 401, (method, path)
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
