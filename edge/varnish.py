@@ -30,6 +30,8 @@ PARAMETERS = {
     "default_keep": "0",
     "timeout_idle": "60",
     "thread_pool_min": "50",
+    # Counters hold what has happened; by default a busy worker keeps its own back for a while.
+    "thread_stats_rate": "0",
     "vsl_mask": ",".join(f"-{tag}" for tag in UNLOGGED),
 }
 
