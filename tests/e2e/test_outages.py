@@ -107,7 +107,10 @@ class Viewer:
         return parse(response.text)
 
     def can_play(self) -> bool:
-        return self._client.get(self._url).status_code == 200
+        try:
+            return self._client.get(self._url).status_code == 200
+        except httpx2.ConnectError:
+            return False  # the media process is being replaced
 
     def watch(self, parts: int) -> None:
         """Follow the live edge for `parts` parts by blocking reload, and fetch each one.

@@ -141,6 +141,7 @@ async def test_fits_a_phone_and_every_field_has_a_name(
     assert await page.evaluate(unnamed) == []
 
 
+@pytest.mark.alone  # it encodes a camera, bridges its sound and decodes it again
 @pytest.mark.parametrize("transport", ["webrtc", "hls"])
 async def test_what_a_page_publishes_another_plays(
     camera_browser: Browser, studio: Studio, player_libraries: None, transport: str
