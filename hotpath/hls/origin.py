@@ -53,7 +53,7 @@ _PREFLIGHT: list[Header] = [
 _REQUESTS = Counter(
     "livepath_hls_requests", "Requests answered by the LL-HLS origin.", ["kind", "status"]
 )
-# Looking a label up takes a lock and costs a third of what a media request does.
+# Looking a label up takes a lock, and 1.5 µs of the 8 or 9 that a media request costs.
 _requests = cache(_REQUESTS.labels)
 _WAITING = Gauge("livepath_hls_waiting", "Requests that wait for media to come.")
 
