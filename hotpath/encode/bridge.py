@@ -19,7 +19,7 @@ from hotpath.encode.job import EncodeError, EncodeSettings, Job
 from hotpath.encode.life import BACKOFF_S, READ, Life
 from hotpath.encode.process import COMMAND
 from hotpath.encode.records import Counts, Failure, Message, Reader, pack
-from hotpath.encode.waiting import Waiting
+from hotpath.encode.supply import Supply
 from hotpath.media.records import RecordError
 from hotpath.media.unit import Codec, Format, Unit
 
@@ -59,21 +59,17 @@ class Bridge:
         self._life = Life(f"bridge {self.job.name}", command, self, self._fail)
         video = source.codec.kind == "video"
         units = MAX_PICTURE_UNITS if video else MAX_SOUND_UNITS
-        self._waiting = Waiting[Unit](video=video, max_units=units, max_bytes=MAX_BYTES)
-        self._arrived = asyncio.Event()
-        self._earlier: Counter[str] = Counter()
-        """Counts of children that are gone."""
-        self._present: Counter[str] = Counter()
+        self._supply = Supply[Unit](pack, video=video, max_units=units, max_bytes=MAX_BYTES)
 
     @property
     def counts(self) -> Counter[str]:
         """Units and frames that were left out or repaired, by reason."""
-        return self._earlier + self._present + Counter({"queue-full": self._waiting.dropped})
+        return self._supply.counts
 
     @property
     def waiting(self) -> int:
         """Units that the child has not been given yet."""
-        return len(self._waiting)
+        return len(self._supply)
 
     @property
     def closed(self) -> bool:
@@ -98,9 +94,7 @@ class Bridge:
             raise EncodeError(f"the bridge {self.job.name} has failed: make another")
         if self.closed:
             return
-        for unit in units:
-            self._waiting.offer(unit)
-        self._arrived.set()
+        self._supply.offer(units)
 
     def close(self) -> None:
         """Nothing is wanted any more; `run` returns."""
@@ -121,18 +115,11 @@ class Bridge:
 
     def ended(self, *, restart: bool) -> None:
         """The child is gone."""
-        self._earlier += self._present
-        self._present = Counter()
-        if restart:
-            self._waiting.restart()
+        self._supply.ended(restart=restart)
 
     async def feed(self, writer: asyncio.StreamWriter) -> None:
         writer.write(pack(self.job))
-        while True:
-            self._arrived.clear()
-            writer.write(b"".join(pack(unit) for unit in self._waiting.take()))
-            await writer.drain()
-            await self._arrived.wait()
+        await self._supply.feed(writer)
 
     async def listen(self, reader: asyncio.StreamReader) -> None:
         messages = Reader()
@@ -154,7 +141,7 @@ class Bridge:
                         outputs.append((self.format, []))
                     outputs[-1][1].append(message)
                 case Counts(totals):
-                    self._present = Counter(totals)
+                    self._supply.counted(totals)
                 case Failure(words):
                     self._life.last_words = words
                 case _:

@@ -21,7 +21,7 @@ from hotpath.encode.ladder_job import LadderJob
 from hotpath.encode.ladder_records import Fed, LadderMessage, LadderReader, pack
 from hotpath.encode.life import READ, Life
 from hotpath.encode.records import Counts, Failure
-from hotpath.encode.waiting import Waiting
+from hotpath.encode.supply import Supply
 from hotpath.media.records import RecordError
 
 log = structlog.get_logger(__name__)
@@ -45,16 +45,12 @@ class LadderChild:
         self.job = job
         self._on_message = on_message
         self._life = Life("ladder", command, self, on_failed)
-        self._waiting = Waiting[Fed](video=True, max_units=MAX_UNITS, max_bytes=MAX_BYTES)
-        self._arrived = asyncio.Event()
-        self._draining = False
-        self._earlier: Counter[str] = Counter()
-        self._present: Counter[str] = Counter()
+        self._supply = Supply[Fed](pack, video=True, max_units=MAX_UNITS, max_bytes=MAX_BYTES)
 
     @property
     def counts(self) -> Counter[str]:
         """What its children counted, and units that never reached one."""
-        return self._earlier + self._present + Counter({"queue-full": self._waiting.dropped})
+        return self._supply.counts
 
     @property
     def pid(self) -> int | None:
@@ -67,12 +63,11 @@ class LadderChild:
     @property
     def waiting(self) -> int:
         """Units that the child has not been given yet."""
-        return len(self._waiting)
+        return len(self._supply)
 
     def send(self, fed: Fed) -> None:
-        if not self._life.closed and not self._draining:
-            self._waiting.offer(fed)
-            self._arrived.set()
+        if not self._life.closed and not self._supply.draining:
+            self._supply.offer((fed,))
 
     def narrow(self, rungs: Collection[str]) -> None:
         """Its next child is to begin with these rungs of the job only."""
@@ -81,8 +76,7 @@ class LadderChild:
 
     def drain(self) -> None:
         """Nothing more comes."""
-        self._draining = True
-        self._arrived.set()
+        self._supply.drain()
 
     def close(self) -> None:
         """Nothing is wanted any more; `run` returns."""
@@ -98,34 +92,24 @@ class LadderChild:
     # -- what Life asks for ------------------------------------------------------------------
 
     def ended(self, *, restart: bool) -> None:
-        self._earlier += self._present
-        self._present = Counter()
-        if restart:
-            self._waiting.restart()
+        self._supply.ended(restart=restart)
 
     async def feed(self, writer: asyncio.StreamWriter) -> None:
         writer.write(pack(self.job))
-        while True:
-            self._arrived.clear()
-            writer.write(b"".join(pack(fed) for fed in self._waiting.take()))
-            await writer.drain()
-            if self._draining and not self._waiting:
-                writer.write_eof()
-                return
-            await self._arrived.wait()
+        await self._supply.feed(writer)
 
     async def listen(self, reader: asyncio.StreamReader) -> None:
         messages = LadderReader()
         while data := await reader.read(READ):
             for message in messages.receive(data, time.time_ns()):
                 self._hear(message)
-        if self._draining:
+        if self._supply.draining:
             self.close()
 
     def _hear(self, message: LadderMessage) -> None:
         match message:
             case Counts(totals):
-                self._present = Counter(totals)
+                self._supply.counted(totals)
             case Failure(words):
                 self._life.last_words = words
             case LadderJob() | Fed():

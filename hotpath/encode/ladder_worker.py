@@ -14,13 +14,9 @@ import time
 from collections import Counter
 from functools import partial
 
-import av
-import av.logging
-from av.error import FFmpegError
-
+from hotpath.encode.child import NICE, Outlet, serve
 from hotpath.encode.h264 import frames_per_second
 from hotpath.encode.inbox import Inbox, Waited
-from hotpath.encode.job import EncodeError
 from hotpath.encode.ladder_admission import Overload, Source, admit, overload_words, predict
 from hotpath.encode.ladder_calibrate import speed
 from hotpath.encode.ladder_job import LadderJob
@@ -34,18 +30,14 @@ from hotpath.encode.ladder_records import (
     pack,
 )
 from hotpath.encode.lateness import Lateness
-from hotpath.encode.records import Counts, Failure
-from hotpath.encode.worker import COUNTS_NS, NICE
 
 
 class LadderWorker:
     """One job from its first unit to the end of input."""
 
-    def __init__(self, job: LadderJob, out: int) -> None:
-        self._out = out
+    def __init__(self, job: LadderJob, outlet: Outlet[LadderMessage]) -> None:
+        self._outlet = outlet
         self._counts: Counter[str] = Counter()
-        self._told: dict[str, int] = {}
-        self._told_ns = 0
         self._lateness = Lateness(job.settings.late_ms)
         self._overload = Overload()
         source = job.source
@@ -54,7 +46,7 @@ class LadderWorker:
         self._speed = speed()
         admission = admit(job.rungs, self._source, speed=self._speed, cores=job.cores)
         names = tuple(rung.name for rung in admission.kept)
-        self._write(Admitted(names, admission.cores, admission.words(job.cores)))
+        self._outlet.write(Admitted(names, admission.cores, admission.words(job.cores)))
         self._pictures = LadderPictures(job, admission.kept, self._counts)
 
     def run(self, inbox: Inbox[LadderJob, Fed]) -> None:
@@ -63,11 +55,11 @@ class LadderWorker:
             if waited.skipped:
                 self._pictures.lost()
             for output in self._pictures.receive(waited.unit, partial(self._leaves_out, waited)):
-                self._write(output)
-            self._tell(time.monotonic_ns(), idle=inbox.empty)
+                self._outlet.write(output)
+            self._tell(idle=inbox.empty)
         for output in self._pictures.flush():
-            self._write(output)
-        self._tell(time.monotonic_ns(), idle=True)
+            self._outlet.write(output)
+        self._tell(idle=True)
 
     def _leaves_out(self, waited: Waited[Fed]) -> bool:
         now_ns = time.monotonic_ns()
@@ -77,39 +69,22 @@ class LadderWorker:
             kept = [each.rung for each in self._pictures.rungs]
             cores = predict(kept, self._source, self._speed)
             names = tuple(rung.name for rung in kept)
-            self._write(Admitted(names, cores, overload_words(dropped, kept)))
+            self._outlet.write(Admitted(names, cores, overload_words(dropped, kept)))
         return late
 
-    def _tell(self, now_ns: int, *, idle: bool) -> None:
-        """Before a pause, and while there is none not too often."""
-        if now_ns - self._told_ns >= COUNTS_NS or (idle and self._counts != self._told):
-            self._told, self._told_ns = dict(self._counts), now_ns
-            self._write(Counts({**+self._counts, CPU_US: time.process_time_ns() // 1000}))
-
-    def _write(self, message: LadderMessage) -> None:
-        view = memoryview(pack(message))
-        while view:
-            view = view[os.write(self._out, view) :]
+    def _tell(self, *, idle: bool) -> None:
+        measured = {CPU_US: time.process_time_ns() // 1000}
+        self._outlet.tell(self._counts, time.monotonic_ns(), idle=idle, measured=measured)
 
 
 def main() -> int:
-    av.logging.set_level(av.logging.PANIC)
-    source, out = sys.stdin.fileno(), sys.stdout.fileno()
-    inbox = Inbox(source, LadderReader().receive, LadderJob, Fed)
-    try:
-        job = inbox.wait_job()
-        if job is None:
-            return 1 if inbox.error else 0
+    outlet = Outlet[LadderMessage](sys.stdout.fileno(), pack)
+
+    def work(job: LadderJob, inbox: Inbox[LadderJob, Fed]) -> None:
         os.nice(NICE)
-        LadderWorker(job, out).run(inbox)
-    except BrokenPipeError:
-        return 0
-    except (EncodeError, FFmpegError, ValueError) as error:
-        os.write(out, pack(Failure(f"{type(error).__name__}: {error}")))
-        return 1
-    finally:
-        inbox.done.set()
-    return 0
+        LadderWorker(job, outlet).run(inbox)
+
+    return serve(LadderReader().receive, LadderJob, Fed, outlet, work)
 
 
 if __name__ == "__main__":

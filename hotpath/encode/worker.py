@@ -16,46 +16,38 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
-import av
-import av.logging
-from av.error import FFmpegError
-
+from hotpath.encode.child import NICE, Outlet, serve
 from hotpath.encode.inbox import Inbox, Waited
-from hotpath.encode.job import EncodeError, Job
+from hotpath.encode.job import Job
 from hotpath.encode.lateness import Lateness
 from hotpath.encode.picture import PictureBridge
-from hotpath.encode.records import Counts, Failure, Message, Reader, pack
+from hotpath.encode.records import Message, Reader, pack
 from hotpath.encode.sound import SoundBridge
 from hotpath.media.unit import Format, Unit
-
-NICE = 5
-COUNTS_NS = 250_000_000
 
 
 class Worker:
     """One job from its first unit to the end of input."""
 
-    def __init__(self, job: Job, out: int) -> None:
+    def __init__(self, job: Job, outlet: Outlet[Message]) -> None:
         self._counts: Counter[str] = Counter()
-        self._out = out
-        self._told: dict[str, int] = {}
-        self._told_ns = 0
+        self._outlet = outlet
         self._lateness = Lateness(job.settings.late_ms)
         self._sound = self._picture = None
         if job.source.codec.kind == "audio":
             self._sound = SoundBridge(job, self._counts)
-            self._write(self._sound.format)
+            outlet.write(self._sound.format)
         else:
             self._picture = PictureBridge(job, self._counts)
 
     def run(self, inbox: Inbox[Job, Unit]) -> None:
         while (waited := inbox.take()) is not None:
             for output in self._convert(waited):
-                self._write(output)
-            self._tell(time.monotonic_ns(), idle=inbox.empty)
+                self._outlet.write(output)
+            self._outlet.tell(self._counts, time.monotonic_ns(), idle=inbox.empty)
         for output in self._flush():
-            self._write(output)
-        self._tell(time.monotonic_ns(), idle=True)
+            self._outlet.write(output)
+        self._outlet.tell(self._counts, time.monotonic_ns(), idle=True)
 
     def _convert(self, waited: Waited[Unit]) -> Iterator[Format | Unit]:
         self._counts["skipped"] += waited.skipped
@@ -76,38 +68,16 @@ class Worker:
         elif self._picture is not None:
             yield from self._picture.flush()
 
-    def _tell(self, now_ns: int, *, idle: bool) -> None:
-        """Before a pause, and while there is none not too often."""
-        due = idle or now_ns - self._told_ns >= COUNTS_NS
-        if due and self._counts != self._told:
-            self._told, self._told_ns = dict(self._counts), now_ns
-            self._write(Counts(dict(+self._counts)))
-
-    def _write(self, message: Message) -> None:
-        view = memoryview(pack(message))
-        while view:
-            view = view[os.write(self._out, view) :]
-
 
 def main() -> int:
-    av.logging.set_level(av.logging.PANIC)
-    source, out = sys.stdin.fileno(), sys.stdout.fileno()
-    inbox = Inbox(source, Reader().receive, Job, Unit)
-    try:
-        job = inbox.wait_job()
-        if job is None:
-            return 1 if inbox.error else 0
+    outlet = Outlet[Message](sys.stdout.fileno(), pack)
+
+    def work(job: Job, inbox: Inbox[Job, Unit]) -> None:
         if job.source.codec.kind == "video":
             os.nice(NICE)  # sound takes little, and is late at once
-        Worker(job, out).run(inbox)
-    except BrokenPipeError:
-        return 0
-    except (EncodeError, FFmpegError, ValueError) as error:
-        os.write(out, pack(Failure(f"{type(error).__name__}: {error}")))
-        return 1
-    finally:
-        inbox.done.set()
-    return 0
+        Worker(job, outlet).run(inbox)
+
+    return serve(Reader().receive, Job, Unit, outlet, work)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotpath.encode import ladder_admission
+from hotpath.encode.child import Outlet
 from hotpath.encode.inbox import Waited
 from hotpath.encode.ladder_job import LadderJob
 from hotpath.encode.ladder_records import (
@@ -16,6 +17,7 @@ from hotpath.encode.ladder_records import (
     LadderMessage,
     LadderReader,
     LeftOut,
+    pack,
 )
 from hotpath.encode.ladder_steps import Cue
 from hotpath.encode.ladder_worker import LadderWorker
@@ -52,7 +54,9 @@ def said(folder: Path, age_ns: int) -> list[LadderMessage]:
     ]
     path = folder / "said"
     with path.open("wb", buffering=0) as out:
-        worker = LadderWorker(LadderJob(source.format(VIDEO), RUNGS, 64), out.fileno())
+        worker = LadderWorker(
+            LadderJob(source.format(VIDEO), RUNGS, 64), Outlet(out.fileno(), pack)
+        )
         worker.run(OldQueue(fed, age_ns))  # type: ignore[arg-type]
     return LadderReader().receive(path.read_bytes(), 0)
 
