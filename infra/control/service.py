@@ -15,10 +15,12 @@ from infra.auth.streamkeys import whip_token
 from infra.auth.tokens import ViewerClaims, issue
 from infra.control.bootstrap import FIRST_KID
 from infra.control.context import ControlContext
+from infra.control.event_schemas import EventCreate, EventPatch
 from infra.control.ids import new_id
 from infra.control.paging import PageRequest, page_of
 from infra.control.problems import BadPublishToken, Conflict, NotFound
-from infra.control.schemas import EventCreate, EventPatch, TokenCreate, to_ms
+from infra.control.schemas import to_ms
+from infra.control.viewer_schemas import TokenCreate
 from infra.control.views import SecretRing
 from infra.db.control import OPEN_STATES, Event, Fact, ProjectSecret
 from infra.db.events_state import advance_event

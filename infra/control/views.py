@@ -3,25 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from infra.control.event_schemas import EventOut, RecordingOut
+from infra.control.ingest_schemas import IngestOut, Notice, PublishOut, SrtOut, WhipOut
+from infra.control.job_schemas import AssetOut, AttemptOut, JobDetail, JobOut
 from infra.control.links import Links
-from infra.control.schemas import (
-    Access,
-    AssetOut,
-    AttemptOut,
-    EventOut,
-    IngestOut,
-    JobDetail,
-    JobOut,
-    Notice,
-    PlaybackLinks,
-    PlaybackOut,
-    PublishOut,
-    RecordingOut,
-    SrtOut,
-    WhipOut,
-    at,
-    required_at,
-)
+from infra.control.schemas import Access, at, required_at
+from infra.control.viewer_schemas import PlaybackLinks, PlaybackOut
 from infra.db.control import OPEN_STATES, Event, Fact
 from infra.db.jobs import Asset, Job, JobAttempt
 from infra.events.facts import FactType

@@ -5,18 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
+from infra.control.event_schemas import EventCreate, EventOut, EventPage, EventPatch
+from infra.control.job_schemas import AssetPage
 from infra.control.jobs import page_of_assets
-from infra.control.schemas import (
-    AssetPage,
-    EventCreate,
-    EventOut,
-    EventPage,
-    EventPatch,
-    TokenCreate,
-    TokenOut,
-    required_at,
-)
+from infra.control.schemas import required_at
 from infra.control.service import EventService
+from infra.control.viewer_schemas import TokenCreate, TokenOut
 from infra.control.views import asset_out, event_out
 from infra.db.control import Event
 from infra.lifecycle import EventState

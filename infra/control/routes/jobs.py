@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from infra.control.dependencies import Page, ProjectId, Session
+from infra.control.job_schemas import JobDetail, JobPage
 from infra.control.jobs import JobState, job_with_attempts, page_of_jobs
-from infra.control.schemas import JobDetail, JobPage
 from infra.control.views import job_detail, job_out
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 
 from infra.control.dependencies import Context, EventId, Session
-from infra.control.schemas import PlaybackOut
 from infra.control.service import public_event
+from infra.control.viewer_schemas import PlaybackOut
 from infra.control.views import playback_out
 
 router = APIRouter(prefix="/v1/playback", tags=["playback"])

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from infra.control.dependencies import Context, EventId, Session
+from infra.control.ingest_schemas import PublishOut
 from infra.control.problems import BadPublishToken
-from infra.control.schemas import PublishOut
 from infra.control.service import event_of_publisher
 from infra.control.views import publish_out
 

@@ -1,0 +1,62 @@
+"""What viewers and their players get over the API."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from infra.control.schemas import Access, In, Out, Timestamp, printable
+from infra.lifecycle import EventState
+
+
+class PlaybackLinks(Out):
+    hls_url: str = Field(
+        description="LL-HLS multivariant playlist. `access: token`: use the URL "
+        "that comes with a viewer token."
+    )
+    whep_url: str = Field(
+        description="WebRTC (WHEP), for the lowest delay. `access: token`: send a viewer token as "
+        "bearer token, or use the URL that comes with it.",
+        examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
+    )
+    player_url: str = Field(description="Page with a player.")
+
+
+class PlaybackOut(Out):
+    """What a player needs before it knows a token."""
+
+    id: str
+    name: str
+    state: EventState
+    access: Access
+    starts_at: datetime | None = Field(description="When it is announced to start.")
+    hls_url: str = Field(description="LL-HLS multivariant playlist.")
+    whep_url: str = Field(
+        description="WebRTC (WHEP), for the lowest delay; LL-HLS is for those who cannot connect.",
+        examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
+    )
+
+
+class TokenCreate(In):
+    """A viewer token."""
+
+    ttl_s: int = Field(4 * 3600, ge=10, le=7 * 86400, description="Seconds until it expires.")
+    subject: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=128),
+            AfterValidator(printable),
+        ]
+        | None
+    ) = Field(None, description="Your id of the viewer; random when left out.")
+
+
+class TokenOut(Out):
+    token: str
+    expires_at: Timestamp
+    hls_url: str = Field(description="The token is a path prefix and covers every child URL.")
+    whep_url: str = Field(
+        description="WebRTC (WHEP); the token is a path prefix.",
+        examples=["https://media.example/t/TOKEN/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
+    )
+    player_url: str = Field(description="The token is the fragment, so no server logs it.")
