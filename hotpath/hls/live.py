@@ -14,25 +14,20 @@ from hotpath.hls.daterange import DateRange, DateRangeError
 from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.listing import Place
-from hotpath.hls.multivariant import Stream, multivariant
+from hotpath.hls.offers import Offers
 from hotpath.hls.playlist import SKIP_UNTIL, WINDOW, Delta
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, http_date, max_age, refusal
 from hotpath.hls.shelf import Shelf, StoredFile
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
-from hotpath.media.unit import AUDIO, VIDEO, Format
+from hotpath.media.unit import Format
 from infra.keys import ProgramKey
-from infra.renditions import RUNGS
 
 K = TypeVar("K", bound=Hashable)
 
 MULTIVARIANT = "index.m3u8"
 NOT_HERE = "there is no such file here, or no longer"
 BLOCK_LIMIT = 3  # target durations; 6.2.5.2
-SOURCE = (VIDEO, AUDIO)
-"""What every player can count on; the ladder's renditions come and go beside it."""
-LADDER_LATE = 3
-"""Segments by which a ladder rendition may trail the source and still be offered."""
 
 
 def monotonic_ms() -> int:
@@ -45,13 +40,6 @@ def unix_s() -> int:
 
 def microseconds(ticks: int, timescale: int) -> int:
     return ticks * 1_000_000 // timescale
-
-
-def _described(name: str, rendition: Rendition) -> Stream:
-    """Until it was measured, a rung is taken to need what it may."""
-    assumed = RUNGS[name].bitrate if name in RUNGS else 0
-    peak_bps, average_bps = rendition.peak_bps or assumed, rendition.average_bps or assumed
-    return Stream(rendition.format, rendition.playlist_name, peak_bps, average_bps)
 
 
 class LivePlaylists:
@@ -76,7 +64,6 @@ class LivePlaylists:
         self.access = access
         self.part_target_ms = part_target_ms
         self.target_duration_s = target_duration_s
-        self._audio_only = audio_only
         self._clock = clock
         self._clock_s = clock_s
         self._room = room
@@ -85,8 +72,9 @@ class LivePlaylists:
         """What is kept as long as the programme is kept for so long after its end, and longer."""
         self._renditions: dict[str, Rendition] = {}
         self._by_playlist: dict[str, Rendition] = {}
-        self._newest: dict[str, int] = {}
-        """Rendition -> its newest segment that is whole."""
+        self._offers = Offers(
+            self._renditions, target_duration_s=target_duration_s, audio_only=audio_only
+        )
         self._dates = DateRangeSet(
             skip_ms=SKIP_UNTIL * target_duration_s * 1000,
             wait_ms=BLOCK_LIMIT * target_duration_s * 1000,
@@ -100,7 +88,7 @@ class LivePlaylists:
 
     @property
     def playable(self) -> bool:
-        """The source lists a whole segment of each track, so that any player can start."""
+        """What a player should find is there, so that any player can start."""
         return self._playable
 
     # ---- fed by the packager
@@ -143,7 +131,7 @@ class LivePlaylists:
         rendition = self._renditions[segment.format.track]
         duration_us = microseconds(segment.duration, segment.format.timescale)
         rendition.close_segment(segment.msn, duration_us, now_ms)
-        self._newest[segment.format.track] = segment.msn
+        self._offers.segment(segment.format.track, segment.msn)
         self._after_segment(now_ms)
 
     def gap(self, gap: GapSegment | Incomplete) -> None:
@@ -191,16 +179,13 @@ class LivePlaylists:
 
     def _after_segment(self, now_ms: int) -> None:
         self._shelf.expire(now_ms)
-        if not self._playable:
-            source = [r for name, r in self._renditions.items() if name in SOURCE]
-            waited_for = source or self._renditions.values()
-            self._playable = all(r.playlist.has_segments for r in waited_for)
+        self._playable = self._playable or self._offers.complete()
         self._trim_dates(now_ms)
         self._start_gate.release(self._can_start)
 
     def _trim_dates(self, now_ms: int) -> None:
         """6.2.1: a date range stays while one of its dates is in a playlist that is offered."""
-        offered = (r.playlist for name, r in self._renditions.items() if self._offered(name, r))
+        offered = [rendition.playlist for rendition in self._offers.renditions()]
         starts = [p.first_pdt_ns for p in offered if p.first_pdt_ns is not None]
         if starts and (gone := self._dates.trim(min(starts), now_ms)):
             for rendition in self._renditions.values():
@@ -257,26 +242,10 @@ class LivePlaylists:
     async def _respond_multivariant(self) -> Reply:
         if (refused := await self._wait_start(MULTIVARIANT)) is not None:
             return refused
-        found = self._renditions.items()
-        streams = {name: _described(name, r) for name, r in found if self._offered(name, r)}
-        audio = streams.pop(AUDIO, None)
-        text = multivariant(list(streams.values()), audio, audio_only=self._audio_only)
+        text = self._offers.multivariant()
         if self._multivariant is None or self._multivariant[0] != text:
             self._multivariant = (text, Text.of(text))
         return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
-
-    def _offered(self, name: str, rendition: Rendition) -> bool:
-        """Whether a player that chooses the rendition now finds media at the live edge.
-
-        A rung counts from its first part on: players read this list once, and those that were
-        there before the programme began would never see a ladder that begins a moment after it.
-        """
-        if name in SOURCE:
-            return rendition.playlist.has_segments
-        edge = rendition.playlist.edge
-        newest = self._newest.get(name, edge.last_msn if edge.open_parts else None)
-        lead = self._renditions.get(VIDEO, rendition).playlist.edge.last_msn
-        return newest is not None and newest >= lead - LADDER_LATE
 
     async def _respond_playlist(self, name: str, query: str) -> Reply:
         if self._playable and name not in self._by_playlist:

@@ -3,13 +3,14 @@
 Pure text of its arguments. Upstream: `live`. Spec: draft-pantos-hls-rfc8216bis, 4.4.6.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hotpath.hls.playlist import VERSION, PlaylistError
 from hotpath.media.unit import VIDEO, Format
+from infra.audio_group import GROUP, AudioRendition, audio_group
 
-_AUDIO_GROUP = ',AUDIO="audio"'
+_IN_GROUP = f',AUDIO="{GROUP}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +24,23 @@ class Stream:
 
 
 def multivariant(
-    videos: Sequence[Stream], audio: Stream | None, *, audio_only: bool = False
+    videos: Sequence[Stream], sounds: Sequence[Stream] = (), *, audio_only: bool = False
 ) -> str:
     """The multivariant playlist of a programme.
 
     Each of `videos` is a variant: the source first, then the tallest. All of them share the one
-    audio rendition. `audio_only`: it is a variant as well, for players that want no picture.
+    group of `sounds`, of which the first is the default. `audio_only`: that one is a variant as
+    well, for players that want no picture.
     """
-    if not videos and audio is None:
+    if not videos and not sounds:
         raise PlaylistError("a programme has at least one rendition")
     lines = [f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n"]
-    if audio is None:
-        lines.extend(_variant([video]) for video in _in_order(videos))
-    elif not videos:
-        lines.append(_variant([audio]))
-    else:
-        lines.append(_audio_group(audio))
-        lines.extend(_variant([video, audio], _AUDIO_GROUP) for video in _in_order(videos))
-        if audio_only:
-            lines.append(_variant([audio], _AUDIO_GROUP))
+    # A sound without a picture and without an alternative needs no group.
+    group = sounds if videos or len(sounds) > 1 else ()
+    lines.extend(line + "\n" for line in audio_group([_rendition(sound) for sound in group]))
+    lines.extend(_variant(video, group) for video in _in_order(videos))
+    if sounds and (audio_only or not videos):
+        lines.append(_variant(sounds[0], group))
     return "".join(lines)
 
 
@@ -50,26 +49,29 @@ def _in_order(videos: Sequence[Stream]) -> list[Stream]:
     return sorted(videos, key=lambda video: (video.format.track != VIDEO, -video.format.height))
 
 
-def _audio_group(audio: Stream) -> str:
-    channels = f',CHANNELS="{audio.format.channels}"' if audio.format.channels else ""
-    return (
-        f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="main",DEFAULT=YES,AUTOSELECT=YES'
-        f'{channels},URI="{audio.uri}"\n'
-    )
+def _rendition(sound: Stream) -> AudioRendition:
+    format = sound.format
+    return AudioRendition(sound.uri, format.channels, format.language, format.describes_video)
 
 
-def _variant(streams: Sequence[Stream], group: str = "") -> str:
-    """EXT-X-STREAM-INF and the URI of the first of the streams that are played together."""
-    peak = sum(stream.peak_bps for stream in streams)
-    average = sum(stream.average_bps for stream in streams)
-    codecs = ",".join(stream.format.codecs for stream in streams)
-    lead = streams[0].format
-    size = f",RESOLUTION={lead.width}x{lead.height}" if lead.width and lead.height else ""
+def _variant(lead: Stream, group: Sequence[Stream]) -> str:
+    """EXT-X-STREAM-INF and the URI of `lead`, which is played with one of the group."""
+    alone = [] if lead in group else [lead]
+    # 4.4.6.2: of the combination that needs the most, and every codec of any of them.
+    peak = sum(stream.peak_bps for stream in alone) + _most(sound.peak_bps for sound in group)
+    average = sum(each.average_bps for each in alone) + _most(each.average_bps for each in group)
+    codecs = ",".join(dict.fromkeys(stream.format.codecs for stream in (*alone, *group)))
+    format = lead.format
+    size = f",RESOLUTION={format.width}x{format.height}" if format.width and format.height else ""
     rate = ""
-    if lead.width and lead.frame_duration:
-        milli = lead.timescale * 1000 // lead.frame_duration
+    if format.width and format.frame_duration:
+        milli = format.timescale * 1000 // format.frame_duration
         rate = f",FRAME-RATE={milli // 1000}.{milli % 1000:03d}"
     return (
         f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},"
-        f'CODECS="{codecs}"{size}{rate}{group}\n{streams[0].uri}\n'
+        f'CODECS="{codecs}"{size}{rate}{_IN_GROUP if group else ""}\n{lead.uri}\n'
     )
+
+
+def _most(rates: Iterable[int]) -> int:
+    return max(rates, default=0)

@@ -28,6 +28,8 @@ _FORMAT_FIELDS = {
     "sample_rate": int,
     "channels": int,
     "frame_duration": int,
+    "language": str,
+    "describes_video": bool,
 }
 
 

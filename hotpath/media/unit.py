@@ -23,6 +23,9 @@ class Codec(Enum):
 
 VIDEO, AUDIO = "video", "audio"
 """Track names of a programme; also the names of its passthrough renditions."""
+FURTHER_AUDIO = ("audio-2", "audio-3", "audio-4")
+"""More sound of the same source, in other languages for example: renditions beside `AUDIO`, which
+players may choose. Whatever takes one sound alone takes `AUDIO`."""
 COMPANION = "opus"
 """Track name of the publisher's own Opus, where `AUDIO` was made from it: for WebRTC viewers only.
 It is no rendition and gets no marks."""
@@ -47,6 +50,10 @@ class Format:
     channels: int = 0
     frame_duration: int = 0
     """Nominal ticks per access unit; 0 when not known yet."""
+    language: str = ""
+    """RFC 5646, as `infra.languages` gives it; empty when not known."""
+    describes_video: bool = False
+    """The sound tells what is in the picture, for those who do not see it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,12 +56,13 @@ class MediaPlaylist:
 
 
 def parse_multivariant(text: str) -> Variant:
-    """The first variant and its audio rendition."""
+    """The first variant and its default audio rendition."""
     lines = _lines(text)
     audio = None
     for position, line in enumerate(lines):
         if line.startswith("#EXT-X-MEDIA:") and (found := _attributes(line)).get("TYPE") == "AUDIO":
-            audio = found.get("URI", audio)
+            if audio is None or found.get("DEFAULT") == "YES":
+                audio = found.get("URI", audio)
         elif line.startswith("#EXT-X-STREAM-INF:"):
             uri = next((x for x in lines[position + 1 :] if not x.startswith("#")), None)
             if uri is not None:

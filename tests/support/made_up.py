@@ -22,6 +22,7 @@ TRACKS = (VIDEO, AUDIO)
 FORMATS = {
     VIDEO: Format(VIDEO, Codec.H264, 1000, b"x", "avc1.42c01f"),
     AUDIO: Format(AUDIO, Codec.AAC, 1000, b"x", "mp4a.40.2"),
+    "audio-2": Format("audio-2", Codec.AAC, 1000, b"x", "mp4a.40.2", language="de"),
 }
 
 

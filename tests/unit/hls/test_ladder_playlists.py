@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from hotpath.bus.stream import ProgramStream
-from hotpath.hls.live import LADDER_LATE
+from hotpath.hls.offers import LADDER_LATE
 from hotpath.hls.origin import HlsOrigin
 from hotpath.media.unit import AUDIO, VIDEO, FormatChange, Item, PartCut, ProgramEnd, SegmentCut
 from infra.renditions import RUNGS

@@ -1,5 +1,6 @@
 """draft-pantos-hls-rfc8216bis 4.4.6: what a multivariant playlist says about each rendition."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -46,17 +47,17 @@ def groups(text: str) -> list[dict[str, str]]:
 
 
 def test_the_source_comes_first_and_then_the_tallest() -> None:
-    listed = variants(multivariant(LADDER, SOUND))
+    listed = variants(multivariant(LADDER, [SOUND]))
     assert [uri for uri, _ in listed] == ["video.m3u8", "720p.m3u8", "360p.m3u8"]
 
 
 def test_a_source_that_is_smaller_than_a_rung_is_first_all_the_same() -> None:
-    listed = variants(multivariant([LADDER[2], picture(VIDEO, 480, 900_000)], SOUND))
+    listed = variants(multivariant([LADDER[2], picture(VIDEO, 480, 900_000)], [SOUND]))
     assert [uri for uri, _ in listed] == ["video.m3u8", "720p.m3u8"]
 
 
 def test_every_variant_says_what_it_needs_with_its_sound() -> None:
-    for uri, found in variants(multivariant(LADDER, SOUND)):
+    for uri, found in variants(multivariant(LADDER, [SOUND])):
         one = next(stream for stream in LADDER if stream.uri == uri)
         assert found == {
             "BANDWIDTH": str(one.peak_bps + SOUND.peak_bps),
@@ -69,11 +70,11 @@ def test_every_variant_says_what_it_needs_with_its_sound() -> None:
 
 
 def test_all_variants_share_one_audio_rendition() -> None:
-    (group,) = groups(multivariant(LADDER, SOUND, audio_only=True))
+    (group,) = groups(multivariant(LADDER, [SOUND], audio_only=True))
     assert group == {
         "TYPE": "AUDIO",
         "GROUP-ID": "audio",
-        "NAME": "main",
+        "NAME": "Audio 1",
         "DEFAULT": "YES",
         "AUTOSELECT": "YES",
         "CHANNELS": "2",
@@ -82,7 +83,7 @@ def test_all_variants_share_one_audio_rendition() -> None:
 
 
 def test_sound_alone_is_the_last_variant_when_asked_for() -> None:
-    uri, found = variants(multivariant(LADDER, SOUND, audio_only=True))[-1]
+    uri, found = variants(multivariant(LADDER, [SOUND], audio_only=True))[-1]
     assert uri == "audio.m3u8"
     assert found == {
         "BANDWIDTH": "160000",
@@ -90,12 +91,47 @@ def test_sound_alone_is_the_last_variant_when_asked_for() -> None:
         "CODECS": "mp4a.40.2",
         "AUDIO": "audio",
     }
-    assert len(variants(multivariant(LADDER, SOUND))) == len(LADDER)
+    assert len(variants(multivariant(LADDER, [SOUND]))) == len(LADDER)
+
+
+GERMAN = Stream(
+    replace(AAC, track="audio-2", language="de", channels=1, codecs="mp4a.40.5"),
+    "audio-2.m3u8", 64_000, 60_000,
+)  # fmt: skip
+SOUNDS = (Stream(replace(AAC, language="en"), "audio.m3u8", 160_000, 128_000), GERMAN)
+
+
+def test_every_sound_is_in_the_one_group_and_the_first_is_the_default() -> None:
+    first, second = groups(multivariant(LADDER, SOUNDS, audio_only=True))
+    shared = {"TYPE": "AUDIO", "GROUP-ID": "audio", "AUTOSELECT": "YES"}
+    assert first == shared | {
+        "NAME": "English", "LANGUAGE": "en", "DEFAULT": "YES", "CHANNELS": "2", "URI": "audio.m3u8"
+    }  # fmt: skip
+    assert second == shared | {
+        "NAME": "German", "LANGUAGE": "de", "DEFAULT": "NO", "CHANNELS": "1", "URI": "audio-2.m3u8"
+    }  # fmt: skip
+
+
+def test_a_variant_needs_what_its_largest_sound_does_and_every_codec() -> None:
+    """4.4.6.2: the largest sum of bit rates that any playable combination has."""
+    for uri, found in variants(multivariant(LADDER, SOUNDS)):
+        one = next(stream for stream in LADDER if stream.uri == uri)
+        assert found["BANDWIDTH"] == str(one.peak_bps + 160_000)
+        assert found["AVERAGE-BANDWIDTH"] == str(one.average_bps + 128_000)
+        assert found["CODECS"] == f"{one.format.codecs},mp4a.40.2,mp4a.40.5"
+
+
+@pytest.mark.parametrize("audio_only", [False, True])
+def test_a_programme_of_several_sounds_is_one_variant_of_its_first(audio_only: bool) -> None:
+    text = multivariant([], SOUNDS, audio_only=audio_only)
+    assert [group["URI"] for group in groups(text)] == ["audio.m3u8", "audio-2.m3u8"]
+    ((uri, found),) = variants(text)
+    assert (uri, found["BANDWIDTH"], found["AUDIO"]) == ("audio.m3u8", "160000", "audio")
 
 
 @pytest.mark.parametrize("audio_only", [False, True])
 def test_without_sound_there_is_no_group(audio_only: bool) -> None:
-    text = multivariant(LADDER, None, audio_only=audio_only)
+    text = multivariant(LADDER, audio_only=audio_only)
     assert groups(text) == []
     assert [uri for uri, _ in variants(text)] == ["video.m3u8", "720p.m3u8", "360p.m3u8"]
     assert all("AUDIO" not in found for _, found in variants(text))
@@ -103,7 +139,7 @@ def test_without_sound_there_is_no_group(audio_only: bool) -> None:
 
 @pytest.mark.parametrize("audio_only", [False, True])
 def test_a_programme_of_sound_is_listed_once(audio_only: bool) -> None:
-    text = multivariant([], SOUND, audio_only=audio_only)
+    text = multivariant([], [SOUND], audio_only=audio_only)
     assert groups(text) == []
     ((uri, found),) = variants(text)
     assert (uri, found["CODECS"]) == ("audio.m3u8", "mp4a.40.2")
@@ -111,9 +147,9 @@ def test_a_programme_of_sound_is_listed_once(audio_only: bool) -> None:
 
 def test_a_programme_of_nothing_has_no_playlist() -> None:
     with pytest.raises(PlaylistError):
-        multivariant([], None)
+        multivariant([])
 
 
 def test_it_does_not_promise_independent_segments() -> None:
     """4.4.2.1: it would hold for the source, too, whose segments may begin anywhere."""
-    assert "INDEPENDENT-SEGMENTS" not in multivariant(LADDER, SOUND)
+    assert "INDEPENDENT-SEGMENTS" not in multivariant(LADDER, [SOUND])

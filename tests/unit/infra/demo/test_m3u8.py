@@ -70,6 +70,11 @@ def test_multivariant_with_and_without_audio() -> None:
     stream = "#EXT-X-STREAM-INF:BANDWIDTH=1\nvideo.m3u8\n"
     assert parse_multivariant(head + media + stream) == Variant("video.m3u8", "audio.m3u8")
     assert parse_multivariant(head + stream) == Variant("video.m3u8", None)
+    other = media.replace("audio.m3u8", "audio-2.m3u8")
+    default = media.replace("URI", "DEFAULT=YES,URI")
+    for several in (media + other, other + default, default + other):
+        found = parse_multivariant(head + several + stream)
+        assert found == Variant("video.m3u8", "audio.m3u8"), several
     with pytest.raises(MediaError):
         parse_multivariant(head)
 
