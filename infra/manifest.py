@@ -50,6 +50,8 @@ class RenditionEntry(_Frozen):
     height: int = 0
     sample_rate: int = 0
     channels: int = 0
+    language: str = Field("", description="RFC 5646, at the end; empty when not known.")
+    describes_video: bool = Field(False, description="The sound tells what the picture shows.")
     segments: tuple[SegmentEntry, ...] = ()
     holes: tuple[Hole, ...] = ()
 

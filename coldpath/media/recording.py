@@ -57,6 +57,9 @@ class Rendition:
     width: int
     height: int
     channels: int
+    language: str
+    """RFC 5646; empty when not known. As in the latest incarnation, like the next."""
+    describes_video: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Recording:
     def first(self, kind: Literal["video", "audio"]) -> Rendition | None:
         """The rendition that an archive of one picture and one sound takes: the source's."""
         found = [r for r in self.renditions if r.kind == kind]
-        return min(found, key=lambda r: r.name in RUNGS, default=None)
+        return min(found, key=lambda r: (r.name in RUNGS, r.name), default=None)
 
 
 def content_id(manifests: Sequence[bytes]) -> str:
@@ -141,6 +144,8 @@ def _renditions(manifests: Sequence[SessionManifest]) -> tuple[Rendition, ...]:
             width=max(entry.width for entry in found),
             height=max(entry.height for entry in found),
             channels=max(entry.channels for entry in found),
+            language=found[-1].language,
+            describes_video=found[-1].describes_video,
         )
         for name, found in entries.items()
     )

@@ -16,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from coldpath.media.recording import Recording, Rendition, Run, Segment
+from infra.audio_group import GROUP, AudioRendition, audio_group
 from infra.keys import VodKey
 
 MULTIVARIANT = "index.m3u8"
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
-_AUDIO_GROUP = "audio"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -108,33 +108,31 @@ def _longest(run: Run, msn: int, recording: Recording) -> Fraction:
 
 def _multivariant(recording: Recording) -> str:
     video = [r for r in recording.renditions if r.kind == "video"]
-    audio = [r for r in recording.renditions if r.kind == "audio"]
-    lines = ["#EXTM3U", "#EXT-X-VERSION:8"]
-    if video:
-        for number, rendition in enumerate(audio):
-            lines.append(
-                f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{_AUDIO_GROUP}",NAME="{rendition.name}",'
-                f"DEFAULT={'NO' if number else 'YES'},AUTOSELECT=YES,"
-                f'CHANNELS="{rendition.channels or 2}",URI="{playlist_name(rendition.name)}"'
-            )
-    for rendition in video or audio:
-        heard = audio[:1] if video else []
-        lines += [_stream_inf(recording, rendition, heard), playlist_name(rendition.name)]
+    audio = sorted((r for r in recording.renditions if r.kind == "audio"), key=lambda r: r.name)
+    group = audio if video or len(audio) > 1 else []
+    lines = ["#EXTM3U", "#EXT-X-VERSION:8", *audio_group([_in_group(r) for r in group])]
+    for rendition in video or audio[:1]:
+        lines += [_stream_inf(recording, rendition, group), playlist_name(rendition.name)]
     return "\n".join([*lines, ""])
 
 
-def _stream_inf(recording: Recording, rendition: Rendition, heard: list[Rendition]) -> str:
-    rates = [_rates(recording, r) for r in (rendition, *heard)]
-    codecs = ",".join(c for r in (rendition, *heard) for c in r.codecs)
-    attributes = [
-        f"BANDWIDTH={sum(peak for peak, _ in rates)}",
-        f"AVERAGE-BANDWIDTH={sum(average for _, average in rates)}",
-        f'CODECS="{codecs}"',
-    ]
+def _in_group(r: Rendition) -> AudioRendition:
+    return AudioRendition(playlist_name(r.name), r.channels or 2, r.language, r.describes_video)
+
+
+def _stream_inf(recording: Recording, rendition: Rendition, group: list[Rendition]) -> str:
+    own = [] if rendition in group else [rendition]
+    # §4.4.6.2: with the sound that needs the most, and every codec of any of them.
+    rates = [_rates(recording, r) for r in own]
+    heard = [_rates(recording, r) for r in group]
+    peak = sum(peak for peak, _ in rates) + max((peak for peak, _ in heard), default=0)
+    average = sum(each for _, each in rates) + max((each for _, each in heard), default=0)
+    codecs = ",".join(dict.fromkeys(c for r in (*own, *group) for c in r.codecs))
+    attributes = [f"BANDWIDTH={peak}", f"AVERAGE-BANDWIDTH={average}", f'CODECS="{codecs}"']
     if rendition.width:
         attributes.append(f"RESOLUTION={rendition.width}x{rendition.height}")
-    if heard:
-        attributes.append(f'AUDIO="{_AUDIO_GROUP}"')
+    if group:
+        attributes.append(f'AUDIO="{GROUP}"')
     return "#EXT-X-STREAM-INF:" + ",".join(attributes)
 
 

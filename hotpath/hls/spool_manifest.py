@@ -54,6 +54,8 @@ def describe(format_: Format) -> dict[str, Any]:
         "height": format_.height,
         "sample_rate": format_.sample_rate,
         "channels": format_.channels,
+        "language": format_.language,
+        "describes_video": format_.describes_video,
     }
 
 

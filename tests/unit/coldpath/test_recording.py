@@ -12,6 +12,7 @@ from coldpath.media import vod
 from coldpath.media.pieces import archived, init_keys, pieces
 from coldpath.media.recording import Recording, content_id, recording
 from infra.manifest import RenditionEntry, SegmentEntry, SessionManifest
+from tests.support.m3u8 import attributes
 
 V, A = 90_000, 48_000
 
@@ -231,3 +232,70 @@ class TestLadder:
         assert texts[vod.MULTIVARIANT].count('AUDIO="audio"') == 3
         assert len(uris(texts["360p.m3u8"])) == 3
         assert texts["360p.m3u8"].count("#EXT-X-GAP") == 2
+
+
+def with_sounds(source: SessionManifest, *languages: str, first: bool = False) -> SessionManifest:
+    """The source's sound again under further names, behind it or before it."""
+    audio = source.renditions[1]
+    further = tuple(
+        audio.model_copy(update={"name": f"audio-{number}", "language": language})
+        for number, language in enumerate(languages, 2)
+    )
+    renditions = (*further, *source.renditions) if first else (*source.renditions, *further)
+    return source.model_copy(update={"renditions": renditions})
+
+
+class TestSounds:
+    @pytest.mark.parametrize("first", [False, True])
+    def test_all_are_listed_with_their_language(self, first: bool) -> None:
+        found = recording([with_sounds(manifest(*both([0, 1])), "de", "", first=first)])
+        texts = vod.playlists(found, "c0ffee")
+        media = [line for line in texts[vod.MULTIVARIANT].splitlines() if "EXT-X-MEDIA:" in line]
+        assert [attributes(line)["URI"] for line in media] == [
+            "audio.m3u8", "audio-2.m3u8", "audio-3.m3u8"
+        ]  # fmt: skip
+        assert [attributes(line)["DEFAULT"] for line in media] == ["YES", "NO", "NO"]
+        assert [attributes(line)["NAME"] for line in media] == ["Audio 1", "German", "Audio 3"]
+        assert [attributes(line).get("LANGUAGE") for line in media] == [None, "de", None]
+        assert uris(texts["audio-2.m3u8"]) == [
+            uri.replace("/audio/", "/audio-2/") for uri in uris(texts["audio.m3u8"])
+        ]
+
+    @pytest.mark.parametrize("first", [False, True])
+    def test_an_archive_holds_the_first(self, first: bool) -> None:
+        found = recording([with_sounds(manifest(*both([0])), "de", first=first)])
+        assert [r.name for r in archived(found)] == ["video", "audio"]
+
+    def test_a_variant_needs_the_largest_of_them_and_every_codec(self) -> None:
+        whole = with_sounds(manifest(*both([0])), "de")
+        german = whole.renditions[2]
+        larger = german.segments[0].model_copy(update={"bytes": 2_000})
+        changed = german.model_copy(update={"segments": (larger,), "codecs": ("mp4a.40.5",)})
+        sounds = whole.model_copy(update={"renditions": (*whole.renditions[:2], changed)})
+        text = vod.playlists(recording([sounds]), "c")[vod.MULTIVARIANT]
+        assert "BANDWIDTH=12000,AVERAGE-BANDWIDTH=12000," in text
+        assert 'CODECS="avc1.42c01f,mp4a.40.2,mp4a.40.5"' in text
+
+    def test_one_that_stopped_has_gaps_and_divides_nothing(self) -> None:
+        whole = with_sounds(manifest(*both([0, 1, 2])), "de")
+        german = whole.renditions[2]
+        stopped = german.model_copy(update={"segments": (german.segments[0], german.segments[2])})
+        found = recording(
+            [whole.model_copy(update={"renditions": (*whole.renditions[:2], stopped)})]
+        )
+        assert [run.msns for run in found.runs] == [[0, 1, 2]]
+        texts = vod.playlists(found, "c")
+        gaps = [texts[name].count("#EXT-X-GAP") for name in ("audio.m3u8", "audio-2.m3u8")]
+        assert gaps == [0, 1]
+
+    def test_sounds_without_a_picture_are_one_variant_of_the_first(self) -> None:
+        whole = with_sounds(manifest([], both([0])[1]), "de")
+        text = vod.playlists(recording([whole]), "c")[vod.MULTIVARIANT]
+        assert uris(text) == ["audio.m3u8"]
+        assert text.count("#EXT-X-MEDIA:") == 2
+
+    def test_the_language_is_that_of_the_latest_incarnation(self) -> None:
+        unknown = with_sounds(manifest(*both([0])), "")
+        known = with_sounds(manifest(*both([1], seq=1), "i2"), "de")
+        named = {r.name: r.language for r in recording([unknown, known]).renditions}
+        assert named == {"video": "", "audio": "", "audio-2": "de"}

@@ -68,6 +68,20 @@ def test_renditions_are_told_apart(tmp_path: Path) -> None:
     assert (msns(found, "video"), msns(found, "audio")) == ([0, 1], [0])
 
 
+def test_a_sound_says_its_language(tmp_path: Path) -> None:
+    said = {"language": "de", "describes_video": True}
+    record = init(0, "audio")
+    found = compose(tmp_path, HEADER, {**record, "format": record["format"] | said}, SEAL)
+    assert rendition(found, "audio").model_dump() | said == rendition(found, "audio").model_dump()
+
+
+def test_a_journal_of_before_there_were_languages_is_read(tmp_path: Path) -> None:
+    record = init(0, "audio")
+    for name in ("language", "describes_video"):
+        del record["format"][name]
+    assert rendition(compose(tmp_path, HEADER, record, SEAL), "audio").language == ""
+
+
 def test_what_was_journalled_twice_counts_once(tmp_path: Path) -> None:
     found = compose(
         tmp_path,
