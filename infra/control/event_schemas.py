@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from infra.control.ingest_schemas import IngestOut
 from infra.control.schemas import Access, In, Moment, Name, Out, Timestamp
 from infra.control.viewer_schemas import PlaybackLinks
+from infra.events.desired import MAX_DVR_WINDOW_S
 from infra.lifecycle import EventState
 from infra.renditions import MOST, NAMES
 
@@ -32,6 +33,8 @@ Renditions = Annotated[
     Field(max_length=MOST, json_schema_extra={"uniqueItems": True}),
     AfterValidator(_distinct),
 ]
+
+DvrWindow = Annotated[int, Field(ge=0, le=MAX_DVR_WINDOW_S)]
 
 
 class EventCreate(In):
@@ -64,6 +67,12 @@ class EventCreate(In):
         "`audio-only` lists the sound alone, the others are encoded.",
         examples=[["720p", "360p", "audio-only"]],
     )
+    dvr_window_s: DvrWindow = Field(
+        0,
+        description="Seconds that viewers can go back while the event is live; 0: they cannot. "
+        "At most 12 hours.",
+        examples=[7200],
+    )
 
 
 class EventPatch(In):
@@ -77,6 +86,7 @@ class EventPatch(In):
     renditions: Renditions | None = Field(
         None, description="All of them; only before the event is live."
     )
+    dvr_window_s: DvrWindow | None = Field(None, description="Only before the event is live.")
 
     @model_validator(mode="after")
     def _no_nulls(self) -> Self:
@@ -105,6 +115,7 @@ class EventOut(Out):
         description="Beside the source. One that is larger than the source is left out on the air.",
         examples=[["720p", "360p", "audio-only"]],
     )
+    dvr_window_s: int
     created_at: Timestamp
     updated_at: Timestamp
     started_at: Timestamp | None = Field(description="When the first picture was published.")

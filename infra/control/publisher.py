@@ -249,5 +249,6 @@ def desired_event(event: Event, markers: Sequence[DesiredMarker] = ()) -> Desire
         reconnect_window_s=event.reconnect_window_s,
         target_duration_s=event.target_duration_s,
         renditions=tuple(event.renditions),
+        dvr_window_s=event.dvr_window_s,
         markers=tuple(markers),
     )

@@ -29,6 +29,8 @@ from infra.keys import is_name
 from infra.lifecycle import EventState, Trigger
 
 RECENT = 20
+FIXED_ON_AIR = ("renditions", "dvr_window_s")
+"""Fixed with the first picture: players keep what they began with."""
 _NOTICES = (
     FactType.PUBLISHER_CONNECTED,
     FactType.PUBLISHER_LOST,
@@ -66,6 +68,7 @@ class EventService:
             reconnect_window_s=wanted.reconnect_window_s,
             target_duration_s=wanted.target_duration_s,
             renditions=wanted.renditions,
+            dvr_window_s=wanted.dvr_window_s,
             kid=FIRST_KID,
             generation=1,
             revision=1,
@@ -107,7 +110,8 @@ class EventService:
                     "Leave starts_at out.",
                 )
             event.starts_at_ms = to_ms(changes.starts_at)
-        self._patch_renditions(event, changes)
+        for field in FIXED_ON_AIR:
+            self._patch_fixed(event, field, getattr(changes, field))
         if changes.name is not None:
             event.name = changes.name
         for field in ("access", "takeover", "reconnect_window_s"):
@@ -118,16 +122,15 @@ class EventService:
         event.updated_ms = self._context.now_ms()
         return event
 
-    def _patch_renditions(self, event: Event, changes: EventPatch) -> None:
-        """They are fixed with the first picture: players keep the list they began with."""
-        if changes.renditions is None or changes.renditions == event.renditions:
+    def _patch_fixed(self, event: Event, field: str, value: object) -> None:
+        if value is None or value == getattr(event, field):
             return
         if EventState(event.state) is not EventState.SCHEDULED:
             raise Conflict(
-                f"event {event.id} is {event.state}, so its renditions cannot change",
-                "Leave renditions out.",
+                f"event {event.id} is {event.state}, so its {field} cannot change",
+                f"Leave {field} out.",
             )
-        event.renditions = changes.renditions
+        setattr(event, field, value)
         event.revision += 1
 
     async def cancel(self, event_id: str) -> Event:

@@ -51,6 +51,7 @@ def event_out(
         reconnect_window_s=event.reconnect_window_s,
         target_duration_s=event.target_duration_s,
         renditions=event.renditions,
+        dvr_window_s=event.dvr_window_s,
         created_at=required_at(event.created_ms),
         updated_at=required_at(event.updated_ms),
         started_at=at(event.started_ms),

@@ -77,6 +77,8 @@ class Event(Base):
     target_duration_s: Mapped[int] = mapped_column(default=2)
     renditions: Mapped[list[str]] = mapped_column(default=list, server_default=text("'[]'"))
     """Beside the source; names of `infra.renditions`."""
+    dvr_window_s: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How far back viewers of the live event can go; 0: only what playlists list anyway."""
     kid: Mapped[str] = mapped_column(String(32))
     generation: Mapped[int] = mapped_column(default=1)
     revision: Mapped[int] = mapped_column(default=1)

@@ -17,6 +17,7 @@ HASH = "livepath:desired"
 LOG = "livepath:desired:log"
 EPOCH = "livepath:desired:epoch"
 LOG_MAXLEN = 10_000
+MAX_DVR_WINDOW_S = 12 * 3600
 
 
 class _Frozen(BaseModel):
@@ -52,6 +53,9 @@ class DesiredEvent(_Frozen):
     target_duration_s: int = Field(2, ge=1, le=10)
     renditions: tuple[str, ...] = Field(
         (), description="Beside the source; a name that `infra.renditions` lacks is passed over."
+    )
+    dvr_window_s: int = Field(
+        0, ge=0, le=MAX_DVR_WINDOW_S, description="How far back live playlists reach; 0: no DVR."
     )
     markers: tuple[DesiredMarker, ...] = Field(
         (), description="The newest ones, in the order in which they were made."

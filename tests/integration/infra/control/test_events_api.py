@@ -171,6 +171,23 @@ async def test_renditions_are_kept_and_fixed_once_the_event_is_live(
         assert session.get_one(Event, event["id"]).revision == 2
 
 
+async def test_how_far_viewers_can_go_back_is_fixed_once_the_event_is_live(
+    api: httpx2.AsyncClient, deployment: Deployment
+) -> None:
+    assert (await create(api))["dvr_window_s"] == 0
+    event = await create(api, dvr_window_s=3600)
+    path = f"/v1/events/{event['id']}"
+    assert event["dvr_window_s"] == 3600
+    changed = await api.patch(path, json={"dvr_window_s": 43_200})
+    assert changed.json()["dvr_window_s"] == 43_200
+    trigger(deployment, event["id"], Trigger.PROGRAM_LIVE)
+    refused = await api.patch(path, json={"dvr_window_s": 0})
+    assert refused.status_code == 409
+    assert "is live, so its dvr_window_s cannot change" in refused.json()["detail"]
+    with deployment.session() as session:
+        assert session.get_one(Event, event["id"]).revision == 2
+
+
 async def test_an_event_is_cancelled_before_and_ended_after_it_was_live(
     api: httpx2.AsyncClient, deployment: Deployment
 ) -> None:

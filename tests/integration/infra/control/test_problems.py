@@ -74,6 +74,8 @@ async def test_json_without_its_content_type(api: httpx2.AsyncClient) -> None:
         ({"name": "x", "renditions": ["720p", "4k"]}, "body.renditions.1"),
         ({"name": "x", "renditions": ["720p", "720p"]}, "body.renditions"),
         ({"name": "x", "renditions": list(NAMES)}, "body.renditions"),
+        ({"name": "x", "dvr_window_s": 43_201}, "body.dvr_window_s"),
+        ({"name": "x", "dvr_window_s": -1}, "body.dvr_window_s"),
     ],
 )
 async def test_a_value_that_cannot_be_used_is_named(
@@ -191,6 +193,7 @@ async def test_a_bug_is_500_without_its_secrets(
             "reconnect_window_s": st.integers() | st.floats(),
             "target_duration_s": st.integers(),
             "renditions": st.lists(st.sampled_from([*NAMES, "4k"])) | st.text(),
+            "dvr_window_s": st.integers() | st.floats() | st.none(),
         },
     )
 )

@@ -71,7 +71,12 @@ async def test_a_new_bus_gets_everything_with_an_epoch(
 ) -> None:
     renditions = ["720p", "audio-only"]
     event = await create(
-        api, access="token", takeover=True, reconnect_window_s=7, renditions=renditions
+        api,
+        access="token",
+        takeover=True,
+        reconnect_window_s=7,
+        renditions=renditions,
+        dvr_window_s=600,
     )
     await publisher.publish()
     assert owed(deployment) == []
@@ -92,6 +97,7 @@ async def test_a_new_bus_gets_everything_with_an_epoch(
         reconnect_window_s=7,
         target_duration_s=2,
         renditions=("720p", "audio-only"),
+        dvr_window_s=600,
     )
 
 

@@ -47,7 +47,7 @@ def test_every_revision_goes_down_and_up_again(database_url: str) -> None:
     assert tables(database_url) == DECLARED
 
 
-def test_an_event_from_before_there_were_renditions_has_none(database_url: str) -> None:
+def test_an_event_from_before_a_column_has_what_it_had_then(database_url: str) -> None:
     migrate(database_url)
     downgrade(database_url, "0002")
     columns = {
@@ -65,10 +65,11 @@ def test_an_event_from_before_there_were_renditions_has_none(database_url: str) 
             connection.execute(text(insert), columns)
         migrate(database_url)
         with engine.connect() as connection:
-            kept = connection.scalar(select(control.Event.renditions))
+            columns = (control.Event.renditions, control.Event.dvr_window_s)
+            kept = connection.execute(select(*columns)).one()
     finally:
         engine.dispose()
-    assert kept == []
+    assert tuple(kept) == ([], 0)
 
 
 def test_processes_that_start_together_migrate_once(database_url: str) -> None:

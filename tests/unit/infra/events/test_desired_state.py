@@ -65,11 +65,12 @@ def test_a_record_under_the_wrong_field_is_unreadable() -> None:
     assert parse("nonsense", event(1).model_dump_json()) is None
 
 
-def test_a_record_from_before_there_were_renditions_has_none() -> None:
+def test_a_record_from_before_a_field_has_what_events_had_then() -> None:
     old = event(5).model_dump(mode="json")
-    del old["renditions"]
+    del old["renditions"], old["dvr_window_s"]
     state = DesiredSnapshot().replaced("e1", {"event:ev_1": json.dumps(old)})
-    assert state.events["ev_1"].renditions == ()
+    kept = state.events["ev_1"]
+    assert (kept.renditions, kept.dvr_window_s) == ((), 0)
 
 
 def test_a_snapshot_survives_the_disk() -> None:
