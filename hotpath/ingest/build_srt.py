@@ -11,12 +11,12 @@ from cffi import FFI
 DECLARATIONS = """
 typedef int32_t SRTSOCKET;
 
-typedef struct { char event[65]; char key[128]; } lp_streamid;
+typedef struct { char event[65]; char key[128]; int32_t role; } lp_streamid;
 typedef struct {
     char event[65]; char key[128]; char passphrase[80]; int open; int takeover;
 } lp_entry;
 typedef struct {
-    int32_t socket; int32_t reason; int64_t at_ns; int64_t version;
+    int32_t socket; int32_t reason; int32_t role; int64_t at_ns; int64_t version;
     char event[65]; char peer[64];
 } lp_verdict;
 typedef struct {
@@ -28,6 +28,7 @@ enum {
     LP_ADMITTED, LP_BAD_STREAMID, LP_UNKNOWN_EVENT, LP_BAD_KEY, LP_ROTATED_KEY, LP_EVENT_CLOSED,
     LP_BUSY, LP_OVER_LIMIT, LP_BAD_PASSPHRASE, ...
 };
+enum { LP_PRIMARY, LP_BACKUP, ... };
 typedef struct lp_listener lp_listener;
 
 int lp_startup(void);
@@ -37,8 +38,8 @@ lp_listener *lp_listener_new(double rate_burst, double rate_per_s);
 void lp_listener_free(lp_listener *listener);
 int lp_set_table(lp_listener *listener, const lp_entry *entries, uint32_t count,
                  int64_t version);
-void lp_set_active(lp_listener *listener, const char *event, SRTSOCKET socket);
-void lp_set_occupied(lp_listener *listener, const char *event, int occupied);
+void lp_set_active(lp_listener *listener, const char *event, int role, SRTSOCKET socket);
+void lp_set_occupied(lp_listener *listener, const char *event, int role, int occupied);
 int lp_drain_verdicts(lp_listener *listener, lp_verdict *out, int max, uint64_t *overflow);
 SRTSOCKET lp_listen(lp_listener *listener, const char *address, int port, int latency_ms,
                     int idle_ms, int *bound_port);

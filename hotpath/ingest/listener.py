@@ -14,6 +14,7 @@ from hotpath.ingest._srt import ffi, lib
 from hotpath.ingest.admission import REASONS, AdmissionEntry, Reason
 from hotpath.ingest.errors import ListenError
 from hotpath.ingest.statistics import SocketStatistics
+from infra.publishers import ROLES, Role
 
 _BUFFER = 1500 * 96
 _EVENTS = 64
@@ -29,6 +30,7 @@ class Verdict:
     socket: int
     reason: Reason
     event: str
+    role: Role
     peer: str
     at_ns: int
     version: int
@@ -112,15 +114,16 @@ class SrtListener:
         if lib.lp_set_table(self._context, table, len(entries), version) != 0:
             raise MemoryError
 
-    def set_active(self, event: str, socket: int | None) -> None:
-        """Tell C who publishes the event, for its busy check."""
-        lib.lp_set_active(self._context, event.encode(), -1 if socket is None else socket)
+    def set_active(self, event: str, role: Role, socket: int | None) -> None:
+        """Tell C who publishes the event in this role, for its busy check."""
+        number = -1 if socket is None else socket
+        lib.lp_set_active(self._context, event.encode(), ROLES.index(role), number)
 
-    def set_occupied(self, event: str, occupied: bool) -> None:
+    def set_occupied(self, event: str, role: Role, occupied: bool) -> None:
         """Tell C that somebody publishes the event by another protocol. Any thread, as a table."""
         with self._closing:
             if self._context != ffi.NULL:
-                lib.lp_set_occupied(self._context, event.encode(), occupied)
+                lib.lp_set_occupied(self._context, event.encode(), ROLES.index(role), occupied)
 
     def wait(self, timeout_ms: int) -> list[int]:
         """Sockets that have something to say."""
@@ -165,6 +168,7 @@ class SrtListener:
                         v.socket,
                         REASONS[v.reason],
                         _text(v.event),
+                        ROLES[v.role],
                         _text(v.peer),
                         v.at_ns,
                         v.version,

@@ -1,4 +1,4 @@
-"""Prometheus figures of ingest, SRT and WHIP. Labels: event and reason; never the peer.
+"""Prometheus figures of ingest, SRT and WHIP. Labels: event, role, reason; never the peer.
 
 Register once: `REGISTRY.register(IngestCollector(srt, whip))`. Upstream: `SrtIngest.statistics`,
 `WhipIngest.statistics`.
@@ -109,7 +109,7 @@ def _families(
         ((CounterMetricFamily, f) for f in counters), ((GaugeMetricFamily, f) for f in gauges)
     )
     for kind, (name, text, read) in kinds:
-        family = kind(f"livepath_{name}", text, labels=["event"])
+        family = kind(f"livepath_{name}", text, labels=["event", "role"])
         for one in statistics:
-            family.add_metric([one.publisher.event], read(one))
+            family.add_metric([*one.publisher.place], read(one))
         yield family

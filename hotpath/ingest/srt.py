@@ -1,7 +1,8 @@
 """SRT ingest: one UDP port, many publishers, one thread.
 
-Invariant: at most one publisher per event; its sink calls come on the event loop, in order. Who
-may connect is decided in srt_admission.c; whom the table no longer admits is disconnected.
+Invariant: at most one publisher per event and role; its sink calls come on the event loop, in
+order. Who may connect is decided in srt_admission.c; whom the table no longer admits is
+disconnected.
 
 The thread waits on libsrt's epoll (whose id is no OS descriptor, so asyncio cannot), drains many
 messages per call, demultiplexes there, and hands batches to the loop. Upstream: encoders.
@@ -23,6 +24,7 @@ from hotpath.ingest.handover import Handover
 from hotpath.ingest.listener import SrtListener, Verdict
 from hotpath.ingest.publisher import PublisherSink
 from hotpath.ingest.statistics import Publisher, SocketStatistics, SrtStatistics
+from infra.publishers import Place, Role
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class SrtIngest:
         self._handover = Handover()
         # Of the thread alone:
         self._live: dict[int, Connection] = {}
-        self._by_event: dict[str, Connection] = {}
+        self._by_place: dict[Place, Connection] = {}
         self._leaving: dict[int, int] = {}
         self._passed: dict[int, Verdict] = {}
         self._snapshot: list[SrtStatistics] = []
@@ -91,12 +93,12 @@ class SrtIngest:
         self._listener.set_table(tuple(table.values()), version)
         self._commands.append(self._recheck)
 
-    def set_occupied(self, event: str, occupied: bool) -> None:
-        """Somebody publishes the event by another protocol: it is busy unless it allows takeover.
+    def set_occupied(self, event: str, role: Role, occupied: bool) -> None:
+        """Somebody has the place by another protocol: it is busy unless the event allows takeover.
 
         Lost when a table leaves the event out; whoever is not admitted does not publish either.
         """
-        self._listener.set_occupied(event, occupied)
+        self._listener.set_occupied(event, role, occupied)
 
     def disconnect(self, publisher_id: int, reason: str) -> None:
         """Close a publisher's connection; unknown ids are ignored."""
@@ -211,12 +213,19 @@ class SrtIngest:
         self._admit(socket, verdict, entry)
 
     def _admit(self, socket: int, verdict: Verdict, entry: AdmissionEntry) -> None:
-        older = self._by_event.get(entry.event)
+        place = entry.event, verdict.role
+        older = self._by_place.get(place)
         if older is not None:
             dead = self._listener.is_dead(older.socket)
             self._disconnect(older, "connection-lost" if dead else "taken-over")
         publisher = Publisher(
-            next(self._ids), entry.project, entry.event, entry.feed, verdict.peer, verdict.at_ns
+            next(self._ids),
+            entry.project,
+            entry.event,
+            entry.feed,
+            verdict.peer,
+            verdict.at_ns,
+            role=verdict.role,
         )
         # The larger of both sides' settings is in force.
         statistics = self._listener.statistics(socket) or SocketStatistics()
@@ -229,8 +238,8 @@ class SrtIngest:
             handover=self._handover,
             stall_after_ns=self._stall_after_ns,
         )
-        self._live[socket] = self._by_event[entry.event] = connection
-        self._listener.set_active(entry.event, socket)
+        self._live[socket] = self._by_place[place] = connection
+        self._listener.set_active(*place, socket)
         self._listener.watch(socket)
 
     def _read(self, socket: int) -> None:
@@ -266,10 +275,10 @@ class SrtIngest:
         if self._live.pop(connection.socket, None) is None:
             return
         self._leaving.pop(connection.socket, None)
-        event = connection.publisher.event
-        if self._by_event.get(event) is connection:
-            del self._by_event[event]
-            self._listener.set_active(event, None)
+        place = connection.publisher.place
+        if self._by_place.get(place) is connection:
+            del self._by_place[place]
+            self._listener.set_active(*place, None)
         self._listener.drop(connection.socket)
         connection.close(reason)
 

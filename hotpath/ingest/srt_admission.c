@@ -7,10 +7,14 @@
 /* ---- listener --------------------------------------------------------------------------------- */
 
 typedef struct {
-    lp_entry entry;
     SRTSOCKET admitted; /* last socket this listener let pass; it may still fail the passphrase */
     SRTSOCKET active;   /* the publisher that Python accepted */
-    int occupied;       /* somebody publishes the event by another protocol */
+    int occupied;       /* somebody publishes in this place by another protocol */
+} lp_place;
+
+typedef struct {
+    lp_entry entry;
+    lp_place places[LP_ROLES];
 } lp_row;
 
 typedef struct {
@@ -108,16 +112,14 @@ int lp_set_table(lp_listener *listener, const lp_entry *entries, uint32_t count,
     for (uint32_t i = 0; i < count; i++) {
         lp_row *row = find_row(rows, capacity, entries[i].event);
         row->entry = entries[i];
-        row->admitted = row->active = SRT_INVALID_SOCK;
+        for (int role = 0; role < LP_ROLES; role++)
+            row->places[role].admitted = row->places[role].active = SRT_INVALID_SOCK;
     }
     pthread_mutex_lock(&listener->lock);
     for (uint32_t i = 0; i < capacity; i++) {
         lp_row *old = rows[i].entry.event[0] ? known_row(listener, rows[i].entry.event) : NULL;
-        if (old) {
-            rows[i].admitted = old->admitted;
-            rows[i].active = old->active;
-            rows[i].occupied = old->occupied;
-        }
+        if (old)
+            memcpy(rows[i].places, old->places, sizeof old->places);
     }
     lp_row *old_rows = listener->rows;
     uint32_t old_capacity = listener->capacity;
@@ -129,23 +131,30 @@ int lp_set_table(lp_listener *listener, const lp_entry *entries, uint32_t count,
     return 0;
 }
 
-/* Python accepted `socket` as the publisher of the event, or (SRT_INVALID_SOCK) it has none. */
-void lp_set_active(lp_listener *listener, const char *event, SRTSOCKET socket)
+/* The place of a known event, or NULL. The lock is held. */
+static lp_place *known_place(lp_listener *listener, const char *event, int role)
+{
+    lp_row *row = role >= 0 && role < LP_ROLES ? known_row(listener, event) : NULL;
+    return row ? &row->places[role] : NULL;
+}
+
+/* Python accepted `socket` as the event's publisher in a role, or (SRT_INVALID_SOCK) it has none. */
+void lp_set_active(lp_listener *listener, const char *event, int role, SRTSOCKET socket)
 {
     pthread_mutex_lock(&listener->lock);
-    lp_row *row = known_row(listener, event);
-    if (row)
-        row->active = socket;
+    lp_place *place = known_place(listener, event, role);
+    if (place)
+        place->active = socket;
     pthread_mutex_unlock(&listener->lock);
 }
 
-/* Somebody publishes the event by another protocol, or no longer does. */
-void lp_set_occupied(lp_listener *listener, const char *event, int occupied)
+/* Somebody publishes the event in this role by another protocol, or no longer does. */
+void lp_set_occupied(lp_listener *listener, const char *event, int role, int occupied)
 {
     pthread_mutex_lock(&listener->lock);
-    lp_row *row = known_row(listener, event);
-    if (row)
-        row->occupied = occupied;
+    lp_place *place = known_place(listener, event, role);
+    if (place)
+        place->occupied = occupied;
     pthread_mutex_unlock(&listener->lock);
 }
 
@@ -275,6 +284,7 @@ static int decide(lp_listener *listener, SRTSOCKET socket, const struct sockaddr
     if (!text || !lp_parse_streamid(text, strnlen(text, LP_STREAMID_MAX + 1), &id))
         return LP_BAD_STREAMID;
     memcpy(verdict->event, id.event, sizeof id.event);
+    verdict->role = id.role;
     lp_row *row = known_row(listener, id.event);
     if (!row)
         return LP_UNKNOWN_EVENT;
@@ -283,11 +293,12 @@ static int decide(lp_listener *listener, SRTSOCKET socket, const struct sockaddr
     if (!row->entry.open)
         return LP_EVENT_CLOSED;
     /* Callbacks of one port run one after another, so a socket admitted earlier has either
-     * connected by now or failed; two publishers can never both pass. */
+     * connected by now or failed; two publishers can never both pass for one place. */
+    lp_place *place = &row->places[id.role];
     if (!row->entry.takeover &&
-        (row->occupied || is_alive(row->active) || is_alive(row->admitted)))
+        (place->occupied || is_alive(place->active) || is_alive(place->admitted)))
         return LP_BUSY;
-    row->admitted = socket;
+    place->admitted = socket;
     memcpy(passphrase, row->entry.passphrase, sizeof row->entry.passphrase);
     return LP_ADMITTED;
 }

@@ -40,6 +40,7 @@
 typedef struct {
     char event[LP_EVENT_MAX + 1];
     char key[LP_KEY_MAX + 1];
+    int32_t role;
 } lp_streamid;
 
 typedef struct {
@@ -53,6 +54,7 @@ typedef struct {
 typedef struct {
     int32_t socket;
     int32_t reason;
+    int32_t role;
     int64_t at_ns;
     int64_t version; /* of the table that decided */
     char event[LP_EVENT_MAX + 1];
@@ -84,6 +86,9 @@ enum {
     LP_OVER_LIMIT,
     LP_BAD_PASSPHRASE
 };
+
+/* The places that an event has for publishers. */
+enum { LP_PRIMARY = 0, LP_BACKUP, LP_ROLES };
 
 /* ---- streamid --------------------------------------------------------------------------------- */
 
@@ -122,10 +127,28 @@ static int take_key(const char *text, size_t length, lp_streamid *out)
     return 1;
 }
 
+static int take_role(const char *text, size_t length, lp_streamid *out)
+{
+    static const char *const names[LP_ROLES] = {"primary", "backup"};
+    for (int32_t role = 0; role < LP_ROLES; role++)
+        if (length == strlen(names[role]) && memcmp(text, names[role], length) == 0) {
+            out->role = role;
+            return 1;
+        }
+    return 0;
+}
+
+static int is_named(const char *pair, const char *equals, const char *name)
+{
+    size_t length = (size_t)(equals - pair);
+    return length == strlen(name) && memcmp(pair, name, length) == 0;
+}
+
 /* SRT Access Control (draft-sharabayko-srt, appendix B): "#!::" then k=v pairs, comma-separated. */
 static int parse_pairs(const char *text, size_t length, lp_streamid *out)
 {
     size_t at = 0;
+    int has_role = 0;
     while (at <= length) {
         const char *pair = text + at;
         const char *comma = memchr(pair, ',', length - at);
@@ -133,19 +156,20 @@ static int parse_pairs(const char *text, size_t length, lp_streamid *out)
         const char *equals = memchr(pair, '=', size);
         if (!equals || equals == pair)
             return 0;
-        if (equals == pair + 1) {
-            const char *value = equals + 1;
-            size_t value_size = size - 2;
-            if (pair[0] == 'r') {
-                if (out->event[0] || !take_event(value, value_size, out))
-                    return 0;
-            } else if (pair[0] == 'u') {
-                if (out->key[0] || !take_key(value, value_size, out))
-                    return 0;
-            } else if (pair[0] == 'm') {
-                if (value_size != 7 || memcmp(value, "publish", 7) != 0)
-                    return 0;
-            }
+        const char *value = equals + 1;
+        size_t value_size = size - (size_t)(value - pair);
+        if (is_named(pair, equals, "r")) {
+            if (out->event[0] || !take_event(value, value_size, out))
+                return 0;
+        } else if (is_named(pair, equals, "u")) {
+            if (out->key[0] || !take_key(value, value_size, out))
+                return 0;
+        } else if (is_named(pair, equals, "livepath_role")) {
+            if (has_role++ || !take_role(value, value_size, out))
+                return 0;
+        } else if (is_named(pair, equals, "m")) {
+            if (value_size != 7 || memcmp(value, "publish", 7) != 0)
+                return 0;
         }
         if (!comma)
             break;
@@ -166,8 +190,12 @@ int lp_parse_streamid(const char *text, size_t length, lp_streamid *out)
     if (!slash)
         return 0;
     size_t event_size = (size_t)(slash - text);
-    return take_event(text, event_size, out) &&
-           take_key(slash + 1, length - event_size - 1, out);
+    const char *key = slash + 1;
+    size_t left = length - event_size - 1;
+    const char *second = memchr(key, '/', left);
+    size_t key_size = second ? (size_t)(second - key) : left;
+    return take_event(text, event_size, out) && take_key(key, key_size, out) &&
+           (!second || take_role(second + 1, left - key_size - 1, out));
 }
 
 /* ---- keys ------------------------------------------------------------------------------------- */

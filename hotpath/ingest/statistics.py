@@ -7,6 +7,8 @@ Downstream: health rules, `hotpath.ingest.metrics`, the node.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from infra.publishers import Place, Role
+
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
@@ -21,6 +23,11 @@ class Publisher:
     """`address:port`; for logs and audit, never a metric label."""
     connected_ns: int
     protocol: Literal["srt", "whip"] = "srt"
+    role: Role = Role.PRIMARY
+
+    @property
+    def place(self) -> Place:
+        return self.event, self.role
 
 
 @dataclass(frozen=True, slots=True)

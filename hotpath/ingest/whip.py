@@ -1,6 +1,7 @@
 """The WHIP endpoint: SDP offers in, answers out, over HTTP.
 
     POST /whip/{event}              201: SDP answer, Location, ETag, Link (TURN servers)
+    POST /whip/{event}?role=backup  the same, in the other place
     PATCH /whip/{event}/{session}   204: candidates taken; 200: ICE restarted, new ETag
     DELETE /whip/{event}/{session}  200: the publisher is gone
     OPTIONS                         what is accepted, and CORS
@@ -16,12 +17,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hotpath.ingest.whip_problems import gone, handlers, method_not_allowed, precondition
+from hotpath.ingest.whip_problems import (
+    gone,
+    handlers,
+    method_not_allowed,
+    precondition,
+    unknown_role,
+)
 from hotpath.ingest.whip_service import WhipIngest
 from hotpath.ingest.whip_session import WhipSession
 from hotpath.webrtc.http import CORS, bearer, sdp_body
 from hotpath.webrtc.sdp import fragment_answer, parse_fragment
 from hotpath.webrtc.turn import TurnServers, ice_server_links
+from infra.publishers import Role
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -78,11 +86,11 @@ class _Endpoint:
 
     async def publish(self, request: Request) -> Response:
         event, token = request.path_params["event"], bearer(request)
-        peer = _peer(request)
+        role, peer = _role(request), _peer(request)
         # Before the body is read: whoever is not let in costs no parsing.
-        self._ingest.check(event, token, peer)
+        self._ingest.check(event, role, token, peer)
         offer = await sdp_body(request, SDP)
-        session = self._ingest.publish(event, token, offer, peer)
+        session = self._ingest.publish(event, role, token, offer, peer)
         headers = {
             **CORS,
             "location": f"{request.scope.get('root_path', '')}/whip/{event}/{session.id}",
@@ -120,6 +128,15 @@ class _Endpoint:
         if found is None:
             raise gone()
         return found
+
+
+def _role(request: Request) -> Role:
+    given = request.query_params.getlist("role")
+    if not given:
+        return Role.PRIMARY
+    if len(given) > 1 or given[0] not in tuple(Role):
+        raise unknown_role()
+    return Role(given[0])
 
 
 def _peer(request: Request) -> str:

@@ -37,8 +37,9 @@ def refused(error: PublishRefused) -> HttpProblem:
                 409,
                 "busy",
                 "Somebody else is publishing",
-                "the event has a publisher and does not let another take over",
-                "End the other publisher first, or allow takeover in the event.",
+                "the place is taken and the event does not let another take over",
+                "End the other publisher first, use the address of the backup, or allow takeover "
+                "in the event.",
                 headers={"retry-after": str(max(1, error.retry_after_s))},
             )
         case Reason.OVER_LIMIT:
@@ -61,6 +62,16 @@ def gone() -> HttpProblem:
         "There is no such session",
         "the session has ended, or never was",
         "Publish anew with POST to the event's WHIP URL.",
+    )
+
+
+def unknown_role() -> HttpProblem:
+    return HttpProblem(
+        400,
+        "role",
+        "The role is unknown",
+        "an event has two places for publishers, primary and backup",
+        "Leave role out, or send ?role=backup once.",
     )
 
 

@@ -1,8 +1,8 @@
 """WHIP ingest: who is let in, and the sessions there are.
 
-Invariant: at most one session of an event is connected and at most one waits for its transport, so
-what a token's bearer can make is bounded; a second publisher replaces the first only once its media
-transport stands. Whom the table no longer admits is disconnected.
+Invariant: at most one session of an event and role is connected and at most one waits for its
+transport, so what a token's bearer can make is bounded; a second publisher of the role replaces
+the first only once its media transport stands. Whom the table no longer admits is disconnected.
 
 Upstream: `hotpath.ingest.whip` (HTTP) and the node's admission table. Downstream: `webrtc.mux`
 (transport) and the `PublisherSink`. Everything runs on the event loop; orders of the node are
@@ -27,6 +27,7 @@ from hotpath.webrtc.candidate import Candidate
 from hotpath.webrtc.http import line_of
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer, PublisherMedia, SdpError, choose_publisher, parse_offer
+from infra.publishers import Place, Role
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,10 @@ class WhipIngest:
         self._ids = itertools.count(1) if ids is None else ids
         self._rate = ConnectRate(self.limits.connects_per_s, self.limits.connect_burst)
         self._table: dict[str, AdmissionEntry] = {}
-        self._occupied: set[str] = set()
+        self._occupied: set[Place] = set()
         self._sessions: dict[str, WhipSession] = {}
-        self._waiting: dict[str, WhipSession] = {}
-        self._connected: dict[str, WhipSession] = {}
+        self._waiting: dict[Place, WhipSession] = {}
+        self._connected: dict[Place, WhipSession] = {}
         self._orders: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._sleeping_until = 0
@@ -75,17 +76,17 @@ class WhipIngest:
         self._table = {entry.event: entry for entry in entries}
         self._order(self._recheck)
 
-    def set_occupied(self, event: str, occupied: bool) -> None:
-        """Somebody publishes the event by another protocol, or no longer does."""
-        (self._occupied.add if occupied else self._occupied.discard)(event)
+    def set_occupied(self, event: str, role: Role, occupied: bool) -> None:
+        """Somebody has the place by another protocol, or no longer has."""
+        (self._occupied.add if occupied else self._occupied.discard)((event, role))
 
     def disconnect(self, publisher_id: int, reason: str) -> None:
         """End a publisher; unknown ids are ignored."""
         self._order(lambda: self._disconnect_id(publisher_id, reason))
 
-    def request_keyframe(self, event: str) -> None:
-        """A viewer of the event has no picture. Does nothing where the publisher is not WHIP's."""
-        session = self._connected.get(event)
+    def request_keyframe(self, place: Place) -> None:
+        """Somebody has no picture of this publisher. Does nothing where it is not WHIP's."""
+        session = self._connected.get(place)
         if session is not None:
             session.request_keyframe()
 
@@ -111,31 +112,33 @@ class WhipIngest:
 
     # -- for the endpoint --------------------------------------------------------------------
 
-    def check(self, event: str, token: str | None, peer: str) -> None:
+    def check(self, event: str, role: Role, token: str | None, peer: str) -> None:
         """Refuse at once whom the offer could not help. Raises `PublishRefused`."""
         now = time.monotonic_ns()
         line = line_of(peer.rpartition(":")[0].strip("[]"))
         if not self._rate.take(line, now):
             told = self._rate.tells(line, now)
             raise self._refused(event, peer, Reason.OVER_LIMIT, _RATE_RETRY_S, audited=told)
-        self._admit(event, token, peer)
+        self._admit(event, role, token, peer)
 
-    def publish(self, event: str, token: str | None, offer_text: str, peer: str) -> WhipSession:
+    def publish(
+        self, event: str, role: Role, token: str | None, offer_text: str, peer: str
+    ) -> WhipSession:
         """A session with its answer; it is the event's publisher once its transport stands.
 
         Raises `PublishRefused`, `SdpError`, `NoUsableCodec` or `Overloaded`.
         """
-        entry = self._admit(event, token, peer)
+        entry = self._admit(event, role, token, peer)
         offer = parse_offer(offer_text)
         media = _media(offer)
         session = WhipSession(
-            secrets.token_urlsafe(24), entry, media, peer, service=self, limits=self.limits
+            secrets.token_urlsafe(24), entry, role, media, peer, service=self, limits=self.limits
         )
         session.open(self._mux, offer)
-        older = self._waiting.get(event)
+        older = self._waiting.get(session.place)
         if older is not None:
             older.close("taken-over")
-        self._sessions[session.id] = self._waiting[event] = session
+        self._sessions[session.id] = self._waiting[session.place] = session
         return session
 
     def session(self, event: str, session_id: str) -> WhipSession | None:
@@ -146,19 +149,19 @@ class WhipIngest:
 
     def session_connected(self, session: WhipSession, path_peer: str) -> None:
         """Its transport stands: it becomes the event's publisher."""
-        event = session.entry.event
+        place = session.place
         now = time.monotonic_ns()
-        table_entry = self._table.get(event)
+        table_entry = self._table.get(session.entry.event)
         # Somebody may have come while the transport was being set up.
-        if self._is_busy(event) and not (table_entry and table_entry.takeover):
+        if self._is_busy(place) and not (table_entry and table_entry.takeover):
             session.close(Reason.BUSY.value)
             return
-        older = self._connected.get(event)
+        older = self._connected.get(place)
         if older is not None:
             older.close("connection-lost" if older.is_silent(now) else "taken-over")
-        if self._waiting.get(event) is session:
-            del self._waiting[event]
-        self._connected[event] = session
+        if self._waiting.get(place) is session:
+            del self._waiting[place]
+        self._connected[place] = session
         entry = session.entry
         publisher = Publisher(
             next(self._ids),
@@ -168,14 +171,15 @@ class WhipIngest:
             path_peer or session.peer_name,
             time.time_ns(),
             "whip",
+            session.role,
         )
         session.begin(publisher, self._sink, now)
 
     def session_closed(self, session: WhipSession) -> None:
         self._sessions.pop(session.id, None)
         for sessions in (self._waiting, self._connected):
-            if sessions.get(session.entry.event) is session:
-                del sessions[session.entry.event]
+            if sessions.get(session.place) is session:
+                del sessions[session.place]
 
     def session_due(self, deadline: int | None) -> None:
         """A session wants to be polled then."""
@@ -184,18 +188,19 @@ class WhipIngest:
 
     # -- within ------------------------------------------------------------------------------
 
-    def _admit(self, event: str, token: str | None, peer: str) -> AdmissionEntry:
-        decided = decide(self._table, event, token, busy=self._is_busy(event))
+    def _admit(self, event: str, role: Role, token: str | None, peer: str) -> AdmissionEntry:
+        place = event, role
+        decided = decide(self._table, event, token, busy=self._is_busy(place))
         if isinstance(decided, Reason):
             raise self._refused(event, peer, decided, int(self.limits.idle_timeout_s))
-        if len({event, *self._waiting, *self._connected}) > self.limits.publishers:
+        if len({place, *self._waiting, *self._connected}) > self.limits.publishers:
             raise self._refused(event, peer, Reason.OVER_LIMIT, _FULL_RETRY_S)
         return decided
 
-    def _is_busy(self, event: str) -> bool:
-        if event in self._occupied:
+    def _is_busy(self, place: Place) -> bool:
+        if place in self._occupied:
             return True
-        session = self._connected.get(event)
+        session = self._connected.get(place)
         return session is not None and not session.is_silent(time.monotonic_ns())
 
     def _refused(

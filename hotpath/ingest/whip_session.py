@@ -25,6 +25,7 @@ from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
 from hotpath.webrtc.sdp import Fragment, Offer, PublisherMedia, publisher_answer
 from hotpath.webrtc.srtp import SrtpKeys
+from infra.publishers import Place, Role
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class WhipSession:
         self,
         id: str,
         entry: AdmissionEntry,
+        role: Role,
         media: PublisherMedia,
         peer_name: str,
         *,
@@ -56,6 +58,7 @@ class WhipSession:
         """`peer_name`: `address:port` of the HTTP request."""
         self.id = id
         self.entry = entry
+        self.role = role
         self.peer_name = peer_name
         self.etag = _new_etag()
         self.answer = ""
@@ -67,6 +70,10 @@ class WhipSession:
         self._remote = ("", "")
         self._publisher: WhipPublisher | None = None
         self._sink: PublisherSink | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.entry.event, self.role
 
     @property
     def publisher_id(self) -> int | None:

@@ -1,7 +1,7 @@
 """Every ingest of the node as one: who may publish, who is sent away, who is there already.
 
-Invariant: an event has one publisher whichever protocol it speaks: while one is there, the other
-protocols know the event as occupied. Publisher ids are unique across protocols. Upstream:
+Invariant: an event has one publisher per role whichever protocol it speaks: while one is there, the
+other protocols know its place as occupied. Publisher ids are unique across protocols. Upstream:
 `hotpath.node.programs` and `sink`. Downstream: `SrtIngest`, `WhipIngest`.
 """
 
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from hotpath.ingest.admission import AdmissionEntry
 from hotpath.ingest.statistics import Publisher
+from infra.publishers import Place, Role
 
 
 class Ingest(Protocol):
@@ -17,7 +18,7 @@ class Ingest(Protocol):
 
     def set_table(self, entries: Sequence[AdmissionEntry]) -> None: ...
 
-    def set_occupied(self, event: str, occupied: bool) -> None: ...
+    def set_occupied(self, event: str, role: Role, occupied: bool) -> None: ...
 
     def disconnect(self, publisher_id: int, reason: str) -> None: ...
 
@@ -27,17 +28,17 @@ class Ingests:
 
     def __init__(self) -> None:
         self._protocols: Mapping[str, Ingest] = {}
-        self._present: dict[str, Publisher] = {}
-        self._askable: Mapping[str, Callable[[str], None]] = {}
+        self._present: dict[Place, Publisher] = {}
+        self._askable: Mapping[str, Callable[[Place], None]] = {}
 
     def attach(
         self,
         protocols: Mapping[str, Ingest],
-        askable: Mapping[str, Callable[[str], None]] | None = None,
+        askable: Mapping[str, Callable[[Place], None]] | None = None,
     ) -> None:
         """The protocols by name, as publishers carry it; once, before any serves.
 
-        `askable`: how those that have a way back ask an event's publisher for a keyframe.
+        `askable`: how those that have a way back ask a publisher for a keyframe.
         """
         self._protocols = protocols
         self._askable = askable or {}
@@ -54,25 +55,24 @@ class Ingests:
         for ingest in self._protocols.values():
             ingest.disconnect(publisher_id, reason)
 
-    def request_keyframe(self, event: str) -> None:
-        """A viewer has no picture and none is held: ask the publisher, if it can be asked."""
-        publisher = self._present.get(event)
-        ask = self._askable.get(publisher.protocol) if publisher else None
+    def request_keyframe(self, publisher: Publisher) -> None:
+        """A picture of this publisher is wanted and none is held: ask it, if it can be asked."""
+        ask = self._askable.get(publisher.protocol)
         if ask is not None:
-            ask(event)
+            ask(publisher.place)
 
     def began(self, publisher: Publisher) -> None:
-        """This publisher has its event now, whoever had it before."""
-        self._present[publisher.event] = publisher
+        """This publisher has its place now, whoever had it before."""
+        self._present[publisher.place] = publisher
         self._occupy(publisher)
 
     def ended(self, publisher: Publisher) -> None:
-        """The publisher is gone; if it had its event still, that is free for all protocols."""
-        if self._present.get(publisher.event) is publisher:
-            del self._present[publisher.event]
+        """The publisher is gone; if it had its place still, that is free for all protocols."""
+        if self._present.get(publisher.place) is publisher:
+            del self._present[publisher.place]
             for ingest in self._protocols.values():
-                ingest.set_occupied(publisher.event, False)
+                ingest.set_occupied(*publisher.place, False)
 
     def _occupy(self, publisher: Publisher) -> None:
         for name, ingest in self._protocols.items():
-            ingest.set_occupied(publisher.event, name != publisher.protocol)
+            ingest.set_occupied(*publisher.place, name != publisher.protocol)

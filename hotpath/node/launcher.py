@@ -131,7 +131,7 @@ class Launcher:
         self._fanout.open(
             stream,
             access=entry.event.access,
-            request_keyframe=partial(self._ingests.request_keyframe, entry.key.event),
+            request_keyframe=partial(self._request_keyframe, entry),
         )
         self.set_markers(entry)
         packager = Packager(
@@ -155,6 +155,10 @@ class Launcher:
             self._off_air(entry.key)
         entry.incarnation = entry.playlists = None
         self.registry.close(entry.key)
+
+    def _request_keyframe(self, entry: OnAir) -> None:
+        if entry.publisher is not None:
+            self._ingests.request_keyframe(entry.publisher)
 
     def abort(self, entry: OnAir, incarnation: Incarnation) -> None:
         """The packager failed: what is recorded stays, a later incarnation goes on."""

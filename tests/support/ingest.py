@@ -10,6 +10,7 @@ from hotpath.ingest.srt import SrtIngest
 from hotpath.ingest.statistics import Publisher
 from hotpath.media.unit import Format, Unit
 from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
+from infra.publishers import Role
 
 SECRET = b"test project secret"
 
@@ -77,6 +78,7 @@ def srt_url(
     key: str | None = None,
     passphrase: str | None = None,
     host: str = "127.0.0.1",
+    role: Role = Role.PRIMARY,
 ) -> str:
     """What an encoder is given, with more latency: a busy test machine must not look like loss.
 
@@ -84,6 +86,7 @@ def srt_url(
     """
     secret = one.passphrase if passphrase is None else passphrase
     url = f"srt://{host}:{port}?streamid={one.event}/{key or one.key}"
+    url += "/backup" if role is Role.BACKUP else ""
     url += f"&passphrase={secret}" if secret else ""
     return url + "&latency=400000&mode=caller&pkt_size=1316"
 

@@ -36,6 +36,7 @@ from hotpath.webrtc.mux import Mux
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType, MediaFact
 from infra.keys import ProgramKey
+from infra.publishers import Role
 from tests.support.coded import coded
 from tests.support.medianode import PROJECT, event
 from tests.support.processes import until
@@ -53,7 +54,7 @@ class Ingest:
     def set_table(self, entries: Sequence[AdmissionEntry]) -> None:
         self.table = entries
 
-    def set_occupied(self, event: str, occupied: bool) -> None:
+    def set_occupied(self, event: str, role: Role, occupied: bool) -> None:
         pass
 
     def disconnect(self, publisher_id: int, reason: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotpath.ingest.admission import Refusal
+from infra.publishers import Role
 from tests.support.ingest import entry, serving, srt_url, until
 from tests.support.media import ffmpeg, publishing
 
@@ -53,7 +54,7 @@ async def test_a_refusal_names_its_reason(
 
 
 @pytest.mark.parametrize(
-    "streamid", ["", "nonsense", "UPPER/key", "#!::r=ev_a,m=request,u=x", "ev_a/", "a/b/c"]
+    "streamid", ["", "nonsense", "UPPER/key", "#!::r=ev_a,m=request,u=x", "ev_a/", "a/b/c", "a/b/"]
 )
 async def test_a_streamid_of_neither_form_is_refused(stream: Path, streamid: str) -> None:
     async with serving(A) as (ingest, sink):
@@ -74,6 +75,31 @@ async def test_a_second_publisher_is_refused_and_the_first_goes_on(long_stream: 
             await until(lambda: len(sink.units[1]) > before + 10)
         assert [r.reason for r in sink.refusals] == ["busy"]
         assert [p.id for p in sink.publishers] == [1]
+
+
+async def test_each_role_has_one_publisher(long_stream: Path) -> None:
+    async with serving(A) as (ingest, sink):
+        backup = srt_url(ingest.port, A, role=Role.BACKUP)
+        with publishing(long_stream, srt_url(ingest.port, A)), publishing(long_stream, backup):
+            await until(lambda: sink.track(1, "video") and sink.track(2, "video"))
+            ingest.set_table([A])  # who is there stays so
+            with publishing(long_stream, backup):
+                await until(lambda: sink.refusals)
+        assert {p.role for p in sink.publishers} == {Role.PRIMARY, Role.BACKUP}
+        assert [r.reason for r in sink.refusals] == ["busy"]
+
+
+async def test_a_backup_takes_over_from_a_backup_alone(long_stream: Path) -> None:
+    event = entry("ev_t", takeover=True)
+    async with serving(event) as (ingest, sink):
+        backup = srt_url(ingest.port, event, role=Role.BACKUP)
+        with publishing(long_stream, srt_url(ingest.port, event)):
+            await until(lambda: sink.units)
+            with publishing(long_stream, backup):
+                await until(lambda: sink.track(2, "video"))
+                with publishing(long_stream, backup):
+                    await until(lambda: sink.track(3, "video"))
+                    assert sink.ended == {2: "taken-over"}
 
 
 async def test_a_second_publisher_takes_over_where_the_event_says_so(long_stream: Path) -> None:
@@ -165,15 +191,15 @@ def test_a_refusal_has_no_secret() -> None:
 
 async def test_an_event_published_by_another_protocol_is_busy(long_stream: Path) -> None:
     async with serving(A, FREE) as (ingest, sink):
-        ingest.set_occupied("ev_a", True)
-        ingest.set_occupied("ev_free", True)
+        ingest.set_occupied("ev_a", Role.PRIMARY, True)
+        ingest.set_occupied("ev_free", Role.PRIMARY, True)
         ingest.set_table([A, FREE])  # what is occupied stays so
         with (
             publishing(long_stream, srt_url(ingest.port, A)),
             publishing(long_stream, srt_url(ingest.port, FREE)),
         ):
             await until(lambda: sink.refusals and sink.publishers)
-        ingest.set_occupied("ev_a", False)
+        ingest.set_occupied("ev_a", Role.PRIMARY, False)
         with publishing(long_stream, srt_url(ingest.port, A)):
             await until(lambda: len(sink.publishers) == 2)
         assert [(r.event, r.reason) for r in sink.refusals] == [("ev_a", "busy")]

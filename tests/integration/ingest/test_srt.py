@@ -13,6 +13,7 @@ from hotpath.ingest.errors import ListenError
 from hotpath.ingest.metrics import IngestCollector
 from hotpath.ingest.srt import SrtIngest
 from hotpath.media.unit import Unit
+from infra.publishers import Role
 from tests.support.ingest import RecordingSink, entry, serving, srt_url, until
 from tests.support.media import publishing, units_of
 
@@ -51,10 +52,12 @@ async def test_two_publishers_share_one_port_and_every_frame_arrives(stream: Pat
 async def test_access_control_streamids_are_taken_too(stream: Path) -> None:
     async with serving(A) as (ingest, sink):
         url = srt_url(ingest.port, A).replace(
-            f"streamid=ev_a/{A.key}", f"streamid=#!::r=ev_a,m=publish,u={A.key}"
+            f"streamid=ev_a/{A.key}",
+            f"streamid=#!::r=ev_a,m=publish,u={A.key},livepath_role=backup",
         )
         with publishing(stream, url):
             await until(lambda: sink.units)
+        assert sink.publishers[0].place == ("ev_a", Role.BACKUP)
 
 
 async def test_ipv6(stream: Path) -> None:
@@ -131,8 +134,8 @@ async def test_statistics_are_exported_by_event_and_never_by_peer(long_stream: P
         with publishing(long_stream, srt_url(ingest.port, A)):
             await until(lambda: any(s.video_units for s in ingest.statistics()))
             text = generate_latest(registry).decode()
-        assert 'livepath_ingest_packets_total{event="ev_a"}' in text
-        assert 'livepath_ingest_latency_seconds{event="ev_a"} 0.4' in text
+        assert 'livepath_ingest_packets_total{event="ev_a",role="primary"}' in text
+        assert 'livepath_ingest_latency_seconds{event="ev_a",role="primary"} 0.4' in text
         assert "127.0.0.1" not in text
         assert sink.publishers[0].peer.startswith("127.0.0.1:")
 

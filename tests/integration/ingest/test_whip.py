@@ -16,6 +16,7 @@ from hotpath.ingest.metrics import IngestCollector
 from hotpath.ingest.srt import SrtIngest
 from hotpath.ingest.whip_limits import WhipLimits
 from hotpath.media.unit import AUDIO, VIDEO, Codec
+from infra.publishers import Role
 from tests.support.ingest import entry, until
 from tests.support.media import ffmpeg
 from tests.support.network import Conditions, UdpRelay, through
@@ -139,8 +140,8 @@ async def test_figures_of_publishers_are_exported_without_their_ids(film: Path) 
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert 'livepath_whip_packets_total{event="ev_a"}' in text
-    assert 'livepath_whip_allowed_bits_per_second{event="ev_a"} 4e+06' in text
+    assert 'livepath_whip_packets_total{event="ev_a",role="primary"}' in text
+    assert 'livepath_whip_allowed_bits_per_second{event="ev_a",role="primary"} 4e+06' in text
     assert 'livepath_whip_refused_total{reason="bad-key"} 1.0' in text
     assert "livepath_whip_publishers 1.0" in text
     assert "127.0.0.1" not in text
@@ -170,7 +171,7 @@ async def test_a_second_publisher_is_refused_while_the_first_sends(film: Path) -
         # Silent for longer than the idle timeout, it no longer keeps anyone out.
         for sender in first.pc.getSenders():
             await sender.stop()
-        await until(lambda: not node.ingest._is_busy("ev_a"))
+        await until(lambda: not node.ingest._is_busy(("ev_a", Role.PRIMARY)))
         async with publishing(node, A, film):
             await until(lambda: frames(node, 2) > 10)
         assert node.sink.order[:3] == ["connected 1", "ended 1", "connected 2"]
@@ -220,7 +221,7 @@ async def test_a_session_that_connects_too_late_is_ended_as_busy(film: Path) -> 
         # The offer is taken while the event is free; SRT is there before the transport stands.
         with UdpRelay(("127.0.0.1", node.mux.port), Conditions(loss=1.0)) as relay:
             async with publishing(node, A, film, relay) as published:
-                node.ingest.set_occupied("ev_a", True)
+                node.ingest.set_occupied("ev_a", Role.PRIMARY, True)
                 relay.change(Conditions())
                 await until(lambda: published.pc.connectionState == "closed")
         assert node.sink.order == []
@@ -235,8 +236,9 @@ async def test_a_bug_that_one_stream_brings_out_ends_that_publisher_alone(
     both = whip_node(A, FREE)
     async with both as node, publishing(node, A, film), publishing(node, FREE, film):
         await until(lambda: len(node.ingest._connected) == 2)
-        broken = node.ingest._connected["ev_a"]
-        mine, others = broken.publisher_id, node.ingest._connected["ev_free"].publisher_id
+        broken = node.ingest._connected["ev_a", Role.PRIMARY]
+        mine = broken.publisher_id
+        others = node.ingest._connected["ev_free", Role.PRIMARY].publisher_id
         assert mine is not None
         assert others is not None
         monkeypatch.setattr(broken._publisher, "check", bug)

@@ -6,6 +6,7 @@ import pytest
 
 from hotpath.ingest.whip_limits import WhipLimits
 from hotpath.webrtc.turn import TurnServers
+from infra.publishers import Role
 from tests.support.ingest import entry, until
 from tests.support.offers import offer, without
 from tests.support.whip import FRAGMENT, SDP, Node, whip_node
@@ -210,14 +211,36 @@ async def test_whom_the_table_no_longer_admits_loses_the_session() -> None:
 async def test_an_event_published_by_srt_is_busy_unless_it_may_be_taken_over() -> None:
     free = entry("ev_free", takeover=True)
     async with whip_node(A, free) as node:
-        node.ingest.set_occupied("ev_a", True)
-        node.ingest.set_occupied("ev_free", True)
+        node.ingest.set_occupied("ev_a", Role.PRIMARY, True)
+        node.ingest.set_occupied("ev_free", Role.PRIMARY, True)
         busy = await node.http.post(node.url("ev_a"), content=OFFER, headers=authorised())
         assert busy.status_code == 409
         assert int(busy.headers["retry-after"]) > 0
         token = authorised(free.whip_token)
         taken = await node.http.post(node.url("ev_free"), content=OFFER, headers=token)
         assert taken.status_code == 201
+        other = node.url("ev_a") + "?role=backup"
+        assert (await node.http.post(other, content=OFFER, headers=authorised())).status_code == 201
+
+
+async def test_primary_and_backup_wait_side_by_side() -> None:
+    async with whip_node(A) as node:
+        await created(node)
+        backup = node.url("ev_a") + "?role=backup"
+        answer = await node.http.post(backup, content=OFFER, headers=authorised())
+        assert answer.status_code == 201
+        assert node.mux.peers == 2
+
+
+@pytest.mark.parametrize("query", ["role=", "role=third", "role=backup&role=backup", "role=BACKUP"])
+async def test_an_unknown_role_is_a_problem(query: str) -> None:
+    async with whip_node(A) as node:
+        url = f"{node.url('ev_a')}?{query}"
+        answer = await node.http.post(url, content=OFFER, headers=authorised())
+        assert answer.status_code == 400
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "role=backup" in answer.json()["fix"]
+        assert node.mux.peers == 0
 
 
 async def test_a_full_node_and_an_address_that_tries_too_often_are_told_to_wait() -> None:
