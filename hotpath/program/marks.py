@@ -29,6 +29,7 @@ from hotpath.media.unit import (
 from hotpath.program.cadence import KeyframeCadence
 from hotpath.program.lead import LeadClock
 from hotpath.program.limits import Limits
+from hotpath.program.timeline import lead_of
 from hotpath.program.track import Track
 
 HOLD_S = 2
@@ -82,23 +83,32 @@ class MarkWriter:
         for track in self._tracks.values():
             track.restart()
             track.msn = self.msn
-        tracks = [self._tracks[format.track] for format in formats]
-        self._clock.restart(min(tracks, key=lambda t: t.format.track != VIDEO, default=None))
+        lead = lead_of(formats)
+        self._clock.restart(None if lead is None else self._tracks[lead])
         self._keyframes.restart()
         self._await_keyframe = True
         return items
 
+    def can_add(self, format: Format) -> bool:
+        """Whether the track can join here: another format than before needs a new beginning."""
+        known = self._tracks.get(format.track)
+        return known is None or same_media(known.format, format)
+
     def add(self, format: Format) -> list[Item]:
         """A track turns up late; it joins the open segment."""
-        known = self._tracks.get(format.track)
-        if known is not None and known.segment_units and not same_media(known.format, format):
+        if not self.can_add(format):
             raise RuntimeError(f"{format.track} changes its format: that needs a new beginning")
+        known = self._tracks.get(format.track)
         items = self._set_format(format)
         track, lead = self._tracks[format.track], self._clock.track
         track.active = True
         if track is not known and lead is not None and lead.segment_start is not None:
             track.segment_start = self._clock.to(track, lead.segment_start)
         return items
+
+    def remove(self, name: str) -> None:
+        """A track that does not lead is there no more: gaps follow what it had."""
+        self._tracks[name].active = False
 
     def write(self, unit: Unit, now_ns: int) -> list[Item]:
         """Items that follow from this unit, in the order in which they are published."""

@@ -13,7 +13,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from hotpath.media.unit import AUDIO, COMPANION, VIDEO, Format, Item, Sample, Unit
+from hotpath.media.unit import (
+    AUDIO,
+    COMPANION,
+    FURTHER_AUDIO,
+    VIDEO,
+    Format,
+    Item,
+    Sample,
+    Unit,
+)
 from hotpath.program.companion import Companion, apart
 from hotpath.program.complaints import Complaints
 from hotpath.program.marks import MarkWriter, same_media
@@ -30,7 +39,7 @@ from hotpath.program.states import (
     WentLive,
     advance,
 )
-from hotpath.program.timeline import Stretch, Timeline, programme_format
+from hotpath.program.timeline import Stretch, Timeline, lead_of, programme_format
 
 SECOND = 1_000_000_000
 
@@ -151,20 +160,21 @@ class Program:
             return
         coming, companion = apart(programme_format(format) for format in formats)
         self._change_companion(session, companion, wall_ns)
-        present = {format.track: format for format in session.formats}
-        late = [format for format in coming if format.track not in present]
-        unchanged = all(
-            any(same_media(present[track], format) for format in coming) for track in present
-        )
-        if not unchanged or any(format.track == VIDEO for format in late):
+        if self._needs_new_beginning(session, coming):
             session.wanted = coming
             return
+        before = {format.track for format in session.formats}
         session.wanted = None
         session.formats = coming
-        for format in late:
-            self._timeline.add(format)
+        for name in before - {format.track for format in coming}:
+            self._timeline.remove(name)
             if self._writer is not None:
-                self._send(self._writer.add(format), session, wall_ns)
+                self._writer.remove(name)
+        for format in coming:
+            if format.track not in before:
+                self._timeline.add(format)
+                if self._writer is not None:
+                    self._send(self._writer.add(format), session, wall_ns)
 
     def publisher_units(
         self, publisher: int, units: Sequence[Unit], now: int, wall_ns: int
@@ -293,6 +303,21 @@ class Program:
             return self._companion.write(step, wall_ns)
         return self._writer.write(step, wall_ns)
 
+    def _needs_new_beginning(self, session: Session, coming: Sequence[Format]) -> bool:
+        """Whether these formats cost a discontinuity: all do that concern what viewers play now.
+
+        Sound may join without one, and further sounds may leave.
+        """
+        wanted = {format.track: format for format in coming}
+        for format in session.formats:
+            new = wanted.pop(format.track, None)
+            leaves = new is None and format.track in FURTHER_AUDIO and format.track != session.lead
+            if not leaves and (new is None or not same_media(format, new)):
+                return True
+        return VIDEO in wanted or not all(
+            self._writer is None or self._writer.can_add(format) for format in wanted.values()
+        )
+
     def _change_companion(self, session: Session, format: Format | None, wall_ns: int) -> None:
         """At once: no other track is concerned, so nothing begins anew."""
         if format == session.companion:
@@ -310,8 +335,7 @@ class Program:
         if unit.track == COMPANION:
             return True
         wanted = session.wanted or ()
-        lead = VIDEO if any(f.track == VIDEO for f in wanted) else AUDIO
-        if unit.track == lead and unit.keyframe and not unit.damaged:
+        if unit.track == lead_of(wanted) and unit.keyframe and not unit.damaged:
             session.formats, session.wanted = wanted, None
             self._timeline.begin(session.every, same_clock=True)
             return True

@@ -78,9 +78,9 @@ def programme_format(format: Format) -> Format:
 
 
 def lead_of(formats: Iterable[Format]) -> str | None:
-    """The track whose clock the others follow."""
+    """The track whose clock the others follow: the picture, else the first sound."""
     names = [format.track for format in formats if format.track != COMPANION]
-    return VIDEO if VIDEO in names else next(iter(names), None)
+    return VIDEO if VIDEO in names else min(names, default=None)
 
 
 def _samples(track: _Track, unit: Unit) -> int:
@@ -139,7 +139,10 @@ class Timeline:
     def remove(self, name: str) -> None:
         """The publisher no longer has this track, which was not the lead."""
         self._tracks.pop(name, None)
-        self._held_companion.clear()
+        for held in (self._held, self._held_companion):
+            kept = [unit for unit in held if unit.track != name]
+            held.clear()
+            held.extend(kept)
 
     def receive(self, unit: Unit) -> list[Unit | Stretch]:
         """What the unit becomes: itself on the programme's clock, with what it set free."""

@@ -1,6 +1,7 @@
 """Part and segment boundaries: decided once, at once, within the limits of LL-HLS."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -29,7 +30,8 @@ H264 = Format(VIDEO, Codec.H264, HZ, b"sps", "avc1.42c01f", 640, 360)
 AAC = Format(
     AUDIO, Codec.AAC, RATE, b"asc", "mp4a.40.2", sample_rate=RATE, channels=2, frame_duration=1024
 )
-SCALE = {VIDEO: HZ, AUDIO: RATE}
+GERMAN = replace(AAC, track="audio-2", timescale=44_100, sample_rate=44_100, language="de")
+SCALE = {VIDEO: HZ, AUDIO: RATE, GERMAN.track: GERMAN.timescale}
 RATES = {
     "23.976": Fraction(24000, 1001),
     "24": Fraction(24),
@@ -114,7 +116,7 @@ def parts(items: Iterable[Item], track: str) -> list[tuple[float, bool]]:
 
 def check_structure(items: Sequence[Item]) -> None:
     """What must hold for any input: order, tiling, one part and segment per unit."""
-    for track in (VIDEO, AUDIO):
+    for track in SCALE:
         last = (-1, -1, -1)
         last_dts, floor = None, None
         open_msn, open_part = None, None
@@ -339,6 +341,67 @@ def test_a_track_that_turns_up_late_joins_the_open_segment() -> None:
     assert {s.mark.msn for s in samples(items, AUDIO)} == {1, 2, 3, 4}
 
 
+def german(seconds: float) -> list[Unit]:
+    return [
+        Unit(GERMAN.track, n * 1024, n * 1024, True, b"g", 0, 0)
+        for n in range(int(seconds * GERMAN.timescale / 1024))
+    ]
+
+
+@pytest.mark.parametrize("fps", RATES.values(), ids=RATES.keys())
+def test_parts_of_a_further_sound_are_legal_and_its_segments_aligned(fps: Fraction) -> None:
+    units = interleaved(pictures(fps, 12, round(fps * 2)), sounds(12), german(12))
+    items = record(units, (H264, AAC, GERMAN))
+    check_structure(items)
+    for duration, last in parts(items, GERMAN.track):
+        assert duration <= PART + 1e-9
+        assert last or duration >= 0.85 * PART
+    starts = {cut.msn: cut.start for cut in segments(items, VIDEO)}
+    firsts = {s.mark.msn: s.unit.dts for s in reversed(samples(items, GERMAN.track))}
+    assert firsts.keys() == starts.keys()
+    for msn, dts in firsts.items():
+        assert 0 <= Fraction(dts, 44_100) - Fraction(starts[msn], HZ) < Fraction(1024, 44_100)
+
+
+def test_a_further_sound_that_stops_has_gaps_and_the_others_are_as_without_it() -> None:
+    both = interleaved(pictures(30, 14, 60), sounds(14))
+    heard = [unit for unit in german(14) if not 3.9 <= unit.dts / 44_100 < 8.2]
+    items = record(interleaved(both, heard), (H264, AAC, GERMAN))
+    check_structure(items)
+    assert [cut.msn for cut in segments(items, GERMAN.track) if cut.gap] == [2, 3]
+    alone = record(both)
+    for track in (VIDEO, AUDIO):
+        assert samples(items, track) == samples(alone, track)
+        assert segments(items, track) == segments(alone, track)
+
+
+def test_a_further_sound_that_leaves_has_gaps_and_may_join_again() -> None:
+    marks = writer()
+    items = marks.begin([H264, AAC, GERMAN], 0)
+    units = interleaved(pictures(30, 14, 60), sounds(14), german(14))
+    items += run(marks, [u for u in units if u.dts / SCALE[u.track] < 3])
+    marks.remove(GERMAN.track)
+    items += run(marks, [u for u in units if 3 <= u.dts / SCALE[u.track] < 9])
+    assert not marks.can_add(replace(GERMAN, config=b"other"))
+    assert marks.can_add(GERMAN)
+    items += marks.add(GERMAN)
+    items += run(marks, [u for u in units if u.dts / SCALE[u.track] >= 9])
+    items += marks.end(0, final=True)
+    check_structure(items)
+    gaps = [cut.gap for cut in segments(items, GERMAN.track)]
+    assert gaps == [False, False, True, True, False, False, False]
+    assert len(segments(items, VIDEO)) == len(gaps)
+
+
+def test_the_first_sound_leads_where_there_is_no_picture() -> None:
+    items = record(interleaved(sounds(6), german(6)), (GERMAN, AAC))
+    check_structure(items)
+    cuts = segments(items, AUDIO)
+    assert all((cut.end - cut.start) % 1024 == 0 for cut in cuts)
+    assert all(1.9 < (cut.end - cut.start) / RATE <= 2 for cut in cuts[:-1])
+    assert len(segments(items, GERMAN.track)) == len(cuts)
+
+
 def test_audio_only_is_cut_at_the_target() -> None:
     items = record(sounds(10), (AAC,))
     check_structure(items)
@@ -392,14 +455,16 @@ def test_a_late_frame_is_not_expected_to_make_its_segment_too_long() -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from([VIDEO, VIDEO, AUDIO]),
+        st.sampled_from([VIDEO, VIDEO, AUDIO, GERMAN.track]),
         st.one_of(
             st.just(3000),
             st.integers(-4000, 9000),
             st.integers(9000, 80_000),
             st.integers(0, 900_000),
         ),
-        st.sampled_from(["", "", "", "key", "damaged", "close", "begin", "other"]),
+        st.sampled_from(
+            ["", "", "", "key", "damaged", "close", "begin", "other", "leave", "join", "alone"]
+        ),
     ),
     max_size=250,
 )
@@ -411,26 +476,32 @@ def test_structure_holds_for_any_times(moves: list[tuple[str, int, str]], target
     marks = writer(target_duration_s=target)
     other = Format(VIDEO, Codec.H264, HZ, b"sps2", "avc1.42c01f", 1280, 720)
     video_format = H264
-    items = marks.begin([video_format, AAC], 0)
-    clock = {VIDEO: 0, AUDIO: 0}
+    items = marks.begin([video_format, AAC, GERMAN], 0)
+    clock = dict.fromkeys(SCALE, 0)
     for track, step, what in moves:
         if what == "close":
             items += marks.close(0)
         elif what in ("begin", "other"):
             if what == "other":
                 video_format = other if video_format is H264 else H264
+            items += marks.begin([video_format, AAC, GERMAN], 0)
+        elif what == "leave":
+            marks.remove(GERMAN.track)
+        elif what == "join":
+            items += marks.add(GERMAN)
+        elif what == "alone":
             items += marks.begin([video_format, AAC], 0)
         clock[track] += step
         ticks = max(0, clock[track]) * SCALE[track] // HZ
         unit = (
             video(ticks, keyframe=what == "key", damaged=what == "damaged")
             if track == VIDEO
-            else audio(ticks)
+            else replace(audio(ticks), track=track)
         )
         items += marks.write(unit, 0)
     items += marks.end(0, final=True)
     check_structure(items)
-    for track in (VIDEO, AUDIO):
+    for track, scale in SCALE.items():
         for cut in segments(items, track):
-            held = RATE // 2 if track == AUDIO else 0
-            assert cut.end - cut.start <= (target + 0.5) * SCALE[track] + held
+            held = scale // 2 if track != VIDEO else 0
+            assert cut.end - cut.start <= (target + 0.5) * scale + held

@@ -1,6 +1,7 @@
 """One programme under publishers that come, go, stall and change their mind."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,7 @@ EPOCH = 1_790_000_000 * SECOND
 H264 = Format(VIDEO, Codec.H264, HZ, b"sps", "avc1.42c01f", 640, 360, frame_duration=3000)
 LARGER = Format(VIDEO, Codec.H264, HZ, b"sps2", "avc1.42c01f", 1280, 720, frame_duration=3000)
 AAC = Format(AUDIO, Codec.AAC, 48_000, b"asc", "mp4a.40.2", sample_rate=48_000, frame_duration=1024)
+GERMAN = replace(AAC, track="audio-2", language="de")
 
 
 def media(seconds: float, start: float = 0, *, gop: int = 30, audio: bool = True) -> list[Unit]:
@@ -305,6 +307,71 @@ def test_a_change_of_audio_waits_for_the_next_keyframe_and_costs_no_picture() ->
     harness.send(media(3, start=3.5))
     assert FormatChange(stereo, 1) in harness.items
     assert len(harness.samples()) == round(6.5 * 30)
+
+
+def three(seconds: float, start: float = 0) -> list[Unit]:
+    """`media` with the sound a second time, as `GERMAN`."""
+    both = media(seconds, start)
+    return [
+        each
+        for unit in both
+        for each in ([unit] if unit.track == VIDEO else [unit, replace(unit, track=GERMAN.track)])
+    ]
+
+
+def test_a_further_sound_that_is_described_late_holds_nothing_back() -> None:
+    harness = Harness()
+    harness.connect()
+    harness.send(media(0.2))
+    assert harness.program.state is ProgramState.LIVE
+    harness.program.publisher_formats(1, [H264, AAC, GERMAN], harness.now, EPOCH)
+    harness.send(three(3, start=0.2))
+    assert {sample.mark.discontinuity_seq for sample in harness.samples()} == {0}
+    assert min(sample.mark.msn for sample in harness.samples(GERMAN.track)) == 0
+
+
+def test_a_further_sound_leaves_and_comes_back_without_a_discontinuity() -> None:
+    harness = Harness()
+    harness.connect(formats=[H264, AAC, GERMAN])
+    harness.send(three(3))
+    harness.program.publisher_formats(1, [H264, AAC], harness.now, EPOCH)
+    harness.send(media(6, start=3))
+    harness.program.publisher_formats(1, [H264, AAC, GERMAN], harness.now, EPOCH)
+    harness.send(three(3, start=9))
+    cuts = [i for i in harness.items if isinstance(i, SegmentCut) and i.track == GERMAN.track]
+    assert [cut.gap for cut in cuts] == [False, False, True, True, False]
+    assert {sample.mark.discontinuity_seq for sample in harness.samples()} == {0}
+    assert len(harness.samples()) == 12 * 30
+    assert len([item for item in harness.items if isinstance(item, FormatChange)]) == 3
+
+
+@pytest.mark.parametrize("change", [{"config": b"other"}, {"language": "nl"}])
+def test_a_further_sound_that_comes_back_as_another_starts_anew_at_a_keyframe(
+    change: dict[str, object],
+) -> None:
+    harness = Harness()
+    other = replace(GERMAN, **change)  # type: ignore[arg-type]
+    harness.connect(formats=[H264, AAC, GERMAN])
+    harness.send(three(3))
+    harness.program.publisher_formats(1, [H264, AAC], harness.now, EPOCH)
+    harness.send(media(1.5, start=3))
+    harness.program.publisher_formats(1, [H264, AAC, other], harness.now, EPOCH)
+    harness.send(three(3, start=4.5))
+    assert FormatChange(other, 1) in harness.items
+    assert {sample.mark.discontinuity_seq for sample in harness.samples()} == {0, 1}
+    assert len(harness.samples()) == round(7.5 * 30)
+
+
+def test_a_publisher_with_fewer_sounds_leaves_gaps_in_the_others() -> None:
+    harness = Harness()
+    harness.connect(formats=[H264, AAC, GERMAN])
+    harness.send(three(4))
+    harness.lose()
+    harness.connect(2)
+    harness.send(media(4, start=5), publisher=2)
+    cuts = [i for i in harness.items if isinstance(i, SegmentCut) and i.track == GERMAN.track]
+    assert [cut.gap for cut in cuts] == [False, False, True]
+    assert harness.program.publisher == 2
 
 
 def test_a_measured_frame_duration_is_no_change_of_format() -> None:

@@ -1,13 +1,14 @@
 """Publishers' clocks in, the programme's clock out."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hotpath.media.unit import AUDIO, VIDEO, Codec, Format, Unit
-from hotpath.program.timeline import CLOCK_HZ, Stretch, Timeline, programme_format
+from hotpath.program.timeline import CLOCK_HZ, Stretch, Timeline, lead_of, programme_format
 
 MS = 90
 NS = 1_000_000_000
@@ -22,6 +23,7 @@ AAC = Format(
     channels=2,
     frame_duration=1024,
 )
+GERMAN = replace(AAC, track="audio-2")
 
 
 def video(raw: int, at_ns: int, *, keyframe: bool = False, damaged: bool = False) -> Unit:
@@ -197,6 +199,33 @@ def test_audio_only_follows_its_own_clock() -> None:
     assert [unit.dts for unit in on(AUDIO, out)] == [n * 1024 for n in range(140)]
 
 
+def test_sounds_of_one_source_keep_their_distance() -> None:
+    timeline = Timeline()
+    timeline.begin([H264, GERMAN, AAC], same_clock=False)
+    units = [
+        each
+        for unit in source(777, NS, 3)
+        for each in ((unit,) if unit.track == VIDEO else (unit, replace(unit, track=GERMAN.track)))
+    ]
+    out = feed(timeline, units)
+    assert [u.dts for u in on(GERMAN.track, out)] == [u.dts for u in on(AUDIO, out)] != []
+
+
+def test_the_first_sound_leads_whatever_the_order_of_formats() -> None:
+    assert lead_of([GERMAN, AAC]) == AUDIO
+    assert lead_of([GERMAN, AAC, H264]) == VIDEO
+    assert lead_of([]) is None
+
+
+def test_what_was_held_of_a_sound_that_is_gone_is_forgotten() -> None:
+    timeline = Timeline()
+    timeline.begin([H264, AAC, GERMAN], same_clock=False)
+    assert feed(timeline, [audio(0, NS), replace(audio(0, NS), track=GERMAN.track)]) == []
+    timeline.remove(GERMAN.track)
+    out = feed(timeline, [video(0, NS, keyframe=True)])
+    assert [unit.track for unit in out if isinstance(unit, Unit)] == [VIDEO, AUDIO]
+
+
 def test_an_undeclared_frame_duration_becomes_the_codecs_own() -> None:
     edge = Format(AUDIO, Codec.AAC, 44_100, b"asc", "mp4a.40.2", sample_rate=44_100)
     assert programme_format(edge).frame_duration == 1024
@@ -207,7 +236,7 @@ def test_an_undeclared_frame_duration_becomes_the_codecs_own() -> None:
 raws = st.integers(-(10**6), 2**33)
 steps = st.lists(
     st.tuples(
-        st.sampled_from([VIDEO, VIDEO, AUDIO]),
+        st.sampled_from([VIDEO, VIDEO, AUDIO, GERMAN.track]),
         st.one_of(st.integers(-200_000, 200_000), st.integers(1000, 4000), raws),
         st.booleans(),
         st.integers(0, NS),
@@ -220,11 +249,12 @@ steps = st.lists(
 def test_no_clock_ever_maps_before_its_stretch(
     moves: list[tuple[str, int, bool, int]],
 ) -> None:
-    timeline = started()
-    clock = {VIDEO: 0, AUDIO: 0}
+    timeline = Timeline()
+    timeline.begin([H264, AAC, GERMAN], same_clock=False)
+    clock = {VIDEO: 0, AUDIO: 0, GERMAN.track: 0}
     at = NS
     start = 0
-    last_audio = -1
+    last = {AUDIO: -1, GERMAN.track: -1}
     jitter = CLOCK_HZ // 10
     for track, step, keyframe, passed in moves:
         clock[track] += step
@@ -232,15 +262,15 @@ def test_no_clock_ever_maps_before_its_stretch(
         unit = (
             video(clock[track], at, keyframe=keyframe)
             if track == VIDEO
-            else audio(clock[track], at)
+            else replace(audio(clock[track], at), track=track)
         )
         for out in timeline.receive(unit):
             if isinstance(out, Stretch):
                 assert out.start >= start
                 start = out.start
                 continue
-            rate = 48_000 if out.track == AUDIO else CLOCK_HZ
+            rate = CLOCK_HZ if out.track == VIDEO else 48_000
             assert out.dts * CLOCK_HZ >= (start - jitter) * rate
-            if out.track == AUDIO:
-                assert out.dts > last_audio
-                last_audio = out.dts
+            if out.track != VIDEO:
+                assert out.dts > last[out.track]
+                last[out.track] = out.dts
