@@ -33,7 +33,12 @@ class BitReader:
     def __init__(self, nal: bytes) -> None:
         rbsp = nal.replace(b"\0\0\x03", b"\0\0")  # emulation prevention
         self._value = int.from_bytes(rbsp, "big")
-        self._left = len(rbsp) * 8
+        self._left = self._size = len(rbsp) * 8
+
+    @property
+    def read(self) -> int:
+        """How many bits were read."""
+        return self._size - self._left
 
     def u(self, bits: int) -> int:
         self._left -= bits

@@ -13,6 +13,20 @@ _I_SLICES = frozenset({2, 4, 7, 9})  # I and SI
 
 
 @dataclass(frozen=True, slots=True)
+class Numbering:
+    """How slice headers count pictures."""
+
+    separate_planes: bool
+    frame_num_bits: int
+    order_type: int
+    """pic_order_cnt_type."""
+    order_bits: int
+    """Of pic_order_cnt_lsb; 0 unless the order type is 0."""
+    order_deltas: bool
+    """Order type 1 with delta_pic_order_cnt in slice headers."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpsInfo:
     sps_id: int
     profile: int
@@ -26,6 +40,7 @@ class SpsInfo:
     """90 kHz ticks by VUI timing, 0 where it is absent or absurd."""
     reorder_frames: int | None
     """max_num_reorder_frames; None where the VUI does not say."""
+    numbering: "Numbering"
 
     @property
     def codecs(self) -> str:
@@ -104,6 +119,19 @@ def _parse_vui(bits: BitReader) -> tuple[int, int | None]:
     return duration, bits.ue()
 
 
+def _parse_numbering(bits: BitReader, separate_planes: int) -> Numbering:
+    frame_num_bits, order_type, order_bits, deltas = bits.ue() + 4, bits.ue(), 0, False
+    if order_type == 0:
+        order_bits = bits.ue() + 4
+    elif order_type == 1:
+        deltas = not bits.u(1)
+        bits.se()
+        bits.se()
+        for _ in range(min(bits.ue(), 255)):
+            bits.se()
+    return Numbering(separate_planes == 1, frame_num_bits, order_type, order_bits, deltas)
+
+
 def parse_sps(nal: bytes) -> SpsInfo:
     """Parse a sequence parameter set; `ValueError` where it is malformed."""
     bits = BitReader(nal[1:])
@@ -118,16 +146,7 @@ def parse_sps(nal: bytes) -> SpsInfo:
         bits.u(1)
         if bits.u(1):
             _skip_scaling_lists(bits, 12 if chroma == 3 else 8)
-    bits.ue()
-    order_type = bits.ue()
-    if order_type == 0:
-        bits.ue()
-    elif order_type == 1:
-        bits.u(1)
-        bits.se()
-        bits.se()
-        for _ in range(min(bits.ue(), 255)):
-            bits.se()
+    numbering = _parse_numbering(bits, separate)
     bits.ue()
     bits.u(1)
     width, map_height = 16 * (bits.ue() + 1), bits.ue() + 1
@@ -145,7 +164,16 @@ def parse_sps(nal: bytes) -> SpsInfo:
         raise ValueError("the SPS has impossible values")
     duration, reorder = _parse_vui(bits) if bits.u(1) else (0, None)
     return SpsInfo(
-        sps_id, profile, constraints, level, width, height, not frame_mbs_only, duration, reorder
+        sps_id,
+        profile,
+        constraints,
+        level,
+        width,
+        height,
+        not frame_mbs_only,
+        duration,
+        reorder,
+        numbering,
     )
 
 
