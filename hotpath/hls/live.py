@@ -163,10 +163,9 @@ class LivePlaylists:
         """Nothing follows. `final`: ENDLIST; else another incarnation may take over the URL."""
         self._stopped = True
         self._ended = final
+        now_ms = self._clock()
         for rendition in self._renditions.values():
-            if final:
-                rendition.playlist.end()
-            rendition.moved()
+            rendition.end(now_ms, final=final)
         self.release_all()
 
     def release_all(self) -> None:

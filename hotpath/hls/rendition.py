@@ -69,6 +69,10 @@ class Rendition:
         """Files of the open segment's parts."""
         self._listed: dict[int, tuple[list[str], int]] = {}
         """msn -> (files of its parts, duration in ms) of the segments listed."""
+        self._last_listed = False
+        """The open segment's last part is listed."""
+        self._whole: tuple[int, int] | None = None
+        """msn and duration of a segment that is whole, and not yet listed as such."""
         self._bits = 0
         self._served_us = 0
         self._texts: dict[Skip, tuple[Hashable, Text]] = {}
@@ -102,9 +106,11 @@ class Rendition:
         last: bool,
         now_ms: int,
     ) -> None:
+        self._list_whole(now_ms)
         listed = self.playlist.add_part(
             place, part, duration_us, independent=independent, last=last
         )
+        self._last_listed = last
         self._chunks.append(data)
         expires = now_ms + 2 * PARTS_KEPT * self._target_ms
         file = StoredFile((data,), self._content_type, expires)
@@ -115,7 +121,13 @@ class Rendition:
         self.moved()
 
     def close_segment(self, msn: int, duration_us: int, now_ms: int) -> None:
-        trimmed = self.playlist.close_segment(msn, duration_us)
+        """The open segment is whole.
+
+        Where its last part has just been listed it is listed as a whole with what follows it, a
+        part later. That part can be short, and hls.js (1.7) takes a segment that lacks no more
+        than 0.2 s for buffered: heard of while the part before is being appended, the last one
+        would never be loaded, and playback would stop at its place.
+        """
         duration_ms = -(-duration_us // 1000)
         file = StoredFile(
             self._chunks, self._content_type, now_ms + 2 * WINDOW * self._target_ms + duration_ms
@@ -126,11 +138,21 @@ class Rendition:
             self.peak_bps = max(self.peak_bps, int(bits * US / duration_us * PEAK_HEADROOM))
             self._bits += bits
             self._served_us += duration_us
-        self._closed(msn, duration_ms, trimmed, now_ms)
+        self._whole = (msn, duration_us)
+        if not (self._last_listed and self.playlist.has_segments):
+            self._list_whole(now_ms)
 
     def add_gap(self, place: Place, duration_us: int, now_ms: int) -> None:
+        self._list_whole(now_ms)
         trimmed = self.playlist.add_gap(place, duration_us)
         self._closed(place.msn, -(-duration_us // 1000), trimmed, now_ms)
+
+    def end(self, now_ms: int, *, final: bool) -> None:
+        """Nothing follows; `final`: nor from anywhere else."""
+        self._list_whole(now_ms)
+        if final:
+            self.playlist.end()
+        self.moved()
 
     def moved(self) -> None:
         """Let everyone go whose position has been reached."""
@@ -150,6 +172,14 @@ class Rendition:
         text = Text.of(self.playlist.render(reports, delta=delta))
         self._texts[_kind(delta)] = (key, text)
         return text
+
+    def _list_whole(self, now_ms: int) -> None:
+        if self._whole is None:
+            return
+        (msn, duration_us), self._whole = self._whole, None
+        self._last_listed = False
+        trimmed = self.playlist.close_segment(msn, duration_us)
+        self._closed(msn, -(-duration_us // 1000), trimmed, now_ms)
 
     def _closed(self, msn: int, duration_ms: int, trimmed: Trimmed, now_ms: int) -> None:
         self._listed[msn] = (self._part_names, duration_ms)

@@ -56,10 +56,13 @@ class MadeUp:
     def init(self, track: str) -> None:
         self.live.init(FORMATS[track], 0, b"init")
 
-    def part(self, track: str, msn: int, part: int) -> None:
+    def part(self, track: str, msn: int, part: int, *, last: bool = False) -> None:
+        """`last`: the segment was known to end with it."""
         self.now_ms = msn * 2000 + (part + 1) * 200
         start, pdt_ns = msn * 2000 + part * 200, START_NS + msn * 2 * S
-        event = PartReady(FORMATS[track], 0, msn, part, (), (200,), start, part == 0, 0, pdt_ns)
+        event = PartReady(
+            FORMATS[track], 0, msn, part, (), (200,), start, part == 0, 0, pdt_ns, last
+        )
         self.live.part(event, b"s%d.%d;" % (msn, part))
 
     def segment(self, msn: int, tracks: tuple[str, ...] = TRACKS) -> None:
