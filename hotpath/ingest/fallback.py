@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import av
 import av.logging
 from av.audio.frame import AudioFrame
+from av.stream import Disposition
 
 from hotpath.ingest.fallback_records import encode
 from hotpath.ingest.session import FormatsChanged, IngestEvent, IngestWarning, UnitsReady
@@ -23,6 +24,7 @@ from hotpath.media.clock import CLOCK, WRAP, Unwrapper, rescale
 from hotpath.media.pes import Pes
 from hotpath.media.psi import StreamEntry
 from hotpath.media.unit import AUDIO, Codec, Format, Unit
+from infra.languages import language_tag
 
 _VIDEO = {"h264": Codec.H264, "hevc": Codec.HEVC}
 _AAC_RATES = frozenset({48000, 44100, 32000})
@@ -47,8 +49,10 @@ class TimedInput:
 class AacConverter:
     """Decoded frames of any audio to AAC units on the publisher's clock."""
 
-    def __init__(self, clock: Unwrapper) -> None:
+    def __init__(self, clock: Unwrapper, language: str, *, describes_video: bool) -> None:
         self._clock = clock
+        self._language = language
+        self._describes_video = describes_video
         self._encoder: Any = None
         self._resampler: Any = None
         self._base = 0
@@ -103,6 +107,8 @@ class AacConverter:
             sample_rate=rate,
             channels=channels,
             frame_duration=size,
+            language=self._language,
+            describes_video=self._describes_video,
         )
 
     def _encode(self, frame: AudioFrame | None, received_ns: int) -> list[Unit]:
@@ -123,7 +129,7 @@ class Fallback:
     def __init__(self, container: Any, source: TimedInput) -> None:
         self._source = source
         self._clock = Unwrapper()
-        self._audio = AacConverter(self._clock)
+        self._audio = _converter(container, self._clock)
         self._announced: tuple[Format, ...] = ()
         self._video: VideoAssembler | None = None
         self._streams = [*container.streams.video[:1], *container.streams.audio[:1]]
@@ -171,6 +177,15 @@ class Fallback:
         if units:
             events.append(UnitsReady(tuple(units)))
         return events
+
+
+def _converter(container: Any, clock: Unwrapper) -> AacConverter:
+    """For the first sound, with what the stream says about it."""
+    stream = next(iter(container.streams.audio), None)
+    if stream is None:
+        return AacConverter(clock, "", describes_video=False)
+    described = bool(stream.disposition & Disposition.visual_impaired)
+    return AacConverter(clock, language_tag((stream.language or "")[:3]), describes_video=described)
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hotpath.media.unit import AUDIO, Unit
+from hotpath.media.unit import VIDEO, Unit
 
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 MAX_PENDING_CALLS = 65_536
@@ -40,7 +40,7 @@ class Gate:
         for unit in units:
             if not self.shut and pending + len(unit.data) > limit:
                 self.shut = self.await_keyframe = True
-            video = unit.track != AUDIO
+            video = unit.track == VIDEO
             if self.shut or (video and self.await_keyframe and not unit.keyframe):
                 self.dropped += 1
                 continue

@@ -155,6 +155,12 @@ def audio_findings(facts: SessionFacts, *, settled: bool) -> Iterator[Finding]:
         yield Finding("no-audio", "The stream has no audio.")
     elif not facts.audio.units:
         yield Finding("silent-audio", "The stream declares audio, but none has come.")
+    for name, further in facts.further.items():
+        if not further.units:
+            number = name.rpartition("-")[2]
+            yield Finding(
+                f"silent-{name}", f"The stream declares audio track {number}, but none has come."
+            )
 
 
 def _format(now: Observation, track: str) -> Format | None:

@@ -1,22 +1,21 @@
 """One publisher's transport stream: bytes in, formats, units and warnings out.
 
 Invariant: pure and total: any bytes in any chunking give events, never an exception; formats come
-before the units that need them. Carries the first video and the first audio stream.
+before the units that need them. Carries the streams that `layout` chooses.
 
 Upstream: `hotpath.ingest.srt` (or the fallback child). Downstream: the node's publisher sink.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from hotpath.ingest.layout import layout
 from hotpath.media.access_units import TrackAssembler, TrackFacts, assembler_for
 from hotpath.media.clock import Unwrapper
 from hotpath.media.pes import Pes, Torn
 from hotpath.media.psi import ProgramMap
-from hotpath.media.streams import codec_of, foreign_audio, foreign_video
 from hotpath.media.ts import MapChanged, TsCounters, TsDemuxer
-from hotpath.media.unit import Format, Unit
+from hotpath.media.unit import AUDIO, FURTHER_AUDIO, VIDEO, Format, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,11 @@ class SessionFacts:
     counters: TsCounters
     video: TrackFacts | None
     audio: TrackFacts | None
+    """Of the first sound."""
     formats: tuple[Format, ...]
     early: dict[int, str] = field(default_factory=dict)
+    further: dict[str, TrackFacts] = field(default_factory=dict)
+    """Of further sounds, by track."""
 
 
 class TsIngest:
@@ -103,13 +105,14 @@ class TsIngest:
         return events
 
     def facts(self) -> SessionFacts:
-        by_kind = {_kind(t): t.facts for t in self._tracks.values()}
+        by_track = {track.track: track.facts for track in self._tracks.values()}
         return SessionFacts(
             self._demuxer.counters,
-            by_kind.get("video"),
-            by_kind.get("audio"),
+            by_track.get(VIDEO),
+            by_track.get(AUDIO),
             self._announced,
             self._demuxer.early_states(),
+            {name: facts for name, facts in by_track.items() if name in FURTHER_AUDIO},
         )
 
     def _take(
@@ -138,22 +141,13 @@ class TsIngest:
 
     def _take_map(self, found: ProgramMap, events: list[IngestEvent]) -> None:
         self._warned.clear()
+        chosen = layout(found, {pid: track.track for pid, track in self._tracks.items()})
         tracks: dict[int, TrackAssembler] = {}
-        kinds: set[str] = set()
-        extra = 0
-        for entry in found.streams:
-            codec = codec_of(entry)
-            if codec is None:
-                continue
-            if codec.kind in kinds:
-                extra += 1
-                continue
-            kinds.add(codec.kind)
-            known = self._tracks.get(entry.pid)
-            same = known is not None and known.entry == entry
-            tracks[entry.pid] = (
-                known if same and known else assembler_for(entry, codec, self._clock)
-            )
+        for each in chosen.chosen:
+            track = self._tracks.get(each.entry.pid)
+            if track is None or (track.track, track.entry) != (each.track, each.entry):
+                track = assembler_for(each.track, each.entry, each.codec, self._clock)
+            tracks[each.entry.pid] = track
         for pid, track in self._tracks.items():
             if tracks.get(pid) is not track and (left := track.flush()):
                 events.append(UnitsReady(tuple(left)))
@@ -161,26 +155,9 @@ class TsIngest:
         self._tracks = tracks
         if removed and self._announced:
             self._announce(events)
-        events.extend(self._judge(found, kinds, extra))
-
-    def _judge(self, found: ProgramMap, kinds: set[str], extra: int) -> Iterator[IngestEvent]:
-        videos = [n for e in found.streams if (n := foreign_video(e))]
-        audios = [n for e in found.streams if (n := foreign_audio(e))]
-        if videos and "video" not in kinds:
-            yield IngestWarning("video-codec", f"The video is {videos[0]}: send H.264.")
-        if audios and "audio" not in kinds:
-            yield IngestWarning(
-                "audio-codec",
-                f"The audio is {audios[0]} and is converted: send AAC to save a step.",
-            )
-            yield NeedsFallback(audios[0])
-        if extra:
-            yield IngestWarning(
-                "extra-tracks",
-                f"{extra} more audio or video tracks are ignored: only the first of each is used.",
-            )
-        if not kinds and not videos and not audios:
-            yield IngestWarning("no-media", "The stream declares no audio and no video.")
+        events.extend(IngestWarning(code, words) for code, words in chosen.remarks)
+        if chosen.convert:
+            events.append(NeedsFallback(chosen.convert))
 
     def _report_counters(self, events: list[IngestEvent]) -> None:
         counters = self._demuxer.counters
@@ -198,8 +175,3 @@ class TsIngest:
         if code not in self._warned:
             self._warned.add(code)
             events.append(IngestWarning(code, message))
-
-
-def _kind(track: TrackAssembler) -> str:
-    codec = codec_of(track.entry)
-    return codec.kind if codec else ""

@@ -14,6 +14,7 @@ from hotpath.media import aac, h264, hevc, opus
 from hotpath.media.clock import CLOCK, WRAP, Unwrapper, rescale
 from hotpath.media.pes import Pes
 from hotpath.media.psi import StreamEntry
+from hotpath.media.streams import describes_video, language_of
 from hotpath.media.unit import AUDIO, VIDEO, Codec, Format, Unit
 
 _SANE_DURATION = range(CLOCK // 130, CLOCK // 4)
@@ -55,6 +56,7 @@ class TrackFacts:
 class TrackAssembler(Protocol):
     """One track of one publisher."""
 
+    track: str
     entry: StreamEntry
     facts: TrackFacts
     format: Format | None
@@ -69,11 +71,12 @@ class TrackAssembler(Protocol):
         """What was held back."""
 
 
-def assembler_for(entry: StreamEntry, codec: Codec, clock: Unwrapper) -> TrackAssembler:
+def assembler_for(track: str, entry: StreamEntry, codec: Codec, clock: Unwrapper) -> TrackAssembler:
+    """`track`: the name of what comes out."""
     if codec.kind == "video":
         return VideoAssembler(entry, codec, clock)
     if codec is Codec.AAC:
-        return AacAssembler(entry, clock)
+        return AacAssembler(entry, clock, track)
     return OpusAssembler(entry, clock)
 
 
@@ -81,6 +84,7 @@ class VideoAssembler:
     """H.264 and HEVC: one PES is one access unit, or several behind delimiters."""
 
     def __init__(self, entry: StreamEntry, codec: Codec, clock: Unwrapper) -> None:
+        self.track = VIDEO
         self.entry = entry
         self.facts = TrackFacts()
         self.format: Format | None = None
@@ -202,7 +206,8 @@ class VideoAssembler:
 class AacAssembler:
     """AAC in ADTS: many frames to a PES, and frames that span two."""
 
-    def __init__(self, entry: StreamEntry, clock: Unwrapper) -> None:
+    def __init__(self, entry: StreamEntry, clock: Unwrapper, track: str = AUDIO) -> None:
+        self.track = track
         self.entry = entry
         self.facts = TrackFacts()
         self.format: Format | None = None
@@ -231,7 +236,7 @@ class AacAssembler:
                 self._set_format(frame.config)
             rate = frame.config.sample_rate
             pts = self._clock.unwrap(frame.pts) + rescale(frame.offset * aac.SAMPLES, CLOCK, rate)
-            unit = Unit(AUDIO, pts, pts, True, frame.data, pes.received_ns, demuxed_ns)
+            unit = Unit(self.track, pts, pts, True, frame.data, pes.received_ns, demuxed_ns)
             self.facts.add(unit)
             units.append(unit)
         return units
@@ -239,7 +244,7 @@ class AacAssembler:
     def _set_format(self, config: aac.AacConfig) -> None:
         self._config = config
         self.format = Format(
-            AUDIO,
+            self.track,
             Codec.AAC,
             config.sample_rate,
             config.audio_specific_config,
@@ -247,6 +252,8 @@ class AacAssembler:
             sample_rate=config.sample_rate,
             channels=config.channels,
             frame_duration=aac.SAMPLES,
+            language=language_of(self.entry),
+            describes_video=describes_video(self.entry),
         )
 
 
@@ -254,6 +261,7 @@ class OpusAssembler:
     """Opus: one PES is one or several packets, each behind its control header."""
 
     def __init__(self, entry: StreamEntry, clock: Unwrapper) -> None:
+        self.track = AUDIO
         self.entry = entry
         self.facts = TrackFacts()
         self.format: Format | None = None
@@ -296,4 +304,6 @@ class OpusAssembler:
             sample_rate=opus.SAMPLE_RATE,
             channels=self._channels,
             frame_duration=samples,
+            language=language_of(self.entry),
+            describes_video=describes_video(self.entry),
         )

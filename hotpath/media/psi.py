@@ -44,6 +44,16 @@ class StreamEntry:
         """format_identifier of the registration descriptor (tag 5), or nothing."""
         return next((body[:4] for tag, body in self.descriptors if tag == 0x05), b"")
 
+    @property
+    def language(self) -> tuple[str, int]:
+        """(three letters, audio_type) of the ISO 639 language descriptor (tag 10), §2.6.18.
+
+        A stream may have several languages; this is the first. Nothing of it can be relied on.
+        """
+        bodies = (body for tag, body in self.descriptors if tag == 0x0A and len(body) >= 4)
+        body = next(bodies, b"\0\0\0\0")
+        return body[:3].decode("latin-1"), body[3]
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramMap:

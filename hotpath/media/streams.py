@@ -6,6 +6,7 @@ registration descriptor; AC-3 by ETSI EN 300 468 annex D.
 
 from hotpath.media.psi import StreamEntry
 from hotpath.media.unit import Codec
+from infra.languages import language_tag
 
 _CARRIED = {0x1B: Codec.H264, 0x24: Codec.HEVC, 0x0F: Codec.AAC}
 
@@ -31,6 +32,19 @@ _OTHER_VIDEO = {
 }
 _AUDIO_REGISTRATIONS = {b"AC-3": "AC-3", b"EAC3": "E-AC-3", b"DTS1": "DTS", b"BSSD": "SMPTE 302M"}
 _AUDIO_DESCRIPTORS = {0x6A: "AC-3", 0x7A: "E-AC-3", 0x7B: "DTS", 0x7C: "AAC"}
+
+
+_VISUAL_IMPAIRED_COMMENTARY = 0x03  # audio_type, table 2-60
+
+
+def language_of(entry: StreamEntry) -> str:
+    """The RFC 5646 tag of the stream's language; empty where it is not known."""
+    return language_tag(entry.language[0])
+
+
+def describes_video(entry: StreamEntry) -> bool:
+    """Whether the sound tells what is in the picture."""
+    return entry.language[1] == _VISUAL_IMPAIRED_COMMENTARY
 
 
 def codec_of(entry: StreamEntry) -> Codec | None:

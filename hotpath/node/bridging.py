@@ -114,6 +114,8 @@ class BridgingSink:
     ) -> None:
         if self._bridged.get(publisher_id) is not bridged:
             return
+        said = bridged.opus
+        format = replace(format, language=said.language, describes_video=said.describes_video)
         if format != bridged.aac:
             bridged.aac = format
             self._inner.publisher_formats(publisher_id, bridged.told())

@@ -16,7 +16,8 @@ from tests.support.media import MP2, Recipe, make_ts, publishing, units_of
 pytestmark = pytest.mark.integration
 
 A = entry("ev_a")
-AC3 = Recipe(audio=("-c:a", "ac3", "-b:a", "128k", "-ar", "44100"))
+SPANISH = ("-metadata:s:a", "language=spa", "-disposition:a", "visual_impaired")
+AC3 = Recipe(audio=("-c:a", "ac3", "-b:a", "128k", "-ar", "44100", *SPANISH))
 MP2_LONG = Recipe(seconds=20.0, size="320x180", bitrate="300k", audio=MP2.audio)
 
 
@@ -42,6 +43,8 @@ def test_foreign_audio_becomes_aac_and_video_stays_as_it_is(
     formats = next(e.formats for e in reversed(events) if isinstance(e, FormatsChanged))
     audio_format = formats[1]
     assert (audio_format.codec, audio_format.codecs) == (Codec.AAC, "mp4a.40.2")
+    said = (audio_format.language, audio_format.describes_video)
+    assert said == (("es", True) if recipe is AC3 else ("", False))
     audio = [u for u in units if u.track == "audio"]
     seconds = len(audio) * 1024 / audio_format.sample_rate
     assert seconds == pytest.approx(4.0, abs=0.15)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,13 @@ def test_a_loop_that_is_behind_costs_units_up_to_the_next_keyframe() -> None:
     handover.deliver()
     assert seen == [1, 2, 7, 8, 9]
     assert gate.dropped == 4
+
+
+def test_sound_waits_for_no_keyframe_whichever_track_it_is() -> None:
+    gate = Gate(await_keyframe=True)
+    further = replace(audio(3), track="audio-2")
+    passed = gate.admit([video(1), audio(2), further, video(4, keyframe=True)], 0, 1000)
+    assert [unit.pts for unit in passed] == [2, 3, 4]
 
 
 def test_control_calls_pass_a_full_hand_over() -> None:

@@ -56,6 +56,10 @@ def test_a_good_stream_has_no_findings() -> None:
         (with_socket(undecrypted=3), "undecrypted"),
         (replace(good(), facts=replace(good().facts, audio=None)), "no-audio"),
         (replace(good(), facts=replace(good().facts, audio=TrackFacts())), "silent-audio"),
+        (
+            replace(good(), facts=replace(good().facts, further={"audio-2": TrackFacts()})),
+            "silent-audio-2",
+        ),
         (replace(good(), facts=replace(good().facts, video=None)), "no-video"),
         (
             replace(

@@ -1,5 +1,7 @@
 """Bytes to events: formats before units, words for what cannot be carried."""
 
+import re
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,18 +87,127 @@ def test_opus_is_known_by_its_registration() -> None:
     assert [(u.pts, u.data) for u in found] == [(900, b"\xfcabc"), (2700, b"\xfcabc")]
 
 
-def test_only_the_first_of_each_kind_is_used_and_that_is_said() -> None:
+def said(code: str, audio_type: int = 0) -> bytes:
+    """An ISO 639 language descriptor."""
+    return b"\x0a\x04" + code.encode() + bytes((audio_type,))
+
+
+def declared(*streams: tuple[int, int, bytes], version: int = 0) -> bytes:
+    return build.pmt(((build.H264, VIDEO_PID, b""), *streams), version=version)
+
+
+def announced(events: list[IngestEvent]) -> list[dict[str, str]]:
+    """Language by track, each time the formats changed."""
+    told = [e.formats for e in events if isinstance(e, FormatsChanged)]
+    return [{f.track: f.language for f in formats if f.track != "video"} for formats in told]
+
+
+def test_every_sound_is_a_track_and_says_its_language() -> None:
     mux = Muxer()
-    streams = (
-        (build.H264, VIDEO_PID, b""),
-        (build.AAC, AUDIO_PID, b""),
-        (build.AAC, 0x102, b""),
+    streams = declared(
+        (build.AAC, AUDIO_PID, said("eng")),
+        (build.AAC, 0x102, said("ger")),
+        (build.AAC, 0x103, b""),
+        (build.AAC, 0x104, said("und")),
     )
-    data = mux.tables(None, build.pmt(streams))
-    data += mux.pes(0x102, audio_pes(1)) + mux.pes(AUDIO_PID, audio_pes(5))
+    data = mux.tables(None, streams)
+    for pid in (0x103, 0x102, AUDIO_PID, 0x104):
+        data += mux.pes(pid, audio_pes(pid, 1))
     events = run(data)
-    assert {u.pts for u in units(events)} == {5, 1925}
-    assert "extra-tracks" in warnings(events)
+    names = ("audio", "audio-2", "audio-3", "audio-4")
+    assert {u.track: u.pts for u in units(events)} == {
+        name: 0x101 + n for n, name in enumerate(names)
+    }
+    assert announced(events)[-1] == {
+        "audio": "en", "audio-2": "de", "audio-3": "", "audio-4": ""
+    }  # fmt: skip
+    assert warnings(events) == {}
+
+
+def test_what_is_more_than_can_be_carried_is_said() -> None:
+    mux = Muxer()
+    sounds = [(build.AAC, AUDIO_PID + n, b"") for n in range(5)]
+    opus = (build.PRIVATE, 0x110, b"\x05\x04Opus")
+    events = run(
+        mux.tables(None, declared(*sounds, opus, (build.MP2, 0x111, b""), (build.H264, 0x112, b"")))
+        + mux.pes(0x105, audio_pes(1))
+        + mux.pes(0x110, audio_pes(1))
+    )
+    assert units(events) == []
+    assert warnings(events) == {
+        "extra-video": "1 more video track is left out: only the first is used.",
+        "extra-audio": "1 more audio track is left out: 4 can be sent.",
+        "unused-audio": "2 more audio tracks are left out (Opus, MPEG-1 audio (MP2)): send AAC.",
+    }
+    assert not any(isinstance(event, NeedsFallback) for event in events)
+
+
+def test_only_the_first_sound_is_converted_and_that_is_said() -> None:
+    mux = Muxer()
+    events = run(mux.tables(None, declared((build.MP2, 0x101, b""), (0x81, 0x102, b""))))
+    assert NeedsFallback("MPEG-1 audio (MP2)") in events
+    assert warnings(events)["unused-audio"] == "1 more audio track is left out (AC-3): send AAC."
+
+
+def test_opus_may_be_the_first_sound_and_no_other() -> None:
+    mux = Muxer()
+    opus = (build.PRIVATE, 0x101, b"\x05\x04Opus" + said("eng"))
+    packet = build.pes(b"\x7f\xe0\x04\xfcabc", 900, stream_id=0xBD, bounded=True)
+    data = mux.tables(None, declared(opus, (build.AAC, 0x102, said("deu"))))
+    events = run(data + mux.pes(0x101, packet) + mux.pes(0x102, audio_pes(1)))
+    assert announced(events)[-1] == {"audio": "en", "audio-2": "de"}
+    mux = Muxer()
+    data = mux.tables(None, declared((build.AAC, 0x102, b""), opus))
+    assert "unused-audio" in warnings(run(data + mux.pes(0x101, packet)))
+
+
+def test_a_sound_keeps_its_name_while_its_pid_is_there() -> None:
+    mux = Muxer()
+    one, two, three = ((build.AAC, 0x101 + n, said(c)) for n, c in enumerate(("eng", "deu", "fra")))
+    data = mux.tables(None, declared(one, two, three))
+    data += b"".join(mux.pes(pid, audio_pes(90_000)) for pid in (0x101, 0x102, 0x103))
+    data += mux.section(build.PMT_PID, declared(three, one, version=1))
+    data += b"".join(mux.pes(pid, audio_pes(95_000)) for pid in (0x101, 0x103))
+    data += mux.section(build.PMT_PID, declared(three, two, one, version=2))
+    data += b"".join(mux.pes(pid, audio_pes(99_000)) for pid in (0x101, 0x102, 0x103))
+    told = announced(run(data))
+    all_three = {"audio": "en", "audio-2": "de", "audio-3": "fr"}
+    assert all_three in told
+    assert told[-2:] == [{"audio": "en", "audio-3": "fr"}, all_three]
+
+
+def test_commentary_for_those_who_do_not_see_is_told_apart() -> None:
+    mux = Muxer()
+    plain, commentary = (build.AAC, 0x101, said("eng")), (build.AAC, 0x102, said("eng", 3))
+    data = mux.tables(None, declared(plain, commentary))
+    data += mux.pes(0x101, audio_pes(1)) + mux.pes(0x102, audio_pes(1))
+    (formats,) = [e.formats for e in run(data) if isinstance(e, FormatsChanged)][-1:]
+    assert {f.track: f.describes_video for f in formats} == {"audio": False, "audio-2": True}
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=12)), max_size=4))
+def test_any_descriptors_give_a_language_that_may_be_quoted(
+    descriptors: list[tuple[int, bytes]],
+) -> None:
+    mux = Muxer()
+    data = b"".join(bytes((tag, len(body))) + body for tag, body in descriptors)
+    events = run(
+        mux.tables(None, declared((build.AAC, AUDIO_PID, data)))
+        + mux.pes(AUDIO_PID, audio_pes(90_000))
+    )
+    (told,) = announced(events)
+    assert re.fullmatch("[a-z]{2,3}|", told["audio"])
+
+
+def test_each_track_has_facts_of_its_own() -> None:
+    mux = Muxer()
+    session = TsIngest()
+    streams = declared((build.AAC, 0x101, b""), (build.AAC, 0x102, b""))
+    session.receive(mux.tables(None, streams) + mux.pes(0x101, audio_pes(1, 3)), 1)
+    session.poll(1)
+    facts = session.facts()
+    assert facts.audio is not None
+    assert (facts.audio.units, facts.further["audio-2"].units) == (3, 0)
 
 
 def test_a_second_programme_is_left_alone_and_that_is_said() -> None:
@@ -127,10 +238,12 @@ def test_any_bytes_in_any_chunking_give_the_same_units(
     hits: list[tuple[int, int]], chunk: int
 ) -> None:
     mux = Muxer()
-    data = bytearray(mux.tables())
+    sounds = (build.AAC, AUDIO_PID, said("eng")), (build.AAC, 0x102, said("deu", 3))
+    data = bytearray(mux.tables(None, declared(*sounds)))
     for index in range(12):
         data += mux.frames(1, first=index, gop=4)
         data += mux.pes(AUDIO_PID, audio_pes(90_000 + 3840 * index))
+        data += mux.pes(0x102, audio_pes(90_000 + 3840 * index))
     for at, value in hits:
         data[at % len(data)] = value
     assert units(run(bytes(data), chunk)) == units(run(bytes(data)))

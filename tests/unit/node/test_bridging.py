@@ -68,6 +68,22 @@ class Sinks:
         self.heard.append(("refused", refusal))
 
 
+def test_what_is_known_of_the_sound_is_said_of_what_is_made_from_it() -> None:
+    sinks = Sinks()
+    english = replace(OPUS, language="en", describes_video=True)
+    german = replace(AAC, track="audio-2", language="de")
+    sinks.sink.publisher_formats(7, [H264, english, german])
+    sinks.bridges[0].output(AAC, [])
+    made = replace(AAC, language="en", describes_video=True)
+    assert sinks.heard[-1] == ("formats", H264, german, made, replace(english, track=COMPANION))
+    further = replace(SOUND, track="audio-2")
+    sinks.sink.publisher_units(7, [SOUND, further])
+    assert sinks.bridges[0].sent == [SOUND]
+    assert sinks.heard[-1] == ("units", replace(SOUND, track=COMPANION), further)
+    sinks.bridges[0].output(AAC, [replace(SOUND, data=b"aac")])
+    assert sinks.heard[-1] == ("units", replace(SOUND, data=b"aac"))
+
+
 def test_video_and_companion_pass_at_once_and_aac_follows() -> None:
     sinks = Sinks()
     sinks.sink.publisher_formats(7, [H264, OPUS])
