@@ -27,6 +27,8 @@ class Recipe:
     video: tuple[str, ...] = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency")
     audio: tuple[str, ...] = ("-c:a", "aac", "-b:a", "64k")
     bitrate: str = "800k"
+    tones: tuple[int, ...] = (440,)
+    """Hz, one for each sound; `audio` encodes all of them."""
 
 
 AVC_AAC = Recipe()
@@ -58,9 +60,14 @@ def make_ts(path: Path, recipe: Recipe = AVC_AAC) -> Path:
         return path
     source = f"testsrc2=size={recipe.size}:rate={recipe.fps}:duration={recipe.seconds}"
     command = [ffmpeg(), "-v", "error", "-y", "-f", "lavfi", "-i", source]
-    if recipe.audio:
-        tone = f"sine=frequency=440:sample_rate=48000:duration={recipe.seconds}"
-        command += ["-f", "lavfi", "-i", tone, "-ac", "2", *recipe.audio]
+    sounds = recipe.tones if recipe.audio else ()
+    for tone in sounds:
+        sine = f"sine=frequency={tone}:sample_rate=48000:duration={recipe.seconds}"
+        command += ["-f", "lavfi", "-i", sine]
+    for index in range(len(sounds) + 1):
+        command += ["-map", str(index)]
+    if sounds:
+        command += ["-ac", "2", *recipe.audio]
     command += [*recipe.video, "-pix_fmt", "yuv420p", "-g", str(recipe.gop), "-b:v", recipe.bitrate]
     shutil.copyfile(_encoded([*command, "-f", "mpegts"]), path)
     return path
@@ -93,7 +100,19 @@ def publishing(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Send a transport stream file in real time, as an encoder would."""
     looped = ["-stream_loop", "-1"] if loop else []
-    command = [ffmpeg(), "-v", "error", "-re", *looped, "-i", str(source), "-c", "copy"]
+    command = [
+        ffmpeg(),
+        "-v",
+        "error",
+        "-re",
+        *looped,
+        "-i",
+        str(source),
+        "-map",
+        "0",
+        "-c",
+        "copy",
+    ]
     process = subprocess.Popen(
         [*command, "-f", "mpegts", url], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
