@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from hotpath.hls.daterange import DateRange, DateRangeError, render
-from hotpath.hls.playlist import Delta
+from hotpath.hls.tags import Delta
 
 LIMIT = 200
 

@@ -15,10 +15,11 @@ from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.listing import Place
 from hotpath.hls.offers import Offers
-from hotpath.hls.playlist import SKIP_UNTIL, WINDOW, Delta
+from hotpath.hls.playlist import WINDOW
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, http_date, max_age, refusal
 from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.tags import SKIP_UNTIL, Delta
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import Format
 from infra.keys import ProgramKey
@@ -227,7 +228,7 @@ class LivePlaylists:
         return Reply(200, stored.content_type, max_age(left_ms), stored.body, expires=expires)
 
     def _text_reply(self, text: Text, age_ms: int) -> Reply:
-        return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text.plain, text.gzipped)
+        return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text)
 
     async def _wait_start(self, name: str) -> Reply | None:
         """None once a player can start; one that comes early waits instead of polling."""
@@ -243,7 +244,7 @@ class LivePlaylists:
             return refused
         text = self._offers.multivariant()
         if self._multivariant is None or self._multivariant[0] != text:
-            self._multivariant = (text, Text.of(text))
+            self._multivariant = (text, Text(text))
         return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
 
     async def _respond_playlist(self, name: str, query: str) -> Reply:

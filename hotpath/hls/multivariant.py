@@ -6,7 +6,8 @@ Pure text of its arguments. Upstream: `live`. Spec: draft-pantos-hls-rfc8216bis,
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hotpath.hls.playlist import VERSION, PlaylistError
+from hotpath.hls.playlist import PlaylistError
+from hotpath.hls.tags import VERSION
 from hotpath.media.unit import VIDEO, Format
 from infra.audio_group import GROUP, AudioRendition, audio_group
 

@@ -221,18 +221,21 @@ class HlsOrigin:
         if reply.expires is not None:
             reply = _in_part(scope, reply)
         _requests(kind, reply.status).inc()
-        body = reply.body
         headers = [
             (b"content-type", reply.content_type),
             (b"cache-control", reply.cache_control),
             *_CORS,
             *(extra or ()),
         ]
-        if reply.gzipped is not None:
+        if isinstance(reply.content, bytes):
+            body = reply.content
+        else:
             headers.append((b"vary", b"accept-encoding"))
             if _accepts_gzip(scope):
-                body = reply.gzipped
+                body = reply.content.gzipped
                 headers.append((b"content-encoding", b"gzip"))
+            else:
+                body = reply.content.plain
         if reply.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % reply.retry_after_s))
         if reply.expires is not None:

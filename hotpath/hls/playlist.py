@@ -8,26 +8,28 @@ There is no EXT-X-START: 4.4.2.2 wants its offset out of the last three target d
 playlist, and a player that obeys such an offset begins, and often stays, that far behind. Where
 to begin is what HOLD-BACK and PART-HOLD-BACK say, to each kind of player the right thing.
 
-Upstream: `live`, which feeds it and serves what it renders. Downstream: `listing` makes the lines.
-Spec: draft-pantos-hls-rfc8216bis, 4.4 (tags) and 6.2 (server), version 10.
+What an update does not repeat is joined from chunks that were written once, so that a playlist of
+twelve hours costs little more for each part than one of twenty seconds.
+
+Upstream: `live`, which feeds it and serves what it renders. Downstream: `tags`, `listing` and
+`older` make the lines. Spec: draft-pantos-hls-rfc8216bis, 4.4 (tags) and 6.2 (server).
 """
 
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+from hotpath.hls import tags
 from hotpath.hls.directives import Edge
 from hotpath.hls.listing import ListedDate, ListedSegment, Place, listing
+from hotpath.hls.older import Chunk, OlderSegments, chunk_length
+from hotpath.hls.packing import Run
+from hotpath.hls.tags import SKIP_UNTIL, Delta, Report
 from hotpath.hls.values import US, date_time, seconds
 
-VERSION = 10
-"""8: 10 is for an EXT-X-SKIP that replaces date ranges; 6.2.1: the tag does not change between."""
-
-HOLD_BACK = 3  # target durations; 4.4.3.8: at least three
-PART_HOLD_BACK = 3  # part targets; at least two, should be three
-SKIP_UNTIL = 6  # target durations; at least six
 PARTS_KEPT = 3  # target durations; 6.2.2: older part tags should go
-WINDOW = 10  # target durations that a playlist lists; never below three
+WINDOW = 10  # target durations that a playlist lists at least; never below three
 
 
 class PlaylistError(ValueError):
@@ -47,15 +49,6 @@ def init_name(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """EXT-X-RENDITION-REPORT of a sibling playlist."""
-
-    uri: str
-    last_msn: int
-    last_part: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Trimmed:
     """What an update took out of the text; the bytes stay available for a while."""
 
@@ -65,20 +58,25 @@ class Trimmed:
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
-    """A playlist delta update: what it leaves out besides the segments beyond the boundary."""
+class Rendered:
+    """A playlist's text, as far as it is new."""
 
-    dates: int | None = None
-    """The oldest so many date range tags; None: every one stays (`_HLS_skip=YES`)."""
-    removed: tuple[str, ...] = ()
-    """IDs for RECENTLY-REMOVED-DATERANGES."""
+    head: str
+    older: Run | None = None
+    """What comes between, the same for many updates."""
+    tail: str = ""
+
+    def __str__(self) -> str:
+        older = self.older.pieces if self.older is not None else ()
+        return "".join([self.head, *(piece.plain.decode() for piece in older), self.tail])
 
 
 class MediaPlaylist:
     """One rendition's playlist; see the module for the invariant.
 
     `prefix` is put before the name of every media file, relative to the playlist's own URL.
-    `independent`: every segment there will ever be begins with a keyframe.
+    `independent`: every segment there will ever be begins with a keyframe. `window_s`: how far back
+    it lists segments, if that is further than others do.
     """
 
     def __init__(
@@ -88,6 +86,7 @@ class MediaPlaylist:
         target_duration_s: int,
         part_target_ms: int,
         independent: bool = False,
+        window_s: int = 0,
     ) -> None:
         self.prefix = prefix
         self.target_duration_us = target_duration_s * US
@@ -95,7 +94,14 @@ class MediaPlaylist:
         self.version = 0
         """Rises with every change of the text."""
         self.ended = False
+        self.duration_us = 0
+        """Of the listed complete segments."""
+        self._window_us = max(WINDOW * target_duration_s, window_s) * US
+        self._chunk = chunk_length(window_s // target_duration_s) if window_s else 0
+        """Segments; 0: no chunks."""
+        self._older = OlderSegments()
         self._segments: deque[ListedSegment] = deque()
+        """The complete ones behind `_older`."""
         self._open: ListedSegment | None = None
         self._dates: list[ListedDate] = []
         self._next_msn: int | None = None
@@ -103,12 +109,7 @@ class MediaPlaylist:
         self._newest: Place | None = None
         self._hint: str | None = None
         """Name that the next part will have, whichever segment it will be in."""
-        self._head = self._header(target_duration_s, part_target_ms, independent)
-
-    @property
-    def duration_us(self) -> int:
-        """Of the listed complete segments."""
-        return sum(segment.duration_us for segment in self._segments)
+        self._head = tags.header(target_duration_s, part_target_ms, independent=independent)
 
     @property
     def has_segments(self) -> bool:
@@ -117,8 +118,13 @@ class MediaPlaylist:
     @property
     def first_pdt_ns(self) -> int | None:
         """Where the first listed segment begins, Unix nanoseconds."""
-        first = self._segments[0] if self._segments else self._open
-        return None if first is None else first.place.pdt_ns
+        return None if self._first is None else self._first.place.pdt_ns
+
+    @property
+    def _first(self) -> ListedSegment | None:
+        if (chunk := self._older.first) is not None:
+            return chunk.first
+        return self._segments[0] if self._segments else self._open
 
     @property
     def edge(self) -> Edge:
@@ -181,6 +187,7 @@ class MediaPlaylist:
     def drop_dates(self, ids: Collection[str]) -> None:
         """Remove every line of these date ranges."""
         self._dates = [date for date in self._dates if date.id not in ids]
+        self._older.drop_dates(ids)
         self.version += 1
 
     def end(self) -> None:
@@ -190,67 +197,48 @@ class MediaPlaylist:
         self.version += 1
 
     def render(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> str:
+        """The whole text of `rendered`."""
+        return str(self.rendered(reports, delta=delta))
+
+    def rendered(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> Rendered:
         """The playlist's text; with `delta`, segments beyond the skip boundary are left out.
 
         Where there is no such segment the whole text is the update: players take an EXT-X-SKIP
         of no segments for a playlist without one, and would forget the date ranges it skips.
         """
-        segments = list(self._segments)
+        first = self._first
+        if first is None:
+            return Rendered(self._head + self._end(reports))
+        skipped = self._skippable() if delta is not None and not self.ended else 0
+        number = first.place.discontinuity_seq - first.discontinuities
+        head = self._head + tags.sequence(first.place.msn, number)
+        if skipped and delta is not None:
+            dates = self._dates[delta.dates or 0 :]
+            tail = self._recent(skipped, dates)
+            return Rendered(head + tags.skip(skipped, delta) + tail + self._end(reports))
+        if not first.has_map:
+            head += self._map(first.place.init)
+        before = [date for date in self._dates if date.msn < first.place.msn]
+        head += "".join([date.line for date in before])
+        among = len(before) + self._older.dates
+        tail = self._recent(self._older.count, self._dates[among:]) + self._end(reports)
+        return Rendered(head, self._older.run, tail)
+
+    def _recent(self, skipped: int, dates: Sequence[ListedDate]) -> str:
+        """The lines from the segment on that comes after so many, and of these date ranges."""
+        segments = list(islice(self._segments, skipped - self._older.count, None))
         if self._open is not None:
             segments.append(self._open)
-        dates = self._dates
-        lines = [self._head]
-        if segments:
-            first = segments[0]
-            skipped = self._skippable() if delta is not None and not self.ended else 0
-            sequence = first.place.discontinuity_seq - first.discontinuities
-            lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first.place.msn}\n")
-            lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{sequence}\n")
-            if skipped and delta is not None:
-                lines.append(self._skip(skipped, delta))
-                dates = dates[delta.dates or 0 :]
-            elif not first.has_map:
-                lines.append(self._map(first.place.init))
-            lines.extend(listing(segments[skipped:], dates))
+        return "".join(listing(segments, dates))
+
+    def _end(self, reports: Sequence[Report]) -> str:
         if self.ended:
-            lines.append("#EXT-X-ENDLIST\n")
-        else:
-            lines.extend(self._trailer(reports))
-        return "".join(lines)
-
-    def _skip(self, segments: int, delta: Delta) -> str:
-        removed = ""
-        if delta.dates is not None:
-            ids = "\t".join(delta.removed)
-            removed = f',RECENTLY-REMOVED-DATERANGES="{ids}"'
-        return f"#EXT-X-SKIP:SKIPPED-SEGMENTS={segments}{removed}\n"
-
-    def _header(self, target_duration_s: int, part_target_ms: int, independent: bool) -> str:
-        target, part = target_duration_s * US, part_target_ms * 1000
-        # 6.2.1: the tag can neither come nor go, so it is a promise about what is not made yet.
-        promise = "#EXT-X-INDEPENDENT-SEGMENTS\n" if independent else ""
-        return (
-            f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target_duration_s}\n"
-            f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,"
-            f"PART-HOLD-BACK={seconds(PART_HOLD_BACK * part)},"
-            f"HOLD-BACK={seconds(HOLD_BACK * target)},"
-            f"CAN-SKIP-UNTIL={seconds(SKIP_UNTIL * target)},CAN-SKIP-DATERANGES=YES\n"
-            f"#EXT-X-PART-INF:PART-TARGET={seconds(part)}\n{promise}"
-        )
-
-    def _trailer(self, reports: Sequence[Report]) -> list[str]:
-        lines: list[str] = []
-        if self.hint is not None:
-            lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{self.prefix}{self.hint}"\n')
-        for report in reports:
-            part = "" if report.last_part is None else f",LAST-PART={report.last_part}"
-            lines.append(
-                f'#EXT-X-RENDITION-REPORT:URI="{report.uri}",LAST-MSN={report.last_msn}{part}\n'
-            )
-        return lines
+            return "#EXT-X-ENDLIST\n"
+        hint = None if self.hint is None else self.prefix + self.hint
+        return tags.trailer(hint, reports)
 
     def _map(self, init: int) -> str:
-        return f'#EXT-X-MAP:URI="{self.prefix}{init_name(init)}"\n'
+        return tags.media_map(self.prefix + init_name(init))
 
     def _opened(self, place: Place, part: int | None = None) -> ListedSegment:
         """The open segment, opened at `place` if there is none; `part` is to follow its last."""
@@ -277,11 +265,11 @@ class MediaPlaylist:
             steps = max(place.discontinuity_seq - previous.discontinuity_seq, 0)
         has_map = previous is None or steps > 0 or place.init != previous.init
         # Siblings agree on discontinuity numbers, so a jump of two is two tags.
-        tags = "#EXT-X-DISCONTINUITY\n" * steps
+        begins = "#EXT-X-DISCONTINUITY\n" * steps
         if has_map:
-            tags += self._map(place.init)
-        tags += f"#EXT-X-PROGRAM-DATE-TIME:{date_time(place.pdt_ns)}\n"
-        return ListedSegment(place, tags, has_map, steps)
+            begins += self._map(place.init)
+        begins += f"#EXT-X-PROGRAM-DATE-TIME:{date_time(place.pdt_ns)}\n"
+        return ListedSegment(place, begins, has_map, steps)
 
     def _list_part(self, segment: ListedSegment, attributes: str, duration_us: int) -> None:
         segment.parts.append(f"#EXT-X-PART:DURATION={seconds(duration_us)},{attributes}\n")
@@ -295,9 +283,12 @@ class MediaPlaylist:
         segment.close(duration_us, tail)
         self._last_parts = len(segment.parts)
         self._segments.append(segment)
+        self.duration_us += duration_us
         self._open, self._next_msn = None, segment.place.msn + 1
         self.version += 1
-        return Trimmed(self._drop_parts(), self._drop_segments())
+        dropped = self._drop_parts()
+        self._fold()
+        return Trimmed(dropped, self._drop_segments())
 
     def _drop_parts(self) -> tuple[int, ...]:
         dropped: list[int] = []
@@ -311,14 +302,37 @@ class MediaPlaylist:
             after += segment.duration_us
         return tuple(reversed(dropped))
 
+    def _fold(self) -> None:
+        """Make the segments that no update repeats a chunk, when there are enough for one.
+
+        Chunks begin at the same numbers in every rendition.
+        """
+        if not self._chunk:
+            return
+        count = self._chunk - self._segments[0].place.msn % self._chunk
+        if count > self._skippable() - self._older.count:
+            return
+        segments = [self._segments.popleft() for _ in range(count)]
+        first, last = segments[0].place.msn, segments[-1].place.msn
+        dates = [date for date in self._dates if first <= date.msn <= last]
+        self._older.append(Chunk.of(segments, dates))
+
     def _drop_segments(self) -> tuple[int, ...]:
-        dropped: list[int] = []
-        total = self.duration_us
-        while total - self._segments[0].duration_us >= WINDOW * self.target_duration_us:
-            segment = self._segments.popleft()
-            total -= segment.duration_us
-            dropped.append(segment.place.msn)
-        return tuple(dropped)
+        """Those that no window needs: a whole chunk, or single ones where there are no chunks."""
+        first = end = self._segments[0].place.msn
+        if (chunk := self._older.first) is not None:
+            first = end = chunk.first.place.msn
+        while chunk is not None and self._spare(chunk.duration_us):
+            end = self._older.popleft().numbers.stop
+            self.duration_us -= chunk.duration_us
+            chunk = self._older.first
+        while chunk is None and self._spare(self._segments[0].duration_us):
+            self.duration_us -= self._segments[0].duration_us
+            end = self._segments.popleft().place.msn + 1
+        return tuple(range(first, end))
+
+    def _spare(self, duration_us: int) -> bool:
+        return self.duration_us - duration_us >= self._window_us
 
     def _skippable(self) -> int:
         """Segments further from the end of the last one than the skip boundary."""
@@ -328,4 +342,4 @@ class MediaPlaylist:
                 break
             after += segment.duration_us
             kept += 1
-        return len(self._segments) - kept
+        return self._older.count + len(self._segments) - kept

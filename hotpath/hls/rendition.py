@@ -12,9 +12,7 @@ from hotpath.hls.listing import Place
 from hotpath.hls.playlist import (
     PARTS_KEPT,
     WINDOW,
-    Delta,
     MediaPlaylist,
-    Report,
     Trimmed,
     init_name,
     part_name,
@@ -22,6 +20,7 @@ from hotpath.hls.playlist import (
 )
 from hotpath.hls.reply import AUDIO_TYPE, MEDIA_TYPE, Text
 from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.tags import Delta, Report
 from hotpath.hls.values import US
 from hotpath.hls.waiting import Gate, WaitingRoom
 from hotpath.media.unit import Format
@@ -169,7 +168,8 @@ class Rendition:
         if cached is not None and cached[0] == key:
             return cached[1]
         reports = [sibling.report for sibling in siblings]
-        text = Text.of(self.playlist.render(reports, delta=delta))
+        rendered = self.playlist.rendered(reports, delta=delta)
+        text = Text(rendered.head, rendered.older, rendered.tail)
         self._texts[_kind(delta)] = (key, text)
         return text
 

@@ -9,26 +9,41 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from hotpath.hls.byte_range import ByteRange
+from hotpath.hls.packing import LEVEL, Run, member
 
 PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
 MEDIA_TYPE = b"video/mp4"
 AUDIO_TYPE = b"audio/mp4"
 TEXT_TYPE = b"text/plain; charset=utf-8"
 NO_STORE = b"no-store"
-GZIP_LEVEL = 5
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
-    """A playlist's bytes, compressed once for all who ask for this version."""
+    """A playlist's bytes, made once for all who ask for this version, and not before."""
 
-    plain: bytes
-    gzipped: bytes
+    __slots__ = ("_gzipped", "_head", "_older", "_plain", "_tail")
 
-    @classmethod
-    def of(cls, text: str) -> "Text":
-        plain = text.encode()
-        return cls(plain, gzip.compress(plain, GZIP_LEVEL, mtime=0))
+    def __init__(self, head: str, older: Run | None = None, tail: str = "") -> None:
+        """`older`: what comes between, compressed for all versions that have it."""
+        self._head, self._older, self._tail = head.encode(), older, tail.encode()
+        self._plain: bytes | None = None
+        self._gzipped: bytes | None = None
+
+    @property
+    def plain(self) -> bytes:
+        if self._plain is None:
+            pieces = self._older.pieces if self._older is not None else ()
+            self._plain = b"".join([self._head, *[p.plain for p in pieces], self._tail])
+        return self._plain
+
+    @property
+    def gzipped(self) -> bytes:
+        if self._gzipped is None:
+            if self._older is None:
+                self._gzipped = gzip.compress(self.plain, LEVEL, mtime=0)
+            else:
+                self._gzipped = member(self._head, self._older, self._tail)
+        return self._gzipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +51,15 @@ class Reply:
     status: int
     content_type: bytes
     cache_control: bytes
-    body: bytes
-    gzipped: bytes | None = None
-    """The same body for clients that accept gzip."""
+    content: bytes | Text
     retry_after_s: int | None = None
     expires: bytes | None = None
     """A media file's, as an HTTP date; ranges of its bytes may be asked for."""
     content_range: bytes | None = None
+
+    @property
+    def body(self) -> bytes:
+        return self.content if isinstance(self.content, bytes) else self.content.plain
 
     def part(self, wanted: ByteRange) -> "Reply":
         """206 with the bytes wanted, or 416."""
@@ -53,7 +70,7 @@ class Reply:
         return replace(
             self,
             status=206,
-            body=self.body[wanted.first : wanted.end],
+            content=self.body[wanted.first : wanted.end],
             content_range=b"bytes %d-%d/%d" % (wanted.first, wanted.end - 1, length),
         )
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from hotpath.hls.multivariant import Stream, multivariant
-from hotpath.hls.playlist import VERSION, PlaylistError
+from hotpath.hls.playlist import PlaylistError
+from hotpath.hls.tags import VERSION
 from hotpath.media.unit import AUDIO, VIDEO, Codec, Format
 from tests.support.m3u8 import attributes
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotpath.hls.listing import Place
-from hotpath.hls.playlist import Delta, MediaPlaylist, PlaylistError, Report
+from hotpath.hls.playlist import MediaPlaylist, PlaylistError
+from hotpath.hls.tags import Delta, Report
 from hotpath.hls.values import date_time, seconds
 from tests.support import m3u8
 

@@ -39,12 +39,12 @@ def is_distinct(line: str) -> bool:
     return line.startswith(DISTINCT)
 
 
-@settings(max_examples=80, deadline=None)
-@given(steps=STEPS)
+@settings(max_examples=120, deadline=None)
+@given(steps=STEPS, window_s=st.sampled_from([0, 16, 32]))
 def test_lines_are_appended_and_removed_and_never_changed_or_moved(
-    steps: list[tuple[str, bool]],
+    steps: list[tuple[str, bool]], window_s: int
 ) -> None:
-    model = MediaPlaylist("v/", target_duration_s=1, part_target_ms=215)
+    model = MediaPlaylist("v/", target_duration_s=1, part_target_ms=215, window_s=window_s)
     msn, parts, discontinuity = 0, 0, 0
     before = lines(model)
     for number, (kind, flag) in enumerate(steps):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hotpath.hls.date_set import DateRangeSet
 from hotpath.hls.daterange import DateRange
 from hotpath.hls.listing import Place
-from hotpath.hls.playlist import Delta, MediaPlaylist
+from hotpath.hls.playlist import MediaPlaylist
+from hotpath.hls.tags import Delta
 from tests.support import m3u8
 
 START_NS = 1_790_000_000_000_000_000
@@ -22,14 +23,18 @@ SKIP, DATE = "#EXT-X-SKIP", "#EXT-X-DATERANGE"
 class Programme:
     """One rendition with its date ranges, a segment per two seconds."""
 
-    model: MediaPlaylist = field(
-        default_factory=lambda: MediaPlaylist("v/", target_duration_s=2, part_target_ms=215)
-    )
+    window_s: int = 0
+    model: MediaPlaylist = field(init=False)
     dates: DateRangeSet = field(
         default_factory=lambda: DateRangeSet(skip_ms=SKIP_MS, wait_ms=6_000)
     )
     now_ms: int = 0
     msn: int = 0
+
+    def __post_init__(self) -> None:
+        self.model = MediaPlaylist(
+            "v/", target_duration_s=2, part_target_ms=215, window_s=self.window_s
+        )
 
     def segment(self) -> None:
         place = Place(self.msn, 0, 0, START_NS + self.msn * SEGMENT_MS * 1_000_000)
@@ -154,12 +159,12 @@ STEPS = st.lists(
 
 
 @settings(max_examples=100, deadline=None)
-@given(steps=STEPS)
+@given(steps=STEPS, window_s=st.sampled_from([0, 32]))
 def test_a_client_that_merges_updates_knows_what_the_whole_playlist_lists(
-    steps: list[str | tuple[str, int | None]],
+    steps: list[str | tuple[str, int | None]], window_s: int
 ) -> None:
     """6.3.7: a client asks for an update when what it has is at most half the boundary old."""
-    programme, known, loaded_ms = Programme(), set[str](), 0
+    programme, known, loaded_ms = Programme(window_s), set[str](), 0
     for number, step in enumerate(steps):
         if isinstance(step, tuple):
             programme.announce(f"d{number}", step[1])
