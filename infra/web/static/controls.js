@@ -70,7 +70,7 @@ export class Controls {
   }
 
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
     const actions = {
       k: () => this.togglePlay(),
       m: () => this.toggleMute(),

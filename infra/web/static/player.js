@@ -5,6 +5,7 @@ import { Controls } from "./controls.js";
 import { EventFeed } from "./event-feed.js";
 import { badgeMode, countdownText, delayText, noteFor, overlayFor, stateWord, tokenUrl } from "./messages.js";
 import { Moments, kindWord } from "./moments.js";
+import { Sounds } from "./sounds.js";
 import { StatsOverlay } from "./stats.js";
 import { Transport } from "./transport.js";
 
@@ -32,6 +33,7 @@ new Controls(find("stage"), video, {
   stats: () => stats.toggle(),
 });
 
+const sounds = new Sounds(() => playback.hls);
 const moments = new Moments();
 const recent = [];
 let announced = "";
@@ -114,6 +116,7 @@ function render() {
   renderOverlay();
   renderBadge(latency);
   renderFacts(latency);
+  sounds.render();
   find("low-latency").hidden = !playback.canTryRealtime || find("facts").hidden;
   // A screen reader hears changes of state, not every second of latency.
   const news = find("overlay").hidden ? stateWord(state) : find("overlay-title").textContent;
