@@ -1,7 +1,7 @@
 """The few calls of the public API that the demo makes, as any client would make them."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import httpx2
@@ -17,8 +17,11 @@ class Api:
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
-    async def create_event(self, name: str, access: str = "public") -> dict[str, Any]:
-        return await self._call("POST", "/v1/events", json={"name": name, "access": access})
+    async def create_event(
+        self, name: str, access: str = "public", renditions: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        wanted = {"name": name, "access": access, "renditions": list(renditions)}
+        return await self._call("POST", "/v1/events", json=wanted)
 
     async def event(self, event: str) -> dict[str, Any]:
         return await self._call("GET", f"/v1/events/{event}")

@@ -18,7 +18,7 @@ from infra.demo.errors import DemoError
 from infra.demo.programme import Programme
 from infra.demo.progress import step
 from infra.demo.report import Findings, print_report
-from infra.demo.run import FPS, HEIGHT, LIVE_TIMEOUT_S, WIDTH, Demo, publish, running
+from infra.demo.run import FPS, HEIGHT, LIVE_TIMEOUT_S, RENDITIONS, WIDTH, Demo, publish, running
 from infra.errors import LivepathError
 from infra.supervisor import Endpoints, Stack, StackOptions
 
@@ -39,7 +39,8 @@ def demo_command(
     """Run one event end to end on this machine and measure it.
 
     Starts a whole stack in a temporary folder, publishes a test picture over encrypted SRT, watches
-    it over LL-HLS, waits for the archive and compares it with what was sent.
+    it over LL-HLS and WebRTC, changes between its renditions, waits for the archive and compares it
+    with what was sent.
     """
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="livepath-demo-"))
@@ -118,7 +119,7 @@ def _write(json_file: Path | None, findings: Findings) -> None:
 
 async def _stay(console: Console, stack: Stack, api: Api) -> None:
     """Broadcast a second event for people to look at, until the user stops it."""
-    event = await api.create_event("Livepath demo, live")
+    event = await api.create_event("Livepath demo, live", renditions=RENDITIONS)
     with Encoder(event["ingest"]["srt"]["url"], Programme(WIDTH, HEIGHT, FPS)) as encoder:
         async with running(publish(encoder, A_DAY_S)) as publishing:
             await api.wait_for_state(event["id"], {"live"}, LIVE_TIMEOUT_S)

@@ -1,11 +1,12 @@
 """HLS playlists as a player reads them (RFC 8216bis §4.4): text in, frozen values out. Pure.
 
-Only what a low-latency player needs; unknown tags are skipped, as §4.1 asks. Downstream: `player`.
-Durations are integers in nanoseconds.
+Only what a low-latency player needs; unknown tags are skipped, as §4.1 asks. Downstream: `player`,
+`ladder_watch`. Durations are integers in nanoseconds.
 """
 
 import re
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from infra.demo.errors import MediaError
 
@@ -19,6 +20,11 @@ class Variant:
 
     video: str
     audio: str | None
+    bandwidth: int = 0
+    """Peak bits a second, sound included."""
+    average_bandwidth: int = 0
+    resolution: str = ""
+    """As in `1280x720`; empty: without a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class Segment:
     init: str | None
     parts: tuple[Part, ...] = ()
     gap: bool = False
+    date_ms: int | None = None
+    """Unix time of its beginning, where the playlist gives it for this very segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +63,31 @@ class MediaPlaylist:
         return sum(segment.duration_ns for segment in self.segments)
 
 
-def parse_multivariant(text: str) -> Variant:
-    """The first variant and its default audio rendition."""
+def parse_multivariant(text: str) -> tuple[Variant, ...]:
+    """Every variant, in the playlist's order, with the default audio rendition; at least one."""
     lines = _lines(text)
-    audio = None
+    media = [_attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
+    sounds = [one for one in media if one.get("TYPE") == "AUDIO" and "URI" in one]
+    sounds.sort(key=lambda one: one.get("DEFAULT") != "YES")
+    audio = sounds[0]["URI"] if sounds else None
+    variants: list[Variant] = []
     for position, line in enumerate(lines):
-        if line.startswith("#EXT-X-MEDIA:") and (found := _attributes(line)).get("TYPE") == "AUDIO":
-            if audio is None or found.get("DEFAULT") == "YES":
-                audio = found.get("URI", audio)
-        elif line.startswith("#EXT-X-STREAM-INF:"):
+        if line.startswith("#EXT-X-STREAM-INF:"):
             uri = next((x for x in lines[position + 1 :] if not x.startswith("#")), None)
             if uri is not None:
-                return Variant(uri, audio)
-    raise MediaError("the multivariant playlist names no variant")
+                variants.append(_variant(uri, audio, _attributes(line)))
+    if not variants:
+        raise MediaError("the multivariant playlist names no variant")
+    return tuple(variants)
+
+
+def _variant(uri: str, audio: str | None, attributes: dict[str, str]) -> Variant:
+    try:
+        peak = int(attributes.get("BANDWIDTH", "0"))
+        average = int(attributes.get("AVERAGE-BANDWIDTH", "0"))
+    except ValueError as error:
+        raise MediaError(f"a variant has a bandwidth that is no number: {error}") from error
+    return Variant(uri, audio, peak, average, attributes.get("RESOLUTION", ""))
 
 
 @dataclass(slots=True)
@@ -79,10 +99,26 @@ class _State:
     duration_ns: int = 0
     gap: bool = False
     parts: list[Part] = field(default_factory=list)
+    date_ms: int | None = None
+
+    def receive(self, tag: str, line: str, value: str) -> None:
+        """A tag of a segment; any other changes nothing."""
+        match tag:
+            case "#EXT-X-MAP":
+                self.init = _attributes(line)["URI"]
+            case "#EXT-X-PART":
+                self.parts.append(_part(_attributes(line)))
+            case "#EXTINF":
+                self.duration_ns = _ns(value.partition(",")[0])
+            case "#EXT-X-GAP":
+                self.gap = True
+            case "#EXT-X-PROGRAM-DATE-TIME":
+                self.date_ms = round(datetime.fromisoformat(value).timestamp() * 1000)
 
     def segment(self, uri: str | None) -> Segment:
         duration = self.duration_ns or sum(part.duration_ns for part in self.parts)
-        return Segment(self.msn, uri, duration, self.init, tuple(self.parts), self.gap)
+        parts = tuple(self.parts)
+        return Segment(self.msn, uri, duration, self.init, parts, self.gap, self.date_ms)
 
     def following(self) -> "_State":
         return _State(self.msn + 1, self.init)
@@ -109,19 +145,13 @@ def _parse_media(text: str) -> MediaPlaylist:
                 state.msn = int(value)
             case "#EXT-X-SERVER-CONTROL":
                 hold_back = _ns(_attributes(line).get("PART-HOLD-BACK", "0"))
-            case "#EXT-X-MAP":
-                state.init = _attributes(line)["URI"]
-            case "#EXT-X-PART":
-                state.parts.append(_part(_attributes(line)))
-            case "#EXTINF":
-                state.duration_ns = _ns(value.partition(",")[0])
-            case "#EXT-X-GAP":
-                state.gap = True
             case "#EXT-X-ENDLIST":
                 ended = True
             case _ if not line.startswith("#"):
                 segments.append(state.segment(line))
                 state = state.following()
+            case _:
+                state.receive(tag, line, value)
     if not target:
         raise MediaError("no EXT-X-TARGETDURATION: this is no media playlist")
     if state.parts:

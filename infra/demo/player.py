@@ -71,7 +71,7 @@ class Player:
     async def watch(self) -> Viewing:
         """Play from now until the stream ends."""
         async with httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
-            variant = parse_multivariant((await get(client, self._url)).text)
+            variant = parse_multivariant((await get(client, self._url)).text)[0]
             video = Rendition(client, urljoin(self._url, variant.video))
             audio = Rendition(client, urljoin(self._url, variant.audio)) if variant.audio else None
             playlist = await video.load()

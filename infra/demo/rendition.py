@@ -2,10 +2,11 @@
 
 Invariant: parts are yielded in order, each once; what the playlist no longer lists is skipped and
 counted, never waited for. Blocking reload (RFC 8216bis §6.2.5.2) is the only waiting. Upstream: an
-LL-HLS origin over HTTP. Downstream: `player`.
+LL-HLS origin over HTTP. Downstream: `player`, `switching`.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -84,18 +85,25 @@ class Rendition:
         self._inits: dict[str, bytes] = {}
         self.skipped = 0
         """Parts that left the playlist before they were fetched."""
+        self.gaps = 0
+        """Parts, or segments without any, that the playlist owned to have lost."""
 
     async def load(self) -> MediaPlaylist:
         """The playlist as it is now."""
         return parse_media((await get(self._client, self._url)).text)
 
-    async def follow(self, playlist: MediaPlaylist, place: Place) -> AsyncIterator[Fetched]:
-        """Everything from `place` on, until the playlist ends."""
+    async def follow(
+        self, playlist: MediaPlaylist, place: Place, until: int | None = None
+    ) -> AsyncIterator[Fetched]:
+        """Everything from `place` on, before segment `until` where given, until the end."""
         msn, part = place.msn, place.part
-        while True:
+        end = math.inf if until is None else until
+        while msn < end:
             for segment in playlist.segments:
                 if segment.msn < msn:
                     continue
+                if segment.msn >= end:
+                    return
                 if segment.msn > msn:
                     # The segment that was due is no longer listed.
                     self.skipped += segment.msn - msn
@@ -106,15 +114,17 @@ class Rendition:
                     part = max(part, len(segment.parts))
                 else:
                     msn, part = segment.msn + 1, 0
-            if playlist.ended:
+            if playlist.ended or msn >= end:
                 return
-            playlist = await self._reload(msn, part)
+            playlist = await self.reload(msn, part)
 
     def _due(self, segment: Segment, part: int) -> list[str]:
         """URIs of a segment still to be fetched from its part number `part` on."""
-        if segment.gap:
+        if segment.gap and not segment.parts:
+            self.gaps += 1
             return []
         if segment.parts:
+            self.gaps += sum(p.gap for p in segment.parts[part:])
             return [p.uri for p in segment.parts[part:] if not p.gap]
         if part == 0 and segment.uri is not None:
             return [segment.uri]
@@ -130,8 +140,10 @@ class Rendition:
         data = (await get(self._client, urljoin(self._url, uri))).content
         return Fetched(self._inits[init_uri], init_uri, data)
 
-    async def _reload(self, msn: int, part: int) -> MediaPlaylist:
-        """Blocking reload: the answer comes when that part, or the end, exists."""
+    async def reload(self, msn: int, part: int | None = None) -> MediaPlaylist:
+        """Blocking reload: the answer comes when that part, segment, or the end, exists."""
         separator = "&" if "?" in self._url else "?"
-        url = f"{self._url}{separator}_HLS_msn={msn}&_HLS_part={part}"
+        url = f"{self._url}{separator}_HLS_msn={msn}"
+        if part is not None:
+            url += f"&_HLS_part={part}"
         return parse_media((await get(self._client, url)).text)

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from infra.demo.ladder import LadderFindings
+from infra.demo.ladder_report import ladder_json, print_ladder
 from infra.demo.player import Viewing, nearest_rank
 from infra.demo.verify import Archive
 from infra.demo.whep_viewing import WhepViewing
@@ -24,6 +26,7 @@ class Findings:
     """Filled in as the demo goes; what stays None did not happen."""
 
     fps: int
+    ladder: LadderFindings
     frames_sent: int = 0
     viewing: Viewing | None = None
     realtime: WhepViewing | None = None
@@ -56,6 +59,7 @@ class Findings:
         if self.glass_to_glass_ms["p50"] is None:
             found.append("no frame with a readable clock reached the LL-HLS player")
         found += self._realtime_problems()
+        found += self.ladder.problems()
         found += [
             f"no {stage} time was measured" for stage in STAGES if stage not in self.stages_ms
         ]
@@ -92,6 +96,7 @@ class Findings:
                 "first_keyframe_ms": self.first_keyframe_ms,
                 "lost_packets": self.realtime.lost_packets if self.realtime else None,
             },
+            "ladder": ladder_json(self.ladder),
             "stages_ms": {
                 stage: {name: round(ms, 3) for name, ms in self.stages_ms[stage].items()}
                 for stage in STAGES
@@ -135,6 +140,7 @@ def print_report(console: Console, findings: Findings) -> None:
         _print_viewing(console, findings.viewing)
     if findings.realtime:
         _print_realtime(console, findings.realtime, len(findings.first_keyframes_ms))
+    print_ladder(console, findings.ladder)
     if findings.archive:
         _print_archive(console, findings, findings.archive)
     for job in findings.jobs:

@@ -20,15 +20,21 @@ from rich.console import Console
 from infra.demo.api import Api
 from infra.demo.encoder import Encoder
 from infra.demo.errors import DemoError
+from infra.demo.ladder import LadderFindings
+from infra.demo.ladder_watch import LadderWatch
 from infra.demo.player import Player, Viewing
 from infra.demo.programme import Programme
 from infra.demo.progress import Step, step
 from infra.demo.report import Findings
+from infra.demo.switching import SwitchingPlayer
 from infra.demo.verify import Archive, download, inspect
 from infra.demo.whep_viewing import WhepViewer, first_keyframe_ms
 from infra.telemetry.stages import stage_quantiles
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
+RENDITIONS = ("480p", "360p")
+"""What two cores encode beside the demo's own encoder, players and checks."""
+TRIMMED = "renditions-trimmed"
 LIVE_TIMEOUT_S = 20.0
 PLAYED_OUT_TIMEOUT_S = 20.0
 ARCHIVE_TIMEOUT_S = 120.0
@@ -46,13 +52,13 @@ class Demo:
         self._api = api
         self._metrics_urls = metrics_urls
         self._console = console
-        self.findings = Findings(FPS)
+        self.findings = Findings(FPS, LadderFindings(RENDITIONS))
 
     async def run(self, seconds: float) -> Findings:
         """Everything; problems are in the findings."""
         try:
             with step(self._console, "Scheduling an event"):
-                event = await self._api.create_event("Livepath demo")
+                event = await self._api.create_event("Livepath demo", renditions=RENDITIONS)
             await self._broadcast(event, seconds)
             await self._collect(event["id"])
         except DemoError as error:
@@ -72,6 +78,7 @@ class Demo:
             async with (
                 running(publish(encoder, seconds)) as publishing,
                 running(self._watch(event["id"], player)) as watching,
+                running(self._watch_ladder(event)) as comparing,
                 running(self._watch_realtime(event, over)) as realtime,
             ):
                 await _show_progress(shown, publishing, encoder, player)
@@ -82,11 +89,26 @@ class Demo:
                 await realtime
                 await self._api.end_event(event["id"])
                 await asyncio.to_thread(encoder.stop)
-                self.findings.viewing = await self._played_out(watching)
+                self.findings.viewing = await self._played_out(watching, "the player")
+                await self._played_out(comparing, "the watch over the renditions")
 
     async def _watch(self, event: str, player: Player) -> Viewing:
         await self._api.wait_for_state(event, {"live"}, LIVE_TIMEOUT_S)
         return await player.watch()
+
+    async def _watch_ladder(self, event: dict[str, Any]) -> None:
+        """Every rendition from start to end, and a player that changes between them."""
+        url, found = event["playback"]["hls_url"], self.findings.ladder
+        await self._api.wait_for_state(event["id"], {"live"}, LIVE_TIMEOUT_S)
+        watch = LadderWatch(url)
+        found.renditions = watch.renditions
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(watch.run())
+                await watch.until_listed(RENDITIONS)
+                found.switching = await SwitchingPlayer(url, FPS).play()
+        except* DemoError as failed:
+            found.failures += [f"watching renditions broke off: {e}" for e in failed.exceptions]
 
     async def _watch_realtime(self, event: dict[str, Any], over: threading.Event) -> None:
         """One WHEP viewer from start to end, and short joins beside it; until `over` is set."""
@@ -109,16 +131,16 @@ class Demo:
             if took is not None:
                 self.findings.first_keyframes_ms.append(took)
 
-    async def _played_out(self, watching: "asyncio.Task[Viewing]") -> Viewing | None:
+    async def _played_out(self, watching: "asyncio.Task[T]", who: str) -> T | None:
         try:
             async with asyncio.timeout(PLAYED_OUT_TIMEOUT_S):
                 return await watching
         except TimeoutError:
             self.findings.failures.append(
-                f"the player had not reached the end {PLAYED_OUT_TIMEOUT_S:g} s after the event's"
+                f"{who} had not reached the end {PLAYED_OUT_TIMEOUT_S:g} s after the event's"
             )
         except DemoError as error:
-            self.findings.failures.append(f"the player broke off: {error}")
+            self.findings.failures.append(f"{who} broke off: {error}")
         return None
 
     async def _collect(self, event: str) -> None:
@@ -133,6 +155,7 @@ class Demo:
             with step(self._console, "Decoding the archive"):
                 self.findings.archive = await asyncio.to_thread(_fetch_and_inspect, asset["url"])
         finally:
+            self.findings.ladder.trimmed = trimmed(await self._api.event(event))
             self.findings.jobs = await self._api.jobs(event)
             self.findings.stages_ms = await self._stages()
 
@@ -151,6 +174,12 @@ class Demo:
                 except httpx2.TransportError as error:
                     self.findings.failures.append(f"{role} does not answer: {error}")
         return found
+
+
+def trimmed(event: dict[str, Any]) -> str | None:
+    """What the creator was told of renditions that the machine could not encode, newest first."""
+    notices = [n for n in event["ingest"]["recent"] if n["detail"].get("code") == TRIMMED]
+    return " ".join(notice["message"] for notice in notices) or None
 
 
 def seconds_between(earlier: str, later: str) -> float:

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
 import pytest
 
+from infra.demo.run import RENDITIONS
 from infra.telemetry.stages import STAGES
 
 SECONDS = 8
@@ -36,7 +38,7 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stdout + done.stderr
     body = json.loads(found.read_text())
-    assert set(body) == {"ok", "hls", "whep", "stages_ms", "archive", "jobs"}
+    assert set(body) == {"ok", "hls", "whep", "ladder", "stages_ms", "archive", "jobs"}
     assert body["ok"] is True
     assert set(body["stages_ms"]) == set(STAGES)
     whep = body["whep"]
@@ -49,6 +51,7 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     # No player's hold-back is in the way, and nothing is lost on one machine.
     assert whep["glass_to_glass_ms"]["p50"] < body["hls"]["glass_to_glass_ms"]["p50"]
     assert whep["lost_packets"] == 0
+    check_ladder(body["ladder"])
     assert body["archive"]["frames_sent"] == SECONDS * 30
     assert body["archive"]["frames_decoded"] == SECONDS * 30
     assert body["archive"]["audio"] is True
@@ -56,6 +59,22 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     assert "Everything arrived" in done.stdout
     assert not list(tmp_path.glob("livepath-demo-*")), "the temporary folder was left behind"
     assert left_running(tmp_path) == []
+
+
+def check_ladder(ladder: dict[str, Any]) -> None:
+    renditions = {one["name"]: one for one in ladder["renditions"]}
+    assert renditions["source"]["resolution"] == "1280x720"
+    if ladder["trimmed"] is None:  # else the machine was too busy, and the node said so
+        assert list(renditions) == ["source", *RENDITIONS]
+        assert all(one["segments"] for one in renditions.values())
+        bandwidths = [one["bandwidth"] for one in renditions.values()]
+        assert bandwidths == sorted(bandwidths, reverse=True)
+        switched = ladder["switch_test"]
+        assert switched["ok"] is True
+        assert switched["path"][:2] == ["source", RENDITIONS[0]]
+        assert switched["frames_decoded"] == switched["frames"] > 0
+        assert switched["max_discontinuity_ms"] <= 1
+    assert all(one["aligned"] for one in renditions.values())
 
 
 def test_demo_explains_its_options() -> None:

@@ -33,10 +33,13 @@ class Media:
     parts: list[bytes]
 
 
-def make_media(folder: Path, seconds: int, size: tuple[int, int] = (640, 360)) -> dict[str, Media]:
-    """Frames stamped with `index * 1000 / FPS` milliseconds, and speech."""
+def make_media(
+    folder: Path, seconds: int, size: tuple[int, int] = (640, 360), first: int = 0
+) -> dict[str, Media]:
+    """Frames stamped with `index * 1000 / FPS` milliseconds, `first` and on, and speech."""
     programme = Programme(*size, FPS)
-    frames = b"".join(programme.frame(n * 1000 // FPS, n) for n in range(seconds * FPS))
+    indices = range(first, first + seconds * FPS)
+    frames = b"".join(programme.frame(n * 1000 // FPS, n) for n in indices)
     fragments = "empty_moov+default_base_moof+delay_moov"
     common = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
     raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-framerate", str(FPS)]
@@ -84,7 +87,10 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
 
 @dataclass
 class Origin:
-    """Serves the media as if it were live since `start_s` (Unix); use with `async with`."""
+    """Serves the media as if it were live since `start_s` (Unix); use with `async with`.
+
+    Whatever is in `media` besides `video` and `audio` is another variant, of half the bandwidth.
+    """
 
     media: dict[str, Media]
     start_s: float = 0.0
@@ -92,6 +98,8 @@ class Origin:
     requests: list[str] = field(default_factory=list)
     hold_until: dict[str, float] = field(default_factory=dict)
     """A file name whose answer is delayed until a wall-clock time, to provoke a stall."""
+    gone: set[str] = field(default_factory=set)
+    """File names that are not found."""
 
     async def __aenter__(self) -> "Origin":
         self._connections: set[asyncio.Task[None]] = set()
@@ -151,9 +159,13 @@ class Origin:
         name = url.path.rpartition("/")[2]
         if wait := self.hold_until.get(name):
             await asyncio.sleep(max(0.0, wait - time.time()))
+        if name in self.gone:
+            return "text/plain", None
         if name == "index.m3u8":
-            return "application/vnd.apple.mpegurl", MULTIVARIANT.encode()
-        if name in ("video.m3u8", "audio.m3u8"):
+            rungs = [name for name in self.media if name not in ("video", "audio")]
+            text = MULTIVARIANT + "".join(RUNG.format(name=name) for name in rungs)
+            return "application/vnd.apple.mpegurl", text.encode()
+        if name.endswith(".m3u8") and name[:-5] in self.media:
             return "application/vnd.apple.mpegurl", await self._playlist(name[:-5], url.query)
         rendition, _, number = name.partition(".mp4")[0].partition("-")
         if rendition not in self.media:
@@ -207,4 +219,7 @@ MULTIVARIANT = """#EXTM3U
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="main",DEFAULT=YES,AUTOSELECT=YES,URI="audio.m3u8"
 #EXT-X-STREAM-INF:BANDWIDTH=2000000,CODECS="avc1.42c01e,mp4a.40.2",AUDIO="a"
 video.m3u8
+"""
+RUNG = """#EXT-X-STREAM-INF:BANDWIDTH=1000000,CODECS="avc1.42c01e,mp4a.40.2",AUDIO="a"
+{name}.m3u8
 """

@@ -19,6 +19,7 @@ MEDIA = """#EXTM3U
 #EXT-X-MAP:URI="i/init-0.mp4"
 #EXTINF:2.00000,
 i/s41.m4s
+#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20.125Z
 #EXT-X-GAP
 #EXTINF:2,
 i/s42.m4s
@@ -51,6 +52,12 @@ def test_media_playlist() -> None:
     assert [segment.gap for segment in playlist.segments] == [False, True, False, False]
     assert [segment.init for segment in playlist.segments][1:3] == ["i/init-0.mp4", "i/init-1.mp4"]
     assert [part.gap for part in playlist.segments[2].parts] == [False, True]
+    assert [segment.date_ms for segment in playlist.segments] == [
+        None,
+        1_700_000_000_125,
+        None,
+        None,
+    ]
     assert playlist.duration_ns == 2 * S + 2 * S + 900_000_000 + S
 
 
@@ -68,15 +75,30 @@ def test_multivariant_with_and_without_audio() -> None:
     head = "#EXTM3U\n"
     media = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="x, y",URI="audio.m3u8"\n'
     stream = "#EXT-X-STREAM-INF:BANDWIDTH=1\nvideo.m3u8\n"
-    assert parse_multivariant(head + media + stream) == Variant("video.m3u8", "audio.m3u8")
-    assert parse_multivariant(head + stream) == Variant("video.m3u8", None)
+    assert parse_multivariant(head + media + stream) == (Variant("video.m3u8", "audio.m3u8", 1),)
+    assert parse_multivariant(head + stream) == (Variant("video.m3u8", None, 1),)
     other = media.replace("audio.m3u8", "audio-2.m3u8")
     default = media.replace("URI", "DEFAULT=YES,URI")
     for several in (media + other, other + default, default + other):
         found = parse_multivariant(head + several + stream)
-        assert found == Variant("video.m3u8", "audio.m3u8"), several
-    with pytest.raises(MediaError):
-        parse_multivariant(head)
+        assert found == (Variant("video.m3u8", "audio.m3u8", 1),), several
+    for none in ("", "#EXT-X-STREAM-INF:BANDWIDTH=1\n", "#EXT-X-STREAM-INF:BANDWIDTH=x\na\n"):
+        with pytest.raises(MediaError):
+            parse_multivariant(head + none)
+
+
+def test_multivariant_lists_every_variant_in_order() -> None:
+    text = """#EXTM3U
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="x",URI="audio.m3u8"
+#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2500000,CODECS="a,b",RESOLUTION=1280x720
+video.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=900000,AUDIO="a"
+360p.m3u8
+"""
+    assert parse_multivariant(text) == (
+        Variant("video.m3u8", "audio.m3u8", 3_000_000, 2_500_000, "1280x720"),
+        Variant("360p.m3u8", "audio.m3u8", 900_000),
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,32 @@ import pytest
 from rich.console import Console
 
 from infra.demo.barcode import Stamp
+from infra.demo.ladder import SOURCE, LadderFindings, RenditionSeen, Switching
+from infra.demo.m3u8 import Segment, Variant
 from infra.demo.player import Viewing
 from infra.demo.presentation import Shown, Stall
 from infra.demo.report import Findings, print_report
 from infra.demo.verify import Archive, Audio
 from infra.demo.whep_viewing import WhepViewing
 from infra.telemetry.stages import STAGES
+
+S = 1_000_000_000
+
+
+def seen(name: str, resolution: str, bandwidth: int, segments: int) -> RenditionSeen:
+    listed = {n: Segment(n, f"s{n}", 2 * S, "init", date_ms=2000 * n) for n in range(segments)}
+    variant = Variant(f"{name}.m3u8", "audio.m3u8", bandwidth, bandwidth - 1000, resolution)
+    return RenditionSeen(name, variant, listed)
+
+
+def ladder() -> LadderFindings:
+    renditions = {
+        SOURCE: seen(SOURCE, "1280x720", 3_000_000, 5),
+        "360p": seen("360p", "640x360", 900_000, 4),
+    }
+    return LadderFindings(
+        ("360p",), renditions, Switching((SOURCE, "360p", SOURCE), 180, 180, 0, 0)
+    )
 
 
 @pytest.fixture
@@ -21,6 +41,7 @@ def findings() -> Findings:
     shown = [Shown(Stamp(1000 + n, n), n, (2000 + 2 * n) * 1_000_000) for n in range(100)]
     return Findings(
         fps=30,
+        ladder=ladder(),
         frames_sent=300,
         viewing=Viewing(shown, [Stall(0, 5_000_000)], 0, 645),
         realtime=WhepViewing([199.0] * 100, 130, 0, 299),
@@ -34,13 +55,48 @@ def findings() -> Findings:
 
 def test_json_has_exactly_the_promised_keys(findings: Findings) -> None:
     body = findings.as_json()
-    assert set(body) == {"ok", "hls", "whep", "stages_ms", "archive", "jobs"}
+    assert set(body) == {"ok", "hls", "whep", "ladder", "stages_ms", "archive", "jobs"}
     assert body["ok"] is True
     assert body["hls"] == {"glass_to_glass_ms": {"p50": 1049.0, "p95": 1094.0}}
     assert body["whep"] == {
         "glass_to_glass_ms": {"p50": 199.0, "p95": 199.0},
         "first_keyframe_ms": {"p50": 20.0, "p95": 30.5},
         "lost_packets": 0,
+    }
+    assert body["ladder"] == {
+        "renditions": [
+            {
+                "name": "source",
+                "resolution": "1280x720",
+                "bandwidth": 3_000_000,
+                "average_bandwidth": 2_999_000,
+                "segments": 5,
+                "gaps": 0,
+                "aligned": True,
+                "max_offset_ms": 0.0,
+            },
+            {
+                "name": "360p",
+                "resolution": "640x360",
+                "bandwidth": 900_000,
+                "average_bandwidth": 899_000,
+                "segments": 4,
+                "gaps": 0,
+                "aligned": True,
+                "max_offset_ms": 0.0,
+            },
+        ],
+        "trimmed": None,
+        "switch_test": {
+            "ok": True,
+            "path": ["source", "360p", "source"],
+            "switches": 2,
+            "frames": 180,
+            "frames_decoded": 180,
+            "max_discontinuity_ms": 0,
+            "frames_out_of_step": 0,
+            "gaps": 0,
+        },
     }
     assert body["stages_ms"]["demuxed"] == {"p50": 1.235, "p95": 2.0}
     assert body["archive"] == {
@@ -83,6 +139,8 @@ def break_off(findings: Findings) -> None:
         (lambda f: setattr(f, "realtime", None), "no frame with a readable clock reached the WHEP"),
         (lambda f: f.first_keyframes_ms.clear(), "no WHEP join got a whole keyframe"),
         (lose_packets, "the WHEP viewer lost 7 packets"),
+        (lambda f: f.ladder.renditions.pop("360p"), "the rendition 360p was never listed"),
+        (lambda f: setattr(f.ladder, "switching", None), "no player got from one rendition"),
         (lambda f: setattr(f, "archive", None), "there is no archive"),
         (lambda f: setattr(f, "jobs", []), "the API lists no job"),
     ],
@@ -98,10 +156,12 @@ def test_each_missing_thing_is_named_and_not_ok(
 
 
 def test_findings_of_a_run_that_broke_off_at_once_are_still_valid() -> None:
-    body = Findings(30).as_json()
+    broken = Findings(30, LadderFindings(("360p",)))
+    body = broken.as_json()
     assert body["hls"] == {"glass_to_glass_ms": {"p50": None, "p95": None}}
     assert body["archive"]["frames_decoded"] == 0
-    assert "there is no archive" in printed(Findings(30))
+    assert body["ladder"] == {"renditions": [], "trimmed": None, "switch_test": None}
+    assert "there is no archive" in printed(broken)
 
 
 def test_report_shows_the_figures(findings: Findings) -> None:
@@ -111,10 +171,22 @@ def test_report_shows_the_figures(findings: Findings) -> None:
         "199 ms",
         "130 frames decoded, 0 packets lost",
         "645 ms of hold-back",
+        "source: 1280x720, 3.00 Mbit/s with sound, 5 segments",
+        "360p: 640x360, 0.90 Mbit/s with sound, 4 segments, aligned",
+        "source → 360p → source: 180 of 180 frames decoded, discontinuity 0.0 ms at most",
         "300 of 300 frames",
         "Everything arrived",
     ):
         assert figure in text
+
+
+def test_a_node_that_could_not_encode_a_rendition_is_quoted(findings: Findings) -> None:
+    del findings.ladder.renditions["360p"]
+    findings.ladder.trimmed = "360p was left out: this machine is too slow"
+    findings.ladder.switching = None
+    assert findings.problems() == []
+    assert findings.as_json()["ladder"]["trimmed"] == findings.ladder.trimmed
+    assert findings.ladder.trimmed in printed(findings)
 
 
 def printed(findings: Findings) -> str:
