@@ -1,11 +1,17 @@
 """Further sounds beside the source's first: when players are told of them."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
+from hotpath.hls.fmp4 import read_fragments
 from hotpath.hls.offers import FURTHER_AUDIO_LATE
-from hotpath.media.unit import AUDIO, VIDEO
-from tests.support.m3u8 import attributes
+from hotpath.media.unit import AUDIO, VIDEO, Unit
+from tests.support.coded import Coded, coded, marked
+from tests.support.m3u8 import Playlist, attributes, parse
 from tests.support.made_up import LIVE, TRACKS, MadeUp
+from tests.support.on_air import OnAir, on_air
 
 GERMAN = "audio-2"
 ALL = (*TRACKS, GERMAN)
@@ -72,3 +78,47 @@ async def test_a_programme_without_a_picture_offers_its_sounds() -> None:
     programme.segment(0, (AUDIO, GERMAN))
     assert await sounds(programme) == ["audio.m3u8", "audio-2.m3u8"]
     assert VIDEO not in (await programme.ask(f"{LIVE}index.m3u8")).body.decode()
+
+
+def bilingual(hole: range) -> Coded:
+    """Real media with the sound a second time, which lacks the seconds of the hole."""
+    source = coded(seconds=8)
+    german = replace(source.format(AUDIO), track=GERMAN, language="de")
+    units: list[Unit] = []
+    for unit in source.units:
+        units.append(unit)
+        if unit.track == AUDIO and unit.dts // german.timescale not in hole:
+            units.append(replace(unit, track=GERMAN))
+    return replace(source, formats=(*source.formats, german), units=tuple(units))
+
+
+async def packaged(source: Coded) -> tuple[OnAir, dict[str, Playlist]]:
+    async with on_air(target_duration_s=1) as (programme, _):
+        await programme.publish(marked(source, target_duration_s=1)[:-1])
+        async with asyncio.timeout(5):
+            replies = {track: await programme.live.respond(f"{track}.m3u8", "") for track in ALL}
+    return programme, {track: parse(reply.body.decode()) for track, reply in replies.items()}
+
+
+async def test_segments_and_parts_of_all_sounds_cover_the_same_time() -> None:
+    programme, found = await packaged(bilingual(range(0)))
+    for one, other in zip(found[AUDIO].segments, found[GERMAN].segments, strict=True):
+        assert (one.msn, one.date, one.duration) == (other.msn, other.date, other.duration)
+        assert [part.duration for part in one.parts] == [part.duration for part in other.parts]
+    for msn in range(8):
+        first = read_fragments(programme.recorder.media(AUDIO, msn))
+        assert read_fragments(programme.recorder.media(GERMAN, msn)) == first
+
+
+async def test_a_sound_that_stops_for_a_while_has_gaps_and_no_other_has() -> None:
+    _, found = await packaged(bilingual(range(2, 6)))
+    whole = (await packaged(bilingual(range(0))))[1]
+    gaps = [segment.gap for segment in found[GERMAN].segments]
+    assert gaps[:7] == [False, False, True, True, True, True, False]
+    for track in TRACKS:
+        assert found[track].segments == whole[track].segments
+    dates = {track: [segment.date for segment in found[track].segments[:7]] for track in ALL}
+    for mine, other in zip(dates[GERMAN], dates[VIDEO], strict=True):
+        assert mine is not None
+        assert other is not None
+        assert 0 <= (mine - other).total_seconds() < 0.03
