@@ -153,7 +153,7 @@ class Feed:
     def _push(self, kind: Kind, format: Format, unit: Unit, wall_ns: int) -> None:
         """A unit of the source, as it came or encoded."""
         push = self._main.push if kind == "video" else self._push_sound
-        if push(format, unit, wall_ns) and self._watchers:
+        if push(format, unit, wall_ns) and self._watchers and not unit.slate:
             name = MAIN if kind == "video" else AUDIO
             age_ns = time.time_ns() - unit.ingest_ns + self._delay_ns.get(name, 0)
             observe_stage("sent", age_ns / 1e9)

@@ -173,6 +173,8 @@ class Packager:
             return  # its age is its encoder's, and would hide what the path itself takes
         now_ns = time.time_ns()
         for unit in part.units:
+            if unit.slate:
+                continue
             observe_stage("packaged", (now_ns - unit.ingest_ns) / 1e9)
 
     def _publish_segment(self, segment: SegmentReady) -> None:

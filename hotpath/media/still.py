@@ -32,6 +32,8 @@ def stills(format: Format, data: bytes) -> tuple[bytes, ...]:
 
 def _h264(format: Format, data: bytes) -> tuple[bytes, ...]:
     kept = [nal for nal in nals(data) if nal[0] & 31 in (SLICE, IDR, SPS, PPS)]
+    if not any(nal[0] & 31 in (SLICE, IDR) for nal in kept):
+        return ()
     try:
         idr = Idr(format.config)
         return tuple(

@@ -78,6 +78,8 @@ class Unit:
     """Unix ns of capture, where the source carries it."""
     damaged: bool = False
     """Bytes are missing or doubtful; consumers skip to the next keyframe."""
+    slate: bool = False
+    """No publisher sent it: the programme fills its time. Its age says nothing of the path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class NodeCollector(Collector):
         yield programs
         units = CounterMetricFamily(
             "livepath_program_units_left_out",
-            "Units left out or repaired by programmes.",
+            "Units left out, repaired or made by programmes.",
             labels=["reason"],
         )
         for reason, count in sorted(self._node.left_out().items()):

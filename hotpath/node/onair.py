@@ -40,13 +40,13 @@ def options_of(event: DesiredEvent, part_target_ms: int, target_duration_s: int)
 
 
 def observed(stream: ProgramStream) -> Publish:
-    """The stream's `publish`, with the age of every unit that passes counted."""
+    """The stream's `publish`, with the age of every unit of a publisher counted."""
 
     def publish(items: Iterable[Item]) -> None:
         batch = list(items)
         stream.publish(batch)
         for item in batch:
-            if isinstance(item, Sample):
+            if isinstance(item, Sample) and not item.unit.slate:
                 observe_stage("published", (item.published_ns - item.unit.ingest_ns) / 1e9)
 
     return publish

@@ -25,7 +25,8 @@ class FrameCadence:
             if format.track == VIDEO
             else _DEFAULT_AUDIO_FRAME
         )
-        self._declared = format.frame_duration > 0
+        self.declared = format.frame_duration
+        """Ticks; 0: the format says nothing."""
         self._last: int | None = None
         self.duration = self._nominal
 
@@ -40,7 +41,7 @@ class FrameCadence:
     def _expect(self) -> int:
         count = len(self._deltas)
         if count < _ENOUGH:
-            return self._nominal if self._declared else self._deltas[-1]
+            return self._nominal if self.declared else self._deltas[-1]
         return sorted(self._deltas)[count // 2]
 
     def restart(self) -> None:

@@ -36,6 +36,11 @@ class Companion:
         self._number = 0
         """Of the next format."""
 
+    @property
+    def format(self) -> Format | None:
+        """As published last; None: readers know of no companion."""
+        return self._published
+
     def announce(self, format: Format | None) -> list[Item]:
         """What readers have to know, now that this is (or none is) in force."""
         if format == self._published:

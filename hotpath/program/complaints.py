@@ -22,6 +22,8 @@ _WORDS = {
     "audio-overlap": "{count} audio frames came too early and were left out: the audio clock runs "
     "fast.",
     "other-clock": "{count} audio frames had timestamps far from the picture's and were left out.",
+    "slates": "The source was gone or sent nothing {count} times: viewers saw its last picture "
+    "until it was back.",
     "silent-segments": "{count} segments had no picture to end with: the source sent none in time.",
     "backlog-dropped": "{count} frames were left out while the programme could not be opened.",
 }

@@ -29,12 +29,14 @@ from hotpath.media.unit import (
 from hotpath.program.cadence import KeyframeCadence
 from hotpath.program.lead import LeadClock
 from hotpath.program.limits import Limits
-from hotpath.program.timeline import lead_of
+from hotpath.program.timeline import CLOCK_HZ, lead_of
 from hotpath.program.track import Track
 
 HOLD_S = 2
 HELD_MAX = 1024
 """Units held per track at most, whatever their clock says."""
+SHORTEST_PART = 85
+"""Percent of the part target."""
 
 
 def same_media(a: Format, b: Format) -> bool:
@@ -83,6 +85,8 @@ class MarkWriter:
         for track in self._tracks.values():
             track.restart()
             track.msn = self.msn
+        for format in formats:
+            self._tracks[format.track].expect(format)
         lead = lead_of(formats)
         self._clock.restart(None if lead is None else self._tracks[lead])
         self._keyframes.restart()
@@ -125,6 +129,25 @@ class MarkWriter:
                 self.counts["held-too-long"] += 1
             return self._advance_silent_lead(track) + self._release(now_ns)
         return self._write_lead(lead, unit, now_ns) + self._release(now_ns)
+
+    def cut_parts(self) -> list[Item]:
+        """End every open part that is long enough: nothing follows before it would be too late."""
+        items: list[Item] = []
+        for track in self._tracks.values():
+            if track.part_start is not None and track.end is not None:
+                length, target = track.end - track.part_start, self._limits.part(track)
+                if length * 100 >= target * SHORTEST_PART:
+                    items.append(track.cut_part(track.end))
+        return items
+
+    @property
+    def reached(self) -> int:
+        """90 kHz: no unit can be placed earlier."""
+        times = (
+            -(-(track.floor or 0) * CLOCK_HZ // track.format.timescale)
+            for track in self._tracks.values()
+        )
+        return max(times, default=0)
 
     def close(self, now_ns: int) -> list[Item]:
         """Close every open part and segment at what is known now; the programme may go on."""

@@ -5,32 +5,25 @@ nothing does. The programme never waits and never reads a clock: time is an argu
 monotonic ns for deadlines, `wall_ns`: Unix ns for what is published), `next_deadline` says when
 `poll` is due.
 
+A publisher that is lost, or silent for `quiet_ns`, gives way to the slate until a keyframe of it or
+of another is on the air. The slate is no publisher: the programme's state does not change by it.
+
 Upstream: `hotpath.node` forwards what ingest says. Downstream: a `ProgramStream`, and the node,
-which hears `ProgramEvent`s. Boundaries are decided by `marks`, times by `timeline`.
+which hears `ProgramEvent`s. What goes on the air is `output`'s, whose turn it is `session`'s.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from hotpath.media.unit import (
-    AUDIO,
-    COMPANION,
-    FURTHER_AUDIO,
-    VIDEO,
-    Format,
-    Item,
-    Sample,
-    Unit,
-)
-from hotpath.program.companion import Companion, apart
+from hotpath.media.unit import Format, Item, Sample, Unit
+from hotpath.program.companion import apart
 from hotpath.program.complaints import Complaints
-from hotpath.program.marks import MarkWriter, same_media
+from hotpath.program.options import SECOND, Numbers, ProgramOptions, Publish
+from hotpath.program.output import Output
 from hotpath.program.session import Session
 from hotpath.program.states import (
     DropPublisher,
     Ended,
-    NumbersUsed,
     OpenWanted,
     ProgramEvent,
     ProgramState,
@@ -39,39 +32,9 @@ from hotpath.program.states import (
     WentLive,
     advance,
 )
-from hotpath.program.timeline import Stretch, Timeline, lead_of, programme_format
+from hotpath.program.timeline import programme_format
 
-SECOND = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramOptions:
-    """Fixed for a programme's life, but for the reconnect window."""
-
-    part_target_ms: int = 215
-    target_duration_s: int = 2
-    reconnect_window_s: int = 60
-    audio_wait_ns: int = 1 * SECOND
-    """How long a first keyframe waits for audio to be described."""
-    video_wait_ns: int = 2 * SECOND
-    """How long audio waits for a first keyframe before the programme begins without video."""
-    quiet_ns: int = 2 * SECOND
-    """A publisher silent for so long gets its open segment closed."""
-    stalled_ns: int = 10 * SECOND
-    """A publisher silent for so long is disconnected."""
-    report_ns: int = 5 * SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Where an incarnation starts counting; durable before it publishes anything."""
-
-    msn: int
-    discontinuity_seq: int
-    epoch_ns: int
-
-
-Publish = Callable[[Iterable[Item]], None]
+__all__ = ["SECOND", "Numbers", "Program", "ProgramOptions", "Publish"]
 
 
 class Program:
@@ -81,18 +44,16 @@ class Program:
         self.state = ProgramState.WAITING
         self.options = options
         self.counts: Counter[str] = Counter()
-        """Units left out or repaired, by reason, in the programme's whole life here."""
+        """Units left out before they got as far as the output, by reason."""
         self._emit = on_event
-        self._publish: Publish | None = None
-        self._writer: MarkWriter | None = None
-        self._companion = Companion(0)
-        self._timeline = Timeline()
+        self._output: Output | None = None
         self._session: Session | None = None
         self._open_wanted = False
         self._window_ends: int | None = None
+        self._slate_at: int | None = None
+        """Monotonic ns: if no publisher is on the air by then, the slate is."""
         self._complaints = Complaints()
         self._report_at: int | None = None
-        self._numbers_told = (-1, -1)
 
     @property
     def publisher(self) -> int | None:
@@ -103,16 +64,7 @@ class Program:
 
     def opened(self, publish: Publish, numbers: Numbers, now: int, wall_ns: int) -> None:
         """An incarnation is durable: from now on the programme may publish."""
-        self._publish = publish
-        self._timeline = Timeline(numbers.epoch_ns)
-        self._companion = Companion(numbers.epoch_ns)
-        self._writer = MarkWriter(
-            epoch_ns=numbers.epoch_ns,
-            msn=numbers.msn,
-            discontinuity_seq=numbers.discontinuity_seq,
-            part_target_ms=self.options.part_target_ms,
-            target_duration_s=self.options.target_duration_s,
-        )
+        self._output = Output(publish, numbers, self.options, self._emit)
         self._try_begin(now, wall_ns)
 
     def resume(self, publish: Publish, numbers: Numbers, now: int) -> None:
@@ -151,30 +103,22 @@ class Program:
         self, publisher: int, formats: Sequence[Format], now: int, wall_ns: int
     ) -> None:
         """All tracks that the publisher is known to send."""
-        session = self._session
+        session, output = self._session, self._output
         if session is None or session.publisher != publisher:
             return
-        if not session.begun:
+        if not session.begun or output is None:
             session.describe(formats)
             self._try_begin(now, wall_ns)
             return
         coming, companion = apart(programme_format(format) for format in formats)
-        self._change_companion(session, companion, wall_ns)
-        if self._needs_new_beginning(session, coming):
+        if companion != session.companion:
+            session.companion = companion
+            self._send(output.change_companion(companion, announce=session.published), session)
+        if session.needs_new_beginning(coming, output.can_add):
             session.wanted = coming
             return
-        before = {format.track for format in session.formats}
-        session.wanted = None
-        session.formats = coming
-        for name in before - {format.track for format in coming}:
-            self._timeline.remove(name)
-            if self._writer is not None:
-                self._writer.remove(name)
-        for format in coming:
-            if format.track not in before:
-                self._timeline.add(format)
-                if self._writer is not None:
-                    self._send(self._writer.add(format), session, wall_ns)
+        before, session.formats, session.wanted = session.formats, coming, None
+        self._send(output.change(before, coming), session)
 
     def publisher_units(
         self, publisher: int, units: Sequence[Unit], now: int, wall_ns: int
@@ -200,6 +144,9 @@ class Program:
         if was_live:
             self._window_ends = now + self.options.reconnect_window_s * SECOND
             self._emit(PublisherLost(publisher, reason))
+        if self._slate_at is not None:
+            self._slate_at = now
+            self._poll_slate(now, wall_ns)
 
     def publisher_replaced(self, publisher: int, wall_ns: int) -> None:
         """The publisher is gone because another has its place: the programme stays as it is."""
@@ -221,6 +168,8 @@ class Program:
                 due.append(begins)
             if self._report_at is not None:
                 due.append(self._report_at)
+        if (slate_due := self._slate_due()) is not None:
+            due.append(slate_due)
         return min(due, default=None)
 
     def poll(self, now: int, wall_ns: int) -> None:
@@ -234,6 +183,8 @@ class Program:
         passed = self._window_ends is not None and now >= self._window_ends
         if passed and self._session is None:
             self._finish(Trigger.WINDOW_PASSED, "the reconnect window passed", wall_ns)
+        else:
+            self._poll_slate(now, wall_ns)
 
     def _poll_session(self, session: Session, now: int, wall_ns: int) -> None:
         silent = now - session.last_units
@@ -243,8 +194,7 @@ class Program:
             return
         if silent >= self.options.quiet_ns and session.begun and not session.stalled:
             session.stalled = True
-            if self._writer is not None:
-                self._send(self._writer.close(wall_ns), session, wall_ns)
+            self._begin_slate(session, now, wall_ns)
         if not session.begun:
             self._try_begin(now, wall_ns)
         if self._report_at is not None and now >= self._report_at:
@@ -252,21 +202,40 @@ class Program:
             for warning in self._complaints.poll(self.totals(), now):
                 self._emit(warning)
 
+    # -- the slate ---------------------------------------------------------------------------
+
+    def _slate_due(self) -> int | None:
+        session = self._session
+        if session is not None and not session.begun and session.first_key is not None:
+            # It is about to be on the air: what the slate filled now would set it back.
+            return None
+        if self._output is not None and self._output.slate_due is not None:
+            return self._output.slate_due
+        return self._slate_at
+
+    def _poll_slate(self, now: int, wall_ns: int) -> None:
+        due = self._slate_due()
+        if due is None or now < due or self._output is None:
+            return
+        self._slate_at = None
+        self._output.show_slate(now, wall_ns)
+
+    def _begin_slate(self, session: Session, now: int, wall_ns: int) -> None:
+        """The publisher is there and silent; when it goes on, its next keyframe is waited for."""
+        if self._output is None or self._output.slate_due is not None:
+            return
+        if self._output.show_slate(now, wall_ns):
+            self._output.follow(session, same_clock=False)
+
     # -- inside ------------------------------------------------------------------------------
 
     def totals(self) -> Counter[str]:
-        """Units left out or repaired, by reason, so far."""
-        writer = self._writer.counts if self._writer is not None else Counter[str]()
-        return self.counts + self._timeline.counts + writer
+        """Units left out, repaired or made by the programme itself, by reason, so far."""
+        return self.counts + (self._output.counts if self._output else Counter[str]())
 
     def _begins_at(self, session: Session) -> int | None:
-        """When the publisher's units go on the air, with whatever is described by then."""
-        if session.first_key is None:
-            return None
-        tracks = {format.track for format in session.formats}
-        if VIDEO in tracks:
-            return session.first_key_at + (0 if AUDIO in tracks else self.options.audio_wait_ns)
-        return session.first_key_at + self.options.video_wait_ns
+        expected = self._output is None or self._output.expects_audio
+        return session.begins_at(self.options, audio_expected=expected)
 
     def _try_begin(self, now: int, wall_ns: int) -> None:
         session = self._session
@@ -275,106 +244,62 @@ class Program:
         begins = self._begins_at(session)
         if begins is None or now < begins:
             return
-        if self._publish is None:
+        if self._output is None:
             if not self._open_wanted:
                 self._open_wanted = True
                 self._emit(OpenWanted(session.first_key.ingest_ns))
             return
         session.begun = True
-        self._timeline.begin(session.every, same_clock=False)
+        self._output.follow(session, same_clock=False)
         self._take(session, session.take(), wall_ns)
 
     def _take(self, session: Session, units: Sequence[Unit], wall_ns: int) -> None:
-        items: list[Item] = []
+        output, items = self._output, list[Item]()
+        if output is None:
+            return
         for unit in units:
-            if session.wanted is not None and not self._change_formats(session, unit):
+            if session.wanted is not None and session.starts_wanted(unit):
+                session.formats, session.wanted = session.wanted, None
+                output.follow(session, same_clock=True)
+            elif session.wanted is not None and not session.usable_meanwhile(unit):
+                self.counts["before-format"] += 1
                 continue
-            for step in self._timeline.receive(unit):
-                items += self._mark(session, step, wall_ns)
-        self._send(items, session, wall_ns)
+            items += output.take(session, unit, wall_ns)
+        self._send(items, session)
 
-    def _mark(self, session: Session, step: Unit | Stretch, wall_ns: int) -> list[Item]:
-        if self._writer is None:
-            return []
-        if isinstance(step, Stretch):
-            begun = self._writer.begin(session.formats, wall_ns)
-            return begun + self._companion.announce(session.companion)
-        if step.track == COMPANION:
-            return self._companion.write(step, wall_ns)
-        return self._writer.write(step, wall_ns)
-
-    def _needs_new_beginning(self, session: Session, coming: Sequence[Format]) -> bool:
-        """Whether these formats cost a discontinuity: all do that concern what viewers play now.
-
-        Sound may join without one, and further sounds may leave.
-        """
-        wanted = {format.track: format for format in coming}
-        for format in session.formats:
-            new = wanted.pop(format.track, None)
-            leaves = new is None and format.track in FURTHER_AUDIO and format.track != session.lead
-            if not leaves and (new is None or not same_media(format, new)):
-                return True
-        return VIDEO in wanted or not all(
-            self._writer is None or self._writer.can_add(format) for format in wanted.values()
-        )
-
-    def _change_companion(self, session: Session, format: Format | None, wall_ns: int) -> None:
-        """At once: no other track is concerned, so nothing begins anew."""
-        if format == session.companion:
+    def _send(self, items: list[Item], session: Session) -> None:
+        """What a session has on the air."""
+        if self._output is None:
             return
-        session.companion = format
-        if format is None:
-            self._timeline.remove(COMPANION)
-        else:
-            self._timeline.add(format)
-        if session.published:
-            self._send(self._companion.announce(format), session, wall_ns)
-
-    def _change_formats(self, session: Session, unit: Unit) -> bool:
-        """Put wanted formats in force at the new lead's keyframe; whether `unit` can be used."""
-        if unit.track == COMPANION:
-            return True
-        wanted = session.wanted or ()
-        if unit.track == lead_of(wanted) and unit.keyframe and not unit.damaged:
-            session.formats, session.wanted = wanted, None
-            self._timeline.begin(session.every, same_clock=True)
-            return True
-        present = next((f for f in session.formats if f.track == unit.track), None)
-        coming = next((f for f in wanted if f.track == unit.track), None)
-        usable = present is not None and coming is not None and same_media(present, coming)
-        self.counts["before-format"] += not usable
-        return usable
-
-    def _send(self, items: list[Item], session: Session, wall_ns: int) -> None:
-        if not items or self._publish is None or self._writer is None:
+        self._output.send(items)
+        if session.published or not any(_is_media(item) for item in items):
             return
-        self._publish(items)
-        if not session.published and any(isinstance(item, Sample) for item in items):
-            session.published = True
-            self._window_ends = None
-            self.state = advance(self.state, Trigger.PUBLISHED)
-            self._emit(WentLive(session.publisher))
-        numbers = (self._writer.msn, self._writer.discontinuity_seq)
-        if numbers != self._numbers_told:
-            self._numbers_told = numbers
-            self._emit(NumbersUsed(*numbers))
+        session.published = True
+        self._window_ends = self._slate_at = None
+        self.state = advance(self.state, Trigger.PUBLISHED)
+        self._emit(WentLive(session.publisher))
 
     def _leave(self, wall_ns: int) -> None:
         """The present publisher's turn is over; what it sent is closed."""
         session, self._session = self._session, None
-        if session is not None and session.begun and self._writer is not None:
-            self._send(self._writer.close(wall_ns), session, wall_ns)
+        if session is not None and session.begun and self._output is not None:
+            self._send(self._output.leave(wall_ns), session)
+            self._slate_at = session.last_units + self.options.quiet_ns
 
     def _finish(self, trigger: Trigger, reason: str, wall_ns: int) -> None:
         if self.over:
             return
         session, self._session = self._session, None
-        if self._publish is not None and self._writer is not None:
-            self._publish(self._writer.end(wall_ns, final=trigger is not Trigger.STOPPED))
-        self._publish = None
-        self._window_ends = None
+        if self._output is not None:
+            self._output.end(wall_ns, final=trigger is not Trigger.STOPPED)
+        self._window_ends = self._slate_at = None
         self.state = advance(self.state, trigger)
         if session is not None:
             self._emit(DropPublisher(session.publisher, reason))
         if self.state is ProgramState.ENDED:
             self._emit(Ended(reason))
+
+
+def _is_media(item: Item) -> bool:
+    """Of a publisher."""
+    return isinstance(item, Sample) and not item.unit.slate

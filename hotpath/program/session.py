@@ -5,11 +5,13 @@ if that is still too much, all of it. Used by `hotpath.program.service`.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hotpath.media.unit import VIDEO, Format, Unit
+from hotpath.media.unit import AUDIO, COMPANION, FURTHER_AUDIO, VIDEO, Format, Unit
 from hotpath.program.companion import apart
+from hotpath.program.marks import same_media
+from hotpath.program.options import ProgramOptions
 from hotpath.program.timeline import lead_of, programme_format
 
 BACKLOG_UNITS = 4096
@@ -64,6 +66,44 @@ class Session:
         if self.first_key is None:
             self._find_first_key(units, now)
         return self._trim(now) if self._overflows() else 0
+
+    def begins_at(self, options: ProgramOptions, *, audio_expected: bool) -> int | None:
+        """When its units go on the air, with whatever is described by then; None: not known."""
+        if self.first_key is None:
+            return None
+        tracks = {format.track for format in self.formats}
+        if VIDEO not in tracks:
+            return self.first_key_at + options.video_wait_ns
+        wait = audio_expected and AUDIO not in tracks
+        return self.first_key_at + (options.audio_wait_ns if wait else 0)
+
+    def needs_new_beginning(
+        self, coming: Sequence[Format], can_add: Callable[[Format], bool]
+    ) -> bool:
+        """Whether these formats cost a discontinuity: all do that concern what viewers play now.
+
+        Sound may join without one, and further sounds may leave.
+        """
+        wanted = {format.track: format for format in coming}
+        for format in self.formats:
+            new = wanted.pop(format.track, None)
+            leaves = new is None and format.track in FURTHER_AUDIO and format.track != self.lead
+            if not leaves and (new is None or not same_media(format, new)):
+                return True
+        return VIDEO in wanted or not all(can_add(format) for format in wanted.values())
+
+    def starts_wanted(self, unit: Unit) -> bool:
+        """Whether the wanted formats can be put in force at this unit."""
+        lead = lead_of(self.wanted or ())
+        return unit.track == lead and unit.keyframe and not unit.damaged
+
+    def usable_meanwhile(self, unit: Unit) -> bool:
+        """Whether the unit is of a track that the wanted formats leave as it is."""
+        if unit.track == COMPANION:
+            return True
+        present = next((f for f in self.formats if f.track == unit.track), None)
+        coming = next((f for f in self.wanted or () if f.track == unit.track), None)
+        return present is not None and coming is not None and same_media(present, coming)
 
     def take(self) -> list[Unit]:
         """Empty the backlog."""

@@ -144,6 +144,16 @@ class Timeline:
             held.clear()
             held.extend(kept)
 
+    @property
+    def reached(self) -> int:
+        """90 kHz: no track was mapped to a later time."""
+        return max(self.end, self._companion_end)
+
+    def reserve(self, end: int) -> None:
+        """The programme has filled the time up to here without a publisher."""
+        self.end = max(self.end, end)
+        self._companion_end = max(self._companion_end, end)
+
     def receive(self, unit: Unit) -> list[Unit | Stretch]:
         """What the unit becomes: itself on the programme's clock, with what it set free."""
         track = self._tracks.get(unit.track)

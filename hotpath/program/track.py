@@ -112,6 +112,11 @@ class Track:
         if self.floor is None or end >= self.floor:
             self.floor, self.promised = end, True
 
+    def expect(self, format: Format) -> None:
+        """From here on frames last as long as this format says, if it says something else."""
+        if format.frame_duration != self.cadence.declared:
+            self.cadence = FrameCadence(format)
+
     def restart(self) -> None:
         """A discontinuity: the next unit starts a segment wherever it stands, though never back."""
         self.segment_start = self.end = None

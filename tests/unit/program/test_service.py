@@ -1,6 +1,5 @@
 """One programme under publishers that come, go, stall and change their mind."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,20 +10,17 @@ from hotpath.media.unit import (
     Codec,
     Format,
     FormatChange,
-    Item,
     ProgramEnd,
-    Sample,
     SegmentCut,
     Unit,
 )
-from hotpath.program.service import SECOND, Numbers, Program, ProgramOptions
+from hotpath.program.options import SECOND, Numbers
 from hotpath.program.states import (
     DropPublisher,
     Ended,
     IngestWarning,
     NumbersUsed,
     OpenWanted,
-    ProgramEvent,
     ProgramState,
     PublisherLost,
     Trigger,
@@ -32,81 +28,7 @@ from hotpath.program.states import (
     advance,
 )
 from infra.errors import IllegalTransition
-
-HZ = 90_000
-EPOCH = 1_790_000_000 * SECOND
-H264 = Format(VIDEO, Codec.H264, HZ, b"sps", "avc1.42c01f", 640, 360, frame_duration=3000)
-LARGER = Format(VIDEO, Codec.H264, HZ, b"sps2", "avc1.42c01f", 1280, 720, frame_duration=3000)
-AAC = Format(AUDIO, Codec.AAC, 48_000, b"asc", "mp4a.40.2", sample_rate=48_000, frame_duration=1024)
-GERMAN = replace(AAC, track="audio-2", language="de")
-
-
-def media(seconds: float, start: float = 0, *, gop: int = 30, audio: bool = True) -> list[Unit]:
-    """30 fps and AAC from `start` on, a publisher's clock that equals the wall clock."""
-    units = []
-    for n in range(round(start * 30), round((start + seconds) * 30)):
-        at = EPOCH + n * SECOND // 30
-        units.append(Unit(VIDEO, n * 3000, n * 3000, n % gop == 0, b"v", at, at))
-    if audio:
-        for n in range(round(start * 46.875), round((start + seconds) * 46.875)):
-            dts = n * 1920
-            at = EPOCH + dts * SECOND // HZ
-            units.append(Unit(AUDIO, dts, dts, True, b"a", at, at))
-    return sorted(units, key=lambda unit: unit.dts)
-
-
-class Harness:
-    """A programme whose storage opens when the test says so, on a clock that the test moves."""
-
-    def __init__(self, *, open_at_once: bool = True, **options: int) -> None:
-        self.events: list[ProgramEvent] = []
-        self.items: list[Item] = []
-        self.now = 0
-        self._open_at_once = open_at_once
-        self.program = Program(ProgramOptions(**options), self._heard)
-
-    def _heard(self, event: ProgramEvent) -> None:
-        self.events.append(event)
-        if isinstance(event, OpenWanted) and self._open_at_once:
-            self.open(event.epoch_ns)
-
-    def open(self, epoch_ns: int = EPOCH) -> None:
-        self.program.opened(self._publish, Numbers(0, 0, epoch_ns), self.now, EPOCH + self.now)
-
-    def _publish(self, items: Iterable[Item]) -> None:
-        self.items += items
-
-    def connect(self, publisher: int = 1, formats: Sequence[Format] = (H264, AAC)) -> None:
-        self.program.publisher_connected(publisher, self.now, EPOCH + self.now)
-        self.program.publisher_formats(publisher, formats, self.now, EPOCH + self.now)
-
-    def send(self, units: Iterable[Unit], publisher: int = 1) -> None:
-        for unit in units:
-            self.now = max(self.now, unit.ingest_ns - EPOCH)
-            self.poll()
-            self.program.publisher_units(publisher, [unit], self.now, EPOCH + self.now)
-
-    def lose(self, publisher: int = 1) -> None:
-        self.program.publisher_lost(publisher, "gone", self.now, EPOCH + self.now)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass, polling whenever the programme asked for it."""
-        until = self.now + round(seconds * SECOND)
-        while (due := self.program.next_deadline()) is not None and due <= until:
-            self.now = max(self.now, due)
-            self.poll()
-        self.now = until
-
-    def poll(self) -> None:
-        due = self.program.next_deadline()
-        if due is not None and due <= self.now:
-            self.program.poll(self.now, EPOCH + self.now)
-
-    def heard(self, kind: type) -> list[ProgramEvent]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def samples(self, track: str = VIDEO) -> list[Sample]:
-        return [i for i in self.items if isinstance(i, Sample) and i.unit.track == track]
+from tests.support.programme import AAC, EPOCH, GERMAN, H264, HZ, LARGER, Harness, media
 
 
 def test_a_programme_goes_live_with_the_first_keyframe() -> None:
@@ -412,7 +334,7 @@ def test_stopping_is_not_final() -> None:
 def test_a_resumed_programme_waits_for_its_publisher_and_counts_on() -> None:
     harness = Harness(reconnect_window_s=30)
     harness.now = 60 * SECOND
-    harness.program.resume(harness._publish, Numbers(96, 4, EPOCH), harness.now)
+    harness.program.resume(harness.publish, Numbers(96, 4, EPOCH), harness.now)
     assert harness.program.state is ProgramState.RECONNECTING
     harness.wait(5)
     harness.connect()
