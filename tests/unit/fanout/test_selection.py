@@ -38,8 +38,8 @@ def rung(pts: int, *, key: bool = False, name: str = "720p", damaged: bool = Fal
     return replace(sample, unit=replace(sample.unit, track=name))
 
 
-def audio(pts: int) -> Sample:
-    return Sample(Unit(AUDIO, pts, pts, True, b"a", 1, 1), Mark(0, 0, 0, True, WALL + pts), 1)
+def audio(pts: int, track: str = AUDIO) -> Sample:
+    return Sample(Unit(track, pts, pts, True, b"a", 1, 1), Mark(0, 0, 0, True, WALL + pts), 1)
 
 
 def companion(pts: int) -> CompanionSample:
@@ -229,3 +229,12 @@ def test_rungs_of_an_incarnation_before_are_there_until_they_are_missed() -> Non
     assert selection.rungs == {"720p"}
     shown(selection, [video(n, key=not n) for n in range(RUNG_MISSED)])
     assert selection.rungs == frozenset()
+
+
+@pytest.mark.parametrize("first", [OPUS, AAC])
+def test_of_several_sounds_the_first_is_taken(first: Format) -> None:
+    further = replace(AAC, track="audio-2", language="de")
+    selection, alone = after(H264, further, first), after(H264, first)
+    assert selection.audio is alone.audio
+    both: list[Item] = [audio(1, further.track), audio(2), audio(3, further.track)]
+    assert taken(selection, both) == taken(alone, [audio(2)])
