@@ -35,8 +35,10 @@ def media(tmp_path: Path) -> Iterator[MediaProcess]:
 
 
 def frames(data: bytes, kind: str = "video") -> int:
+    """How many a decoder makes of it; an error in the stream is one here."""
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams.get(**{kind: 0})[0]
+        stream.codec_context.options = {"err_detect": "explode"}
         return sum(1 for _ in container.decode(stream))
 
 
@@ -51,6 +53,12 @@ def listed(count: int, discontinuities: int = 0) -> Callable[[Playlist], bool]:
         return len(playlist.segments) >= count and newest >= discontinuities
 
     return enough
+
+
+def slate_parts(playlist: Playlist) -> int:
+    """Parts since the first discontinuity."""
+    segments = [*stretch(playlist, 1).segments, playlist.open]
+    return sum(len(segment.parts) for segment in segments if segment.discontinuity == 1)
 
 
 def stretch(playlist: Playlist, discontinuity: int) -> Playlist:
@@ -97,18 +105,29 @@ def test_a_publisher_that_comes_back_continues_the_programme(media: MediaProcess
     media.want(wanted)
     media.start()
     with encoding(srt_url(media, wanted)):
-        first = media.until(key, listed(2))
+        first = media.until(key, listed(1))
+    # The encoder is gone without a word: the last picture is shown until another is there.
     media.logged("publisher.lost")
-    closed = media.playlist(key)
-    assert closed is not None
-    assert not closed.ended
-    assert closed.open.parts == []
+    slate = media.until(key, lambda found: slate_parts(found) >= 12)
+    assert not slate.ended
     with encoding(srt_url(media, wanted)):
-        second = media.until(key, listed(4, discontinuities=1))
+        second = media.until(key, listed(1, discontinuities=2))
+        sounds = media.until(key, listed(1, discontinuities=2), "audio")
     assert incarnation_of(second) == incarnation_of(first)
     check_dates(second)
-    assert frames(media.media(key, stretch(second, 1).segments[:1])) == 60
+    assert frames(media.media(key, stretch(second, 2).segments[:1])) == 60
+    for playlist, kind in ((second, "video"), (sounds, "audio")):
+        assert len({segment.map for segment in playlist.segments}) == 1
+        assert not any(segment.gap for segment in playlist.segments)
+        # One stream for a decoder, over both discontinuities, without an error.
+        assert frames(media.media(key, playlist.segments), kind) == sum(
+            frames(media.media(key, [segment]), kind) for segment in playlist.segments
+        )
+    shown = stretch(second, 1).segments
+    assert frames(media.media(key, shown)) == sum(len(segment.parts) or 11 for segment in shown)
     media.logged("program.live", count=2)
+    figures = media.get("/metrics").text
+    assert 'livepath_program_units_left_out_total{reason="slate-frames"}' in figures
     assert media.troubles() == []
 
 
@@ -280,7 +299,7 @@ def test_a_stalled_publisher_gets_its_open_segment_closed(
     with RawPublisher(srt_url(media, wanted)) as publisher:
         publisher.send(stream, SMALL.seconds)
         # 5 s of media are two whole segments and a third that only the stall closes.
-        playlist = media.until(key, listed(3))
+        playlist = stretch(media.until(key, listed(4)), 0)
         assert float(sum(s.duration or 0 for s in playlist.segments)) == pytest.approx(5, abs=0.2)
         media.logged("publisher.lost", reason="stalled")
     assert media.troubles() == []
