@@ -7,6 +7,7 @@ Upstream: `observe` records them. Downstream: `rules` judge them.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from urllib.parse import urljoin, urlsplit
 
 from conformance.boxes import Init, Run
@@ -82,6 +83,8 @@ class Fetched:
     map: str | None = None
     unreadable: str = ""
     """Why its boxes could not be read."""
+    until_s: float = inf
+    """When what has left the playlist may go; an answer after that says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from conformance.watch import Watch, next_position
 
 TRIES = 5
 FAR = 10
+FRESH = 3
+"""Parts of a segment that has more to come."""
 
 
 def _lines(body: bytes) -> tuple[str, ...]:
@@ -45,14 +47,26 @@ class Probing:
             last = self._watch.last
             if last is not None and last.segments:
                 return last
-            self._watch.moved.clear()
-            await self._watch.moved.wait()
+            await self._moved()
+
+    async def _until_fresh(self) -> MediaPlaylist:
+        """The open segment is not about to end: beyond its end, any part is the next one's."""
+        while True:
+            last = await self._until_segment()
+            if last.ended or len(last.open.parts) <= FRESH:
+                return last
+            await self._moved()
+
+    async def _moved(self) -> None:
+        self._watch.moved.clear()
+        await self._watch.moved.wait()
 
     async def _blocking(self) -> None:
         last = await self._until_segment()
         await self._ask("msn too far", _HLS_msn=last.open.msn + FAR)
-        if last.part_target:
-            limit = 3 / last.part_target if last.part_target < 1 else 3
+        if target := last.part_target:
+            last = await self._until_fresh()
+            limit = 3 / target if target < 1 else 3
             part = len(last.open.parts) + int(limit) + FAR
             await self._ask("part too far", _HLS_msn=last.open.msn, _HLS_part=part)
         await self._ask("old msn", _HLS_msn=last.segments[0].msn)

@@ -122,8 +122,9 @@ class Watch:
     def _take(self, before: Version | None, version: Version) -> None:
         playlist, now = version.playlist, version.exchange.done_s
         previous = None if before is None else before.playlist
-        # What changed did so after the version before was made: the earliest moment counts.
-        since = now if before is None else before.exchange.head_s
+        # What changed did so after the version before was made, which was after it was asked for:
+        # the earliest moment counts.
+        since = now if before is None else before.exchange.asked_s
         self._longest_s = max(self._longest_s, playlist.duration)
         self._segments(previous, playlist, since)
         if previous is not None:
@@ -165,14 +166,14 @@ class Watch:
             after = listed.get(segment.msn)
             if segment.parts and (after is None or not after.parts):
                 part = segment.parts[-1]
-                wait = since + 3 * (playlist.target_duration or 0) - EARLY_S - now
-                if wait > 0 and not part.gap and part.byterange is None:
-                    self._later("removed part", part.uri, segment, wait)
+                until = since + 3 * (playlist.target_duration or 0)
+                if until - EARLY_S > now and not part.gap and part.byterange is None:
+                    self._later("removed part", part.uri, segment, until)
             first = self._first.get(segment.uri or "")
             if after is None and first is not None and not segment.gap:
-                wait = first + segment.length + self._longest_s - EARLY_S - now
-                if wait > 0:
-                    self._later("kept segment", segment.uri or "", segment, wait)
+                until = first + segment.length + self._longest_s
+                if until - EARLY_S > now:
+                    self._later("kept segment", segment.uri or "", segment, until)
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -191,11 +192,12 @@ class Watch:
             self._spawn(self._fetch_init(map))
         self._spawn(self._fetch(kind, uri, msn, part, map))
 
-    def _later(self, kind: str, uri: str, segment: Segment, wait_s: float) -> None:
+    def _later(self, kind: str, uri: str, segment: Segment, until_s: float) -> None:
         async def work() -> None:
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(until_s - EARLY_S - self._client.now)
             exchange, _ = await self._client.ask(self.track_url(uri))
-            self.fetched.append(Fetched(kind, exchange, uri, segment.msn))
+            found = Fetched(kind, exchange, uri, segment.msn, until_s=until_s)
+            self.fetched.append(found)
 
         self._spawn(work())
 

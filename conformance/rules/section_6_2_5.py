@@ -201,14 +201,14 @@ def old_segment(seen: Observation) -> Iterator[Case]:
         took = probe.exchange.head_s - probe.exchange.asked_s
         kept = probe.playlist is not None and probe.playlist.skipped is None
         kept = kept and probe.playlist is not None and probe.playlist.edge >= probe.edge
-        yield case(kept and took < AT_ONCE_S, _words(track, probe))
+        yield case(kept and took < AT_ONCE_S + seen.lag_s, _words(track, probe))
 
 
 @must("6.2.5.2-ended", "an ended playlist ignores _HLS_msn and _HLS_part")
 def ended(seen: Observation) -> Iterator[Case]:
     for track, probe in _probed(seen, "ended msn"):
         took = probe.exchange.head_s - probe.exchange.asked_s
-        kept = probe.exchange.status == 200 and took < AT_ONCE_S
+        kept = probe.exchange.status == 200 and took < AT_ONCE_S + seen.lag_s
         yield case(kept, _words(track, probe))
 
 
@@ -218,14 +218,18 @@ def too_far(seen: Observation) -> Iterator[Case]:
         if not _blocks(track):
             yield no_matter("there is no CAN-BLOCK-RELOAD")
             continue
+        if probe.playlist is not None and probe.playlist.ended:
+            continue  # it ignores directives
         took = probe.exchange.head_s - probe.exchange.asked_s
-        kept = 400 <= probe.exchange.status < 500 and took < AT_ONCE_S
+        kept = 400 <= probe.exchange.status < 500 and took < AT_ONCE_S + seen.lag_s
         yield case(kept, f"{_words(track, probe)}, {probe.name}")
 
 
 @must("6.2.5.2-part-alone", "_HLS_part without _HLS_msn is a bad request")
 def part_alone(seen: Observation) -> Iterator[Case]:
     for track, probe in _probed(seen, "part alone"):
+        if probe.playlist is not None and probe.playlist.ended:
+            continue  # it ignores directives
         yield case(probe.exchange.status == 400, _words(track, probe))
 
 

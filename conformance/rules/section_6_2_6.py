@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 
-from conformance.observation import Observation
+from conformance.observation import Observation, Track
 from conformance.rule import Case, bad, case, good, must, no_matter, should
 
 BURST_S = 0.05
 """A part comes in one go: what a slow path or a busy observer may add."""
 
 
+def _came(track: Track) -> set[str]:
+    """Parts that were listed, and not as lost."""
+    return {p.uri for v in track.versions for _, _, p in v.playlist.parts if not p.gap}
+
+
 @must("6.2.6-available", "a hinted part can be asked for as soon as it is hinted")
 def available(seen: Observation) -> Iterator[Case]:
     for track, last in seen.lasts:
-        listed = {part.uri for v in track.versions for _, _, part in v.playlist.parts}
+        listed = _came(track)
         patience = 3 * (last.target_duration or 0)
         for one in track.media("hint"):
             held = one.exchange.head_s - one.exchange.asked_s
@@ -47,7 +52,7 @@ def unknown(seen: Observation) -> Iterator[Case]:
 @should("6.2.6-lost", "a hinted part that never came gets 404")
 def lost(seen: Observation) -> Iterator[Case]:
     for track, last in seen.lasts:
-        listed = {part.uri for v in track.versions for _, _, part in v.playlist.parts}
+        listed = _came(track)
         for one in track.media("hint"):
             if one.uri not in listed and one.uri != last.hint() and one.exchange.status != 200:
                 words = f"{track.name}: {one.exchange.outcome}, never listed"

@@ -12,6 +12,8 @@ from conformance.reading import read_media
 from conformance.rule import Outcome, judge
 from conformance.rules import RULES
 from tests.support.observed import (
+    GAP,
+    SEGMENTS,
     answers,
     every_track,
     files,
@@ -20,6 +22,7 @@ from tests.support.observed import (
     playlist,
     swap,
     versions,
+    whole,
     without_header,
 )
 
@@ -369,3 +372,43 @@ def test_nothing_seen_is_no_success(id: str) -> None:
     empty = every_track(lambda t: replace(t, versions=(), fetched=(), probes=()))(seen)
     verdict = judge(BY_ID[id], replace(empty, multivariant=None, requests=(), protocol=None))
     assert verdict.outcome in (Outcome.NOT_SEEN, Outcome.NOT_APPLICABLE), verdict
+
+
+# -- what says nothing of the server ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("id", "kind"),
+    [("6.2.2-removed-part", "removed part"), ("6.2.2-removed-segment", "kept segment")],
+)
+def test_what_was_asked_for_too_late_says_nothing(id: str, kind: str) -> None:
+    gone = files(kind, status=404, until_s=lambda one: one.exchange.head_s - 0.001)
+    assert judge(BY_ID[id], observed(change=gone)).outcome is Outcome.NOT_SEEN
+    in_time = files(kind, status=404, until_s=lambda one: one.exchange.head_s)
+    assert judge(BY_ID[id], observed(change=in_time)).outcome is Outcome.BROKEN
+
+
+def test_an_answer_may_be_as_late_as_the_observer_was() -> None:
+    slow = files("part", head_s=lambda one: one.exchange.asked_s + 1.5)
+    seen = observed(change=slow)
+    assert judge(BY_ID["6.2.1-part-available"], seen).outcome is Outcome.BROKEN
+    assert judge(BY_ID["6.2.1-part-available"], replace(seen, lag_s=0.6)).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("id", "name"), [("6.2.5.2-part-alone", "part alone"), ("6.2.5.2-far", "part too far")]
+)
+def test_an_ended_playlist_may_ignore_any_directive(id: str, name: str) -> None:
+    ended = read_media(playlist("video", whole(SEGMENTS)))
+    assert ended.ended
+    seen = observed(change=answers(name, status=200, playlist=ended))
+    assert judge(BY_ID[id], seen).outcome is not Outcome.BROKEN
+
+
+def test_a_hinted_part_that_is_listed_as_lost_may_be_gone() -> None:
+    uri = f"video-{GAP - 1}.1.m4s"
+    gone = files("hint", status=lambda one: 404 if one.uri == uri else one.exchange.status)
+    verdict = judge(BY_ID["6.2.6-available"], observed(change=gone))
+    assert (verdict.outcome, verdict.broken) == (Outcome.BROKEN, 1)
+    lost = swap(f'{uri}"', f'{uri}",GAP=YES', since=0)
+    assert judge(BY_ID["6.2.6-available"], observed(change=gone, edit=lost)).outcome is Outcome.OK
