@@ -22,6 +22,9 @@ class Observed(Protocol):
 
     def publishers(self) -> int: ...
 
+    def switches(self) -> Mapping[str, int]:
+        """Changes to a standby since the start, by cause."""
+
 
 class NodeCollector(Collector):
     """Reads the node at every scrape; nothing is kept twice."""
@@ -34,6 +37,12 @@ class NodeCollector(Collector):
         yield GaugeMetricFamily(
             "livepath_publishers", "Connected publishers.", value=self._node.publishers()
         )
+        switches = CounterMetricFamily(
+            "livepath_publisher_switches", "Changes to the standby publisher.", labels=["reason"]
+        )
+        for reason, count in sorted(self._node.switches().items()):
+            switches.add_metric([reason], count)
+        yield switches
         programs = GaugeMetricFamily("livepath_programs", "Programmes by state.", labels=["state"])
         for state, count in sorted(self._node.states().items()):
             programs.add_metric([state], count)

@@ -4,7 +4,7 @@ Upstream: `hotpath.node.programs` holds one `OnAir` per programme key.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.hls.live import LivePlaylists
@@ -12,23 +12,55 @@ from hotpath.ingest.statistics import Publisher
 from hotpath.media.unit import Item, Sample
 from hotpath.node.incarnations import Incarnation
 from hotpath.program.service import Program, ProgramOptions, Publish
+from hotpath.program.switcher import Switcher
 from infra.events.desired import DesiredEvent
 from infra.keys import ProgramKey
+from infra.publishers import Role
 from infra.telemetry.stages import observe_stage
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Who is connected to a programme."""
+
+    primary: bool
+    backup: bool
+    active: Role | None
+    """Whose media goes on the air."""
 
 
 @dataclass(slots=True)
 class OnAir:
-    """A programme with its present publisher and incarnation."""
+    """A programme with its present publishers and incarnation."""
 
     key: ProgramKey
     event: DesiredEvent
-    program: Program
-    publisher: Publisher | None = None
+    switcher: Switcher
+    publishers: dict[int, Publisher] = field(default_factory=dict)
+    """By id; those that were sent away are in it until they are gone."""
     incarnation: Incarnation | None = None
     playlists: LivePlaylists | None = None
     """Of the incarnation."""
     opening: bool = False
+    told: Presence | None = None
+    """What control was told last."""
+
+    @property
+    def program(self) -> Program:
+        return self.switcher.program
+
+    @property
+    def publisher(self) -> Publisher | None:
+        """The one whose media goes on the air."""
+        active = self.switcher.active
+        return None if active is None else self.publishers.get(active)
+
+    @property
+    def presence(self) -> Presence:
+        roles, active = self.switcher.roles, self.switcher.active
+        places = roles.values()
+        on_air = None if active is None else roles[active]
+        return Presence(Role.PRIMARY in places, Role.BACKUP in places, on_air)
 
 
 def options_of(event: DesiredEvent, part_target_ms: int, target_duration_s: int) -> ProgramOptions:

@@ -24,20 +24,12 @@ from hotpath.node.incarnations import Incarnation
 from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
 from hotpath.node.launcher import Launcher
+from hotpath.node.notes import Note, note_of, note_of_presence
 from hotpath.node.onair import OnAir, options_of
 from hotpath.program.checkpoint import Checkpoint
-from hotpath.program.service import Program
-from hotpath.program.states import (
-    DropPublisher,
-    Ended,
-    IngestWarning,
-    NumbersUsed,
-    OpenWanted,
-    ProgramEvent,
-    ProgramState,
-    PublisherLost,
-    WentLive,
-)
+from hotpath.program.states import DropPublisher, Ended, NumbersUsed, OpenWanted, ProgramState
+from hotpath.program.switcher import Switcher
+from hotpath.program.switches import KeyframeWanted, SwitcherEvent
 from infra.events.desired import DesiredEvent
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType
@@ -68,6 +60,7 @@ class Programs:
         self._ingests = ingests
         self._on_air: dict[ProgramKey, OnAir] = {}
         self._left_out: Counter[str] = Counter()
+        self._switches: Counter[str] = Counter()
         self._tasks: asyncio.TaskGroup | None = None
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
@@ -96,7 +89,8 @@ class Programs:
         for entry in list(self._on_air.values()):
             if entry.program.state is ProgramState.LIVE:
                 self._journal.program(entry.key, FactType.PUBLISHER_LOST, reason="node-stopping")
-            entry.program.stop(time.monotonic_ns(), time.time_ns())
+            entry.switcher.stop(time.monotonic_ns(), time.time_ns())
+            self._tell_presence(entry)
         while any(entry.incarnation or entry.opening for entry in self._on_air.values()):
             self._changed.clear()
             await self._changed.wait()
@@ -106,10 +100,11 @@ class Programs:
         while True:
             now, wall_ns = time.monotonic_ns(), time.time_ns()
             for entry in list(self._on_air.values()):
-                due = entry.program.next_deadline()
+                due = entry.switcher.next_deadline()
                 if due is not None and due <= now:
-                    entry.program.poll(now, wall_ns)
-            deadlines = [entry.program.next_deadline() for entry in self._on_air.values()]
+                    entry.switcher.poll(now, wall_ns)
+                    self._tell_presence(entry)
+            deadlines = [entry.switcher.next_deadline() for entry in self._on_air.values()]
             self._sleeping_until = min((due for due in deadlines if due is not None), default=None)
             self._wake.clear()
             timeout = None
@@ -123,9 +118,10 @@ class Programs:
 
     def touched(self, entry: OnAir) -> None:
         """Something was told to the programme: it may be due earlier, or done with."""
-        if entry.program.publisher is None and entry.program.state is ProgramState.WAITING:
+        self._tell_presence(entry)
+        if not entry.switcher.roles and entry.program.state is ProgramState.WAITING:
             self._remove_unused(entry)
-        due = entry.program.next_deadline()
+        due = entry.switcher.next_deadline()
         if due is not None and (self._sleeping_until is None or due < self._sleeping_until):
             self._wake.set()
 
@@ -144,7 +140,7 @@ class Programs:
                 options = replace(entry.program.options, reconnect_window_s=window)
                 entry.program.options = options
             elif snapshot.epoch:
-                entry.program.close("ended by request", time.monotonic_ns(), time.time_ns())
+                entry.switcher.close("ended by request", time.monotonic_ns(), time.time_ns())
                 self.touched(entry)
         for key in list(self._over):
             event = self._event(key)
@@ -184,8 +180,8 @@ class Programs:
 
     def _add(self, key: ProgramKey, event: DesiredEvent, target_duration_s: int) -> OnAir:
         options = options_of(event, self._launcher.part_target_ms, target_duration_s)
-        program = Program(options, lambda happened: self._heard(key, happened))
-        entry = self._on_air[key] = OnAir(key, event, program)
+        switcher = Switcher(options, lambda happened: self._heard(key, happened))
+        entry = self._on_air[key] = OnAir(key, event, switcher)
         return entry
 
     async def _resume(self, key: ProgramKey, earlier: Checkpoint) -> None:
@@ -211,7 +207,7 @@ class Programs:
         warn = partial(self._heard, key)
         publish, packager = self._launcher.go_on_air(entry, incarnation, warn)
         self._spawn(self._package(entry, incarnation, packager), key)
-        entry.program.resume(publish, incarnation.numbers, time.monotonic_ns())
+        entry.switcher.resume(publish, incarnation.numbers, time.monotonic_ns())
         self._journal.program(key, FactType.PUBLISHER_LOST, reason="media-restarted")
         self.touched(entry)
 
@@ -225,7 +221,7 @@ class Programs:
         warn = partial(self._heard, entry.key)
         publish, packager = self._launcher.go_on_air(entry, incarnation, warn)
         self._spawn(self._package(entry, incarnation, packager), entry.key)
-        entry.program.opened(publish, incarnation.numbers, time.monotonic_ns(), time.time_ns())
+        entry.switcher.opened(publish, incarnation.numbers, time.monotonic_ns(), time.time_ns())
         self.touched(entry)
 
     async def _package(self, entry: OnAir, incarnation: Incarnation, packager: Packager) -> None:
@@ -241,7 +237,8 @@ class Programs:
 
     async def _start_again(self, entry: OnAir, incarnation: Incarnation) -> None:
         """Break the incarnation off and resume in the next one, as after a restart."""
-        entry.program.stop(time.monotonic_ns(), time.time_ns())
+        entry.switcher.stop(time.monotonic_ns(), time.time_ns())
+        self._tell_presence(entry)
         self._launcher.abort(entry, incarnation)
         self._remove(entry)
         if not self._stopping:
@@ -253,6 +250,7 @@ class Programs:
 
     def _remove(self, entry: OnAir) -> None:
         self._left_out += entry.program.totals()
+        self._switches += entry.switcher.switches
         if self._on_air.get(entry.key) is entry:
             del self._on_air[entry.key]
         if entry.program.state is ProgramState.ENDED:
@@ -261,32 +259,40 @@ class Programs:
 
     # -- what programmes say -----------------------------------------------------------------
 
-    def _heard(self, key: ProgramKey, happened: ProgramEvent) -> None:
+    def _heard(self, key: ProgramKey, happened: SwitcherEvent) -> None:
         entry = self._on_air.get(key)
         if entry is None:
             return
-        note = self._journal.program
+        note = note_of(entry, happened)
+        if note is not None:
+            self._note(key, note)
         match happened:
             case OpenWanted(epoch_ns=epoch_ns):
                 entry.opening = True
                 self._spawn(self._open(entry, epoch_ns), key)
-            case WentLive(publisher=publisher):
-                name = entry.incarnation.name if entry.incarnation else ""
-                note(key, FactType.PROGRAM_LIVE, publisher=publisher, incarnation=name)
-            case PublisherLost(publisher=publisher, reason=reason):
-                note(key, FactType.PUBLISHER_LOST, publisher=publisher, reason=reason)
+            case KeyframeWanted(publisher=publisher):
+                if publisher in entry.publishers:
+                    self._ingests.request_keyframe(entry.publishers[publisher])
             case DropPublisher(publisher=publisher, reason=reason):
                 self.disconnect(publisher, reason)
             case NumbersUsed(msn=msn, discontinuity_seq=sequence):
                 self._reserve(entry, msn, sequence)
-            case IngestWarning(code=code, message=message):
-                note(key, FactType.INGEST_WARNING, code=code, message=message)
             case Ended(reason=reason):
                 if entry.incarnation is not None:
-                    note(key, FactType.PROGRAM_ENDED, reason=reason)
+                    self._journal.program(key, FactType.PROGRAM_ENDED, reason=reason)
                 else:
                     self._remove_unused(entry)
                 self._refresh()
+
+    def _note(self, key: ProgramKey, note: Note) -> None:
+        fact_type, detail = note
+        self._journal.program(key, fact_type, **detail)
+
+    def _tell_presence(self, entry: OnAir) -> None:
+        presence = entry.presence
+        if presence != entry.told:
+            entry.told = presence
+            self._note(entry.key, note_of_presence(presence))
 
     def _reserve(self, entry: OnAir, msn: int, sequence: int) -> None:
         incarnation = entry.incarnation
@@ -315,5 +321,12 @@ class Programs:
             total.update(entry.program.totals())
         return total
 
+    def switches(self) -> Counter[str]:
+        """Changes to a standby since the start, by cause."""
+        total = Counter(self._switches)
+        for entry in self._on_air.values():
+            total.update(entry.switcher.switches)
+        return total
+
     def publishers(self) -> int:
-        return sum(entry.publisher is not None for entry in self._on_air.values())
+        return sum(len(entry.switcher.roles) for entry in self._on_air.values())

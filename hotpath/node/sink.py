@@ -1,7 +1,8 @@
 """Where ingest delivers: every publisher is led to its programme.
 
 Upstream: `hotpath.ingest.srt` and `whip_service`, on the event loop, in order per publisher.
-Downstream: `hotpath.node.programs`, `ingests`. Implements `hotpath.ingest.publisher.PublisherSink`.
+Downstream: the switcher of each programme of `hotpath.node.programs`, `ingests`. Implements
+`hotpath.ingest.publisher.PublisherSink`.
 """
 
 import time
@@ -29,7 +30,7 @@ TAKEN_OVER = "taken-over"
 
 
 class ProgramSink:
-    """Keeps which publisher feeds which programme.
+    """Keeps which publisher belongs to which programme.
 
     Invariant: no call raises. A bug that one publisher's stream brings out costs that publisher
     its connection, never the ingest loop that serves the others.
@@ -40,7 +41,6 @@ class ProgramSink:
         self._journal = journal
         self._ingests = ingests
         self._entries: dict[int, OnAir] = {}
-        self._publishers: dict[int, Publisher] = {}
 
     def publisher_connected(self, publisher: Publisher) -> None:
         key = ProgramKey(publisher.project, publisher.event, publisher.feed)
@@ -49,8 +49,7 @@ class ProgramSink:
             self._programs.disconnect(publisher.id, "the event is over")
             return
         self._entries[publisher.id] = entry
-        entry.publisher = publisher
-        self._publishers[publisher.id] = publisher
+        entry.publishers[publisher.id] = publisher
         self._ingests.began(publisher)
         self._journal.program(
             key,
@@ -58,16 +57,18 @@ class ProgramSink:
             publisher=publisher.id,
             peer=publisher.peer,
             protocol=publisher.protocol,
+            role=publisher.role.value,
         )
+        now, wall_ns = time.monotonic_ns(), time.time_ns()
         with self._isolated(publisher.id, entry):
-            entry.program.publisher_connected(publisher.id, time.monotonic_ns(), time.time_ns())
+            entry.switcher.publisher_connected(publisher.id, publisher.role, now, wall_ns)
 
     def publisher_formats(self, publisher_id: int, formats: Sequence[Format]) -> None:
         entry = self._entries.get(publisher_id)
         if entry is None:
             return
         with self._isolated(publisher_id, entry):
-            entry.program.publisher_formats(
+            entry.switcher.publisher_formats(
                 publisher_id, formats, time.monotonic_ns(), time.time_ns()
             )
 
@@ -78,26 +79,28 @@ class ProgramSink:
         with self._isolated(publisher_id, entry):
             for unit in units:
                 observe_stage("demuxed", (unit.demuxed_ns - unit.ingest_ns) / 1e9)
-            entry.program.publisher_units(publisher_id, units, time.monotonic_ns(), time.time_ns())
+            entry.switcher.publisher_units(publisher_id, units, time.monotonic_ns(), time.time_ns())
 
     def publisher_warning(self, publisher_id: int, code: str, message: str) -> None:
         entry = self._entries.get(publisher_id)
-        if entry is not None:
-            self._journal.program(entry.key, FactType.INGEST_WARNING, code=code, message=message)
+        if entry is None:
+            return
+        role = entry.publishers[publisher_id].role.value
+        self._journal.program(
+            entry.key, FactType.INGEST_WARNING, code=code, message=message, role=role
+        )
 
     def publisher_disconnected(self, publisher_id: int, reason: str) -> None:
         entry = self._entries.pop(publisher_id, None)
         if entry is None:
             return
-        self._ingests.ended(self._publishers.pop(publisher_id))
-        if entry.publisher is not None and entry.publisher.id == publisher_id:
-            entry.publisher = None
+        self._ingests.ended(entry.publishers.pop(publisher_id))
         now, wall_ns = time.monotonic_ns(), time.time_ns()
         with self._isolated(publisher_id, entry):
             if reason == TAKEN_OVER:
-                entry.program.publisher_replaced(publisher_id, wall_ns)
+                entry.switcher.publisher_replaced(publisher_id, now, wall_ns)
             else:
-                entry.program.publisher_lost(publisher_id, reason, now, wall_ns)
+                entry.switcher.publisher_lost(publisher_id, reason, now, wall_ns)
 
     def publisher_refused(self, refusal: Refusal) -> None:
         self._journal.note(

@@ -26,6 +26,7 @@ from infra.events.bus import Backoff
 from infra.events.facts import FactType, MediaFact
 from infra.events.facts_bus import Delivery, FactReader
 from infra.lifecycle import Trigger
+from infra.publishers import ROLES, Role
 
 _log = structlog.get_logger(__name__)
 _FACTS = Counter("livepath_facts_total", "Facts taken from media nodes.", ["type", "outcome"])
@@ -34,7 +35,13 @@ _TRIGGERS = {
     FactType.PUBLISHER_LOST: Trigger.PUBLISHER_LOST,
     FactType.PROGRAM_ENDED: Trigger.PROGRAM_ENDED,
 }
-_RECORDING = {FactType.RECORDING_DEGRADED: True, FactType.RECORDING_RESTORED: False}
+_NOTED = frozenset(
+    {
+        FactType.RECORDING_DEGRADED,
+        FactType.RECORDING_RESTORED,
+        FactType.PUBLISHERS_PRESENT,
+    }
+)
 MAX_BYTES = 32 * 1024
 """Of one fact's JSON."""
 MAX_AT_NS = 4_102_444_800 * 10**9  # the year 2100
@@ -67,16 +74,14 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
     )
     session.add(row)
     session.flush()
-    trigger = _TRIGGERS.get(fact.type)
-    degraded = _RECORDING.get(fact.type)
-    if trigger is None and degraded is None:
+    if fact.type not in _TRIGGERS and fact.type not in _NOTED:
         return Outcome.APPLIED
     event = session.get(Event, fact.event)
     if event is None or event.project != fact.project:
         _log.warning("a fact names an event that is not known", fact=fact.id, event_id=fact.event)
         return Outcome.NO_EFFECT
-    if degraded is not None:
-        event.recording_degraded = degraded
+    if fact.type in _NOTED:
+        _note(event, fact)
         return Outcome.APPLIED
     try:
         advance_event(session, event.id, _TRIGGERS[fact.type], at_ms)
@@ -86,6 +91,17 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
         )
         return Outcome.NO_EFFECT
     return Outcome.APPLIED
+
+
+def _note(event: Event, fact: MediaFact) -> None:
+    """What is so from now on, beside the event's state."""
+    if fact.type is not FactType.PUBLISHERS_PRESENT:
+        event.recording_degraded = fact.type is FactType.RECORDING_DEGRADED
+        return
+    event.primary_connected = fact.detail.get(Role.PRIMARY.value) is True
+    event.backup_connected = fact.detail.get(Role.BACKUP.value) is True
+    active = fact.detail.get("active")
+    event.active_role = active if active in ROLES else None
 
 
 def usable(delivery: Delivery) -> MediaFact | None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from infra.control.schemas import Out, Timestamp
 from infra.lifecycle import EventState
+from infra.publishers import Role
 
 
 class SrtOut(Out):
@@ -20,7 +21,12 @@ class SrtOut(Out):
             "&mode=caller&pkt_size=1316"
         ],
     )
+    backup_url: str = Field(
+        description="For a second encoder, which goes on the air when the first one fails.",
+        examples=["srt://media.example:8082?streamid=ev_2k…/k1.1.5x…/backup&passphrase=…&…"],
+    )
     stream_id: str = Field(description="For encoders with a field of its own: `EVENT/KEY`.")
+    backup_stream_id: str = Field(description="The same for the second: `EVENT/KEY/backup`.")
     passphrase: str = Field(description="SRT encryption passphrase; it never travels.")
     latency_ms: int
 
@@ -31,6 +37,11 @@ class WhipOut(Out):
     url: str = Field(
         description="Endpoint that takes the SDP offer.",
         examples=["https://media.example/whip/ev_2kq5mzx7c3v4b6n7a8sd"],
+    )
+    backup_url: str = Field(
+        description="For a second publisher, which goes on the air when the first one fails; it "
+        "takes the same token.",
+        examples=["https://media.example/whip/ev_2kq5mzx7c3v4b6n7a8sd?role=backup"],
     )
     token: str = Field(
         description="Bearer token; `rotate-key` replaces it.", examples=["k1.1.mzxw6ytboi…"]
@@ -51,7 +62,19 @@ class Notice(Out):
     detail: dict[str, Any]
 
 
+class PlaceOut(Out):
+    """The place of one publisher; SRT and WHIP share it."""
+
+    connected: bool
+
+
 class IngestOut(Out):
+    primary: PlaceOut
+    backup: PlaceOut
+    active: Role | None = Field(
+        description="Whose media goes on the air. The other one stands by, and goes on when this "
+        "one is lost or has been silent for a second. null: nobody publishes.",
+    )
     srt: SrtOut | None = Field(description="null once the event is over.")
     whip: WhipOut | None = Field(description="null once the event is over.")
     recent: list[Notice] = Field(

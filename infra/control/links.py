@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
+from infra.publishers import Role
 
 FEED = "main"
 # 7 TS packets of 188 bytes: what fits the SRT payload on a 1500-byte link.
@@ -20,7 +21,9 @@ class SrtAccess:
     """What an encoder needs."""
 
     url: str
+    backup_url: str
     stream_id: str
+    backup_stream_id: str
     passphrase: str
     latency_ms: int
 
@@ -30,6 +33,7 @@ class WhipAccess:
     """What a WHIP publisher needs."""
 
     url: str
+    backup_url: str
     token: str
     publish_url: str
 
@@ -44,9 +48,20 @@ class Links:
     srt_latency_ms: int
 
     def srt(self, secret: bytes, event: str, kid: str, generation: int) -> SrtAccess:
-        """The SRT address with streamid and passphrase of the event's current key."""
+        """The SRT addresses with streamid and passphrase of the event's current key."""
         stream_id = f"{event}/{stream_key(secret, event, kid, generation)}"
+        backup_stream_id = f"{stream_id}/{Role.BACKUP}"
         passphrase = srt_passphrase(secret, event, kid, generation)
+        return SrtAccess(
+            url=self._srt_url(stream_id, passphrase),
+            backup_url=self._srt_url(backup_stream_id, passphrase),
+            stream_id=stream_id,
+            backup_stream_id=backup_stream_id,
+            passphrase=passphrase,
+            latency_ms=self.srt_latency_ms,
+        )
+
+    def _srt_url(self, stream_id: str, passphrase: str) -> str:
         query = urlencode(
             {
                 "streamid": stream_id,
@@ -57,18 +72,17 @@ class Links:
             },
             safe="/",
         )
-        base = urlsplit(self.srt_url)
-        return SrtAccess(
-            url=f"srt://{base.netloc}?{query}",
-            stream_id=stream_id,
-            passphrase=passphrase,
-            latency_ms=self.srt_latency_ms,
-        )
+        return f"srt://{urlsplit(self.srt_url).netloc}?{query}"
 
     def whip(self, secret: bytes, event: str, kid: str, generation: int) -> WhipAccess:
         """The WHIP endpoint with the bearer token of the event's current key."""
         token = whip_token(secret, event, kid, generation)
-        return WhipAccess(self.whip_url(event), token, self.publish(event, token))
+        return WhipAccess(
+            url=self.whip_url(event),
+            backup_url=f"{self.whip_url(event)}?role={Role.BACKUP}",
+            token=token,
+            publish_url=self.publish(event, token),
+        )
 
     def whip_url(self, event: str) -> str:
         """The WHIP endpoint; the same for every key of the event."""

@@ -34,6 +34,8 @@ FIXED_ON_AIR = ("renditions", "dvr_window_s")
 _NOTICES = (
     FactType.PUBLISHER_CONNECTED,
     FactType.PUBLISHER_LOST,
+    FactType.PUBLISHER_SWITCHED,
+    FactType.STANDBY_LOST,
     FactType.PUBLISHER_REFUSED,
     FactType.INGEST_WARNING,
     FactType.RECORDING_DEGRADED,

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from infra.control.event_schemas import EventOut, RecordingOut
-from infra.control.ingest_schemas import IngestOut, Notice, PublishOut, SrtOut, WhipOut
+from infra.control.ingest_schemas import (
+    IngestOut,
+    Notice,
+    PlaceOut,
+    PublishOut,
+    SrtOut,
+    WhipOut,
+)
 from infra.control.job_schemas import AssetOut, AttemptOut, JobDetail, JobOut
 from infra.control.links import Links
 from infra.control.schemas import Access, at, required_at
@@ -13,6 +20,7 @@ from infra.db.control import OPEN_STATES, Event, Fact
 from infra.db.jobs import Asset, Job, JobAttempt
 from infra.events.facts import FactType
 from infra.lifecycle import EventState
+from infra.publishers import Role
 
 SecretRing = Mapping[str, bytes]
 """A project's secrets by kid."""
@@ -22,18 +30,25 @@ _REFUSALS = {
     "unknown-event": "the streamid names an event that does not exist",
     "rotated-key": "the stream key was rotated; copy the new ingest URL",
     "bad-passphrase": "the SRT passphrase is wrong or missing; copy the ingest URL again",
-    "busy": "another encoder is publishing; stop it first, or set takeover on the event",
+    "busy": "another encoder has this place; stop it first, use the backup's address, or set "
+    "takeover on the event",
     "event-closed": "the event is over",
-    "bad-streamid": "the streamid cannot be read; it has the form EVENT/KEY",
+    "bad-streamid": "the streamid cannot be read; it has the form EVENT/KEY or EVENT/KEY/backup",
     "over-limit": "too many connections",
 }
 
 _WORDS = {
-    FactType.PUBLISHER_CONNECTED.value: "an encoder connected",
+    FactType.PUBLISHER_CONNECTED.value: "an encoder connected as {role}",
     FactType.PUBLISHER_LOST.value: "the encoder is gone",
+    FactType.PUBLISHER_SWITCHED.value: "the {to} encoder is on the air instead of the {from} one",
+    FactType.STANDBY_LOST.value: "the {role} encoder, which stood by, is gone",
     FactType.RECORDING_DEGRADED.value: "a part of the recording is lost",
     FactType.RECORDING_RESTORED.value: "the recording is complete again from here on",
 }
+
+
+_UNSAID = {"role": Role.PRIMARY.value, "from": "other", "to": "other"}
+"""In place of what a fact does not say."""
 
 
 def event_out(
@@ -56,11 +71,7 @@ def event_out(
         updated_at=required_at(event.updated_ms),
         started_at=at(event.started_ms),
         ended_at=at(event.ended_ms),
-        ingest=IngestOut(
-            srt=_srt(event, links, secrets) if state in OPEN_STATES else None,
-            whip=_whip(event, links, secrets) if state in OPEN_STATES else None,
-            recent=[notice(fact) for fact in facts],
-        ),
+        ingest=_ingest(event, links, secrets, facts),
         playback=PlaybackLinks(
             hls_url=links.hls(event.project, event.id),
             whep_url=links.whep(event.project, event.id),
@@ -70,11 +81,26 @@ def event_out(
     )
 
 
+def _ingest(event: Event, links: Links, secrets: SecretRing, facts: Sequence[Fact]) -> IngestOut:
+    is_open = EventState(event.state) in OPEN_STATES
+    active = Role(event.active_role) if is_open and event.active_role else None
+    return IngestOut(
+        primary=PlaceOut(connected=is_open and event.primary_connected),
+        backup=PlaceOut(connected=is_open and event.backup_connected),
+        active=active,
+        srt=_srt(event, links, secrets) if is_open else None,
+        whip=_whip(event, links, secrets) if is_open else None,
+        recent=[notice(fact) for fact in facts],
+    )
+
+
 def _srt(event: Event, links: Links, secrets: SecretRing) -> SrtOut:
     access = links.srt(secrets[event.kid], event.id, event.kid, event.generation)
     return SrtOut(
         url=access.url,
+        backup_url=access.backup_url,
         stream_id=access.stream_id,
+        backup_stream_id=access.backup_stream_id,
         passphrase=access.passphrase,
         latency_ms=access.latency_ms,
     )
@@ -82,7 +108,12 @@ def _srt(event: Event, links: Links, secrets: SecretRing) -> SrtOut:
 
 def _whip(event: Event, links: Links, secrets: SecretRing) -> WhipOut:
     access = links.whip(secrets[event.kid], event.id, event.kid, event.generation)
-    return WhipOut(url=access.url, token=access.token, publish_url=access.publish_url)
+    return WhipOut(
+        url=access.url,
+        backup_url=access.backup_url,
+        token=access.token,
+        publish_url=access.publish_url,
+    )
 
 
 def notice(fact: Fact) -> Notice:
@@ -93,12 +124,13 @@ def notice(fact: Fact) -> Notice:
 
 
 def _message(fact: Fact) -> str:
-    said, reason = str(fact.detail.get("message", "")), str(fact.detail.get("reason", ""))
+    detail = fact.detail
+    said, reason = str(detail.get("message", "")), str(detail.get("reason", ""))
     if said:
-        return said
+        return f"Backup: {said}" if detail.get("role") == Role.BACKUP else said
     if fact.type == FactType.PUBLISHER_REFUSED:
         return _REFUSALS.get(reason, reason) or "an encoder was refused"
-    words = _WORDS.get(fact.type, fact.type)
+    words = _WORDS.get(fact.type, fact.type).format_map({**_UNSAID, **detail})
     return f"{words} ({reason})" if reason else words
 
 

@@ -6,7 +6,7 @@ one that reached the bus. A row whose two revisions differ is owed to the bus.
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from infra.db.base import Base
@@ -84,6 +84,10 @@ class Event(Base):
     revision: Mapped[int] = mapped_column(default=1)
     published_revision: Mapped[int] = mapped_column(default=0)
     recording_degraded: Mapped[bool] = mapped_column(default=False)
+    primary_connected: Mapped[bool] = mapped_column(default=False, server_default=false())
+    backup_connected: Mapped[bool] = mapped_column(default=False, server_default=false())
+    active_role: Mapped[str | None] = mapped_column(String(16))
+    """Whose media goes on the air; a `Role`."""
     created_ms: Mapped[int]
     updated_ms: Mapped[int]
     started_ms: Mapped[int | None]

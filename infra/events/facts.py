@@ -23,6 +23,15 @@ class FactType(StrEnum):
     | bad-streamid | over-limit"""
     PROGRAM_LIVE = "program.live"
     PUBLISHER_LOST = "publisher.lost"
+    """Of the one that was on the air, where no standby could go on."""
+    PUBLISHER_SWITCHED = "publisher.switched"
+    """The standby is on the air. detail.from and detail.to: primary | backup; detail.reason:
+    silent, or why the other one was lost"""
+    STANDBY_LOST = "standby.lost"
+    """The programme goes on, but nobody would step in. detail.role, detail.reason"""
+    PUBLISHERS_PRESENT = "publishers.present"
+    """Who is connected from now on. detail.primary and detail.backup: whether it is; detail.active:
+    primary | backup | null"""
     PROGRAM_ENDED = "program.ended"
     RECORDING_DEGRADED = "recording.degraded"
     RECORDING_RESTORED = "recording.restored"

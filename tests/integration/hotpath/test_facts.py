@@ -71,12 +71,18 @@ def test_facts_of_an_outage_arrive_once_and_in_order(
     media.start()
     bus.start()
     after = until_sent(bus, FactType.PROGRAM_ENDED)
-    told = [fact for fact in after if fact.type is not FactType.INGEST_WARNING]
+    aside = (FactType.INGEST_WARNING, FactType.PUBLISHERS_PRESENT)
+    told = [fact for fact in after if fact.type not in aside]
     assert [fact.type for fact in told] == [
         FactType.PUBLISHER_CONNECTED,
         FactType.PROGRAM_LIVE,
         FactType.PUBLISHER_LOST,
         FactType.PROGRAM_ENDED,
+    ]
+    presence = [fact.detail for fact in after if fact.type is FactType.PUBLISHERS_PRESENT]
+    assert presence == [
+        {"primary": True, "backup": False, "active": "primary"},
+        {"primary": False, "backup": False, "active": None},
     ]
     assert after[: len(before)] == before
     assert len({fact.id for fact in after}) == len(after)

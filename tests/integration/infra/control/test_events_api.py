@@ -53,9 +53,14 @@ async def test_a_new_event_says_where_to_publish_and_where_to_watch(
     assert srt["stream_id"] == f"{event['id']}/{stream_key(secret, event['id'], 'k1', 1)}"
     assert srt["passphrase"] == srt_passphrase(secret, event["id"], "k1", 1)
     assert srt["latency_ms"] == 120
+    assert srt["backup_stream_id"] == f"{srt['stream_id']}/backup"
+    assert srt["backup_url"].startswith(
+        f"srt://media.test:8082?streamid={srt['stream_id']}/backup&"
+    )
     token = whip_token(secret, event["id"], "k1", 1)
     assert event["ingest"]["whip"] == {
         "url": f"http://media.test/whip/{event['id']}",
+        "backup_url": f"http://media.test/whip/{event['id']}?role=backup",
         "token": token,
         "publish_url": f"http://control.test/publish/{event['id']}#{token}",
     }
@@ -67,6 +72,12 @@ async def test_a_new_event_says_where_to_publish_and_where_to_watch(
         "player_url": f"http://control.test/watch/{event['id']}",
     }
     assert event["recording"] == {"degraded": False}
+    nobody = {"connected": False}
+    assert {name: event["ingest"][name] for name in ("primary", "backup", "active")} == {
+        "primary": nobody,
+        "backup": nobody,
+        "active": None,
+    }
     assert (await api.get(response.headers["Location"])).json() == event
 
 

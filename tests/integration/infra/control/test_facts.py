@@ -222,6 +222,31 @@ async def test_another_projects_fact_shows_up_nowhere(
     assert [one["at"] for one in recent] == ["2030-03-17T17:46:42.000Z"]
 
 
+async def test_who_is_connected_is_shown_while_publishers_may_connect(
+    client: Redis, media: FactWriter, deployment: Deployment, event: str, api: httpx2.AsyncClient
+) -> None:
+    async def shown() -> tuple[bool, bool, str | None]:
+        ingest = (await api.get(f"/v1/events/{event}")).json()["ingest"]
+        places = ingest["primary"]["connected"], ingest["backup"]["connected"]
+        return (*places, ingest["active"])
+
+    async def report(number: int, **detail: Any) -> tuple[bool, bool, str | None]:
+        await media.send([fact(number, T.PUBLISHERS_PRESENT, event, detail=detail)])
+        await drain(client, deployment)
+        return await shown()
+
+    assert await shown() == (False, False, None)
+    both = {"primary": True, "backup": True}
+    assert await report(1, **both, active="primary") == (True, True, "primary")
+    assert await report(2, primary=False, backup=True, active="backup") == (False, True, "backup")
+    assert await report(3, primary="yes", active="third") == (False, False, None)
+    assert await report(4, **both, active="primary") == (True, True, "primary")
+    assert stored(deployment, event).state == "scheduled"
+    await media.send([fact(5, T.PROGRAM_LIVE, event), fact(6, T.PROGRAM_ENDED, event)])
+    await drain(client, deployment)
+    assert await shown() == (False, False, None)
+
+
 async def test_a_running_consumer_replays_after_outages_of_the_bus(
     tmp_path: Any, deployment: Deployment, event: str
 ) -> None:

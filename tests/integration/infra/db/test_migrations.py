@@ -65,11 +65,12 @@ def test_an_event_from_before_a_column_has_what_it_had_then(database_url: str) -
             connection.execute(text(insert), columns)
         migrate(database_url)
         with engine.connect() as connection:
-            columns = (control.Event.renditions, control.Event.dvr_window_s)
-            kept = connection.execute(select(*columns)).one()
+            event = control.Event
+            columns = (event.renditions, event.dvr_window_s, event.primary_connected)
+            kept = connection.execute(select(*columns, event.active_role)).one()
     finally:
         engine.dispose()
-    assert tuple(kept) == ([], 0)
+    assert tuple(kept) == ([], 0, False, None)
 
 
 def test_processes_that_start_together_migrate_once(database_url: str) -> None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotpath.ingest.streamid import StreamId, parse
 from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 from infra.control.links import Links
+from infra.publishers import Role
 
 SECRET = bytes(range(32))
 LINKS = Links(
@@ -36,6 +38,16 @@ def test_ingest_url_is_the_bare_form_with_microseconds() -> None:
     # ffmpeg takes the query apart at & and = and decodes nothing inside streamid.
     assert f"streamid={access.stream_id}&" in access.url
     assert access.latency_ms == 120
+
+
+def test_the_backup_has_the_same_key_at_an_address_of_its_own() -> None:
+    access = LINKS.srt(SECRET, "ev_1", "k1", 3)
+    assert access.backup_stream_id == f"{access.stream_id}/backup"
+    assert access.backup_url == access.url.replace(access.stream_id, access.backup_stream_id)
+    assert parse(access.backup_stream_id.encode()) == StreamId(
+        "ev_1", stream_key(SECRET, "ev_1", "k1", 3), Role.BACKUP
+    )
+    assert LINKS.whip(SECRET, "ev_1", "k1", 3).backup_url.endswith("/whip/ev_1?role=backup")
 
 
 def test_pasted_between_double_quotes_bash_changes_nothing() -> None:
@@ -77,8 +89,8 @@ def test_the_shell_test_can_fail() -> None:
 def test_no_ingest_url_holds_a_character_that_shells_read(
     secret: bytes, event: str, generation: int
 ) -> None:
-    url = LINKS.srt(secret, event, "k1", generation).url
-    assert not set(url) & set("$`!\\\"' \t\n#{}[]()<>|;*~%")
+    access = LINKS.srt(secret, event, "k1", generation)
+    assert not set(access.url + access.backup_url) & set("$`!\\\"' \t\n#{}[]()<>|;*~%")
 
 
 def test_playback_urls() -> None:

@@ -11,7 +11,25 @@ from infra.db.control import Fact
 @pytest.mark.parametrize(
     ("kind", "detail", "message"),
     [
-        ("publisher.connected", {"peer": "192.0.2.1:9"}, "an encoder connected"),
+        ("publisher.connected", {"peer": "192.0.2.1:9"}, "an encoder connected as primary"),
+        ("publisher.connected", {"role": "backup"}, "an encoder connected as backup"),
+        (
+            "publisher.switched",
+            {"from": "primary", "to": "backup", "reason": "silent"},
+            "the backup encoder is on the air instead of the primary one (silent)",
+        ),
+        ("publisher.switched", {}, "the other encoder is on the air"),
+        (
+            "standby.lost",
+            {"role": "backup", "reason": "connection-lost"},
+            "the backup encoder, which stood by, is gone (connection-lost)",
+        ),
+        (
+            "ingest.warning",
+            {"code": "loss", "message": "3 packets", "role": "backup"},
+            "Backup: 3 packets",
+        ),
+        ("publisher.refused", {"reason": "busy"}, "another encoder has this place"),
         ("publisher.lost", {"reason": "timeout"}, "the encoder is gone (timeout)"),
         (
             "publisher.refused",
