@@ -18,6 +18,12 @@ class SpsInfo:
     width: int
     height: int
     reorder_pics: int
+    sps_id: int
+    separate_planes: bool
+    order_bits: int
+    """Of slice_pic_order_cnt_lsb."""
+    tree_blocks: int
+    """Coding tree blocks of a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,9 @@ def parse_sps(nal: bytes) -> SpsInfo:
         bits.u(2 * (8 - sub_layers))
     for has_profile, has_level in present:
         bits.u(88 * has_profile + 8 * has_level)
-    bits.ue()
-    chroma = bits.ue()
-    if chroma == 3:
-        bits.u(1)
-    width, height = bits.ue(), bits.ue()
+    sps_id, chroma = bits.ue(), bits.ue()
+    separate = chroma == 3 and bits.u(1) == 1
+    width, height = coded = bits.ue(), bits.ue()
     if bits.u(1):  # conformance window
         crop_x, crop_y = (2 if chroma in (1, 2) else 1), (2 if chroma == 1 else 1)
         width -= crop_x * (bits.ue() + bits.ue())
@@ -67,13 +71,16 @@ def parse_sps(nal: bytes) -> SpsInfo:
         raise ValueError("the SPS has impossible values")
     bits.ue()
     bits.ue()
-    bits.ue()
-    reorder = 0
+    order_bits, reorder = bits.ue() + 4, 0
     for _ in range(sub_layers + 1 if bits.u(1) else 1):
         bits.ue()
         reorder = bits.ue()
         bits.ue()
-    return SpsInfo(codecs, width, height, reorder)
+    block = 8 << bits.ue() + bits.ue()
+    if order_bits > 16 or block > 64:
+        raise ValueError("the SPS has impossible values")
+    blocks = -(-coded[0] // block) * -(-coded[1] // block)
+    return SpsInfo(codecs, width, height, reorder, sps_id, separate, order_bits, blocks)
 
 
 def read_head(data: bytes) -> Head:

@@ -27,6 +27,8 @@ ENCODERS: dict[str, tuple[str, ...]] = {
              "log-level=none:bframes=0:keyint=8:open-gop=0:scenecut=0"),
     "hevc-open-gop": ("libx265", "-preset", "ultrafast", "-x265-params",
                       "log-level=none:bframes=2:keyint=8:open-gop=1:scenecut=0"),
+    "hevc-open-gop-slices": ("libx265", "-preset", "ultrafast", "-x265-params",
+                             "log-level=none:bframes=2:keyint=8:open-gop=1:scenecut=0:slices=2"),
 }  # fmt: skip
 
 
