@@ -42,8 +42,11 @@ class Bla:
                 number = bits.ue()
                 self._pps[number] = _Pps(bits.ue(), bits.u(1) == 1, bits.u(1) == 1, bits.u(3))
 
-    def rewrite(self, nal: bytes, other_place: int) -> bytes:
-        """A slice of a CRA picture; its place differs from its own by the bits of `other_place`."""
+    def rewrite(self, nal: bytes, *, far: bool) -> bytes:
+        """A slice of a CRA picture, at its own place or half a cycle away from it.
+
+        Nearer might be a picture to which the header refers, which decoders keep for that.
+        """
         bits = BitReader(nal[2:_HEADER_MAX])
         first = bits.u(1)
         bits.u(1)  # no_output_of_prior_pics_flag
@@ -63,8 +66,7 @@ class Bla:
         bits.u(pps.output_flag + 2 * sps.separate_planes)
         bits.u(sps.order_bits)
         rbsp = bytearray(nal[2:].replace(b"\0\0\3", b"\0\0"))
-        last = bits.read - 1
-        for bit in range(sps.order_bits):
-            if other_place >> bit & 1:
-                rbsp[(last - bit) // 8] ^= 0x80 >> (last - bit) % 8
+        highest = bits.read - sps.order_bits
+        if far:
+            rbsp[highest // 8] ^= 0x80 >> highest % 8
         return head + _ESCAPED.sub(b"\0\0\3", bytes(rbsp))

@@ -57,8 +57,8 @@ def _hevc(format: Format, data: bytes) -> tuple[bytes, ...]:
     try:
         bla = Bla([*nals(format.config)])
         return tuple(
-            _joined([bla.rewrite(nal, place) if _kind(nal) == CRA else nal for nal in kept])
-            for place in (0, 1)
+            _joined([bla.rewrite(nal, far=far) if _kind(nal) == CRA else nal for nal in kept])
+            for far in (False, True)
         )
     except ValueError:
         return ()

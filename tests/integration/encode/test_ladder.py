@@ -37,6 +37,7 @@ from infra.renditions import LadderRung
 from tests.support.bridges import until
 from tests.support.coded import Coded, coded
 from tests.support.ladder import parts, published, segments
+from tests.support.programme import EPOCH, SECOND, Harness
 
 pytestmark = pytest.mark.integration
 
@@ -204,6 +205,36 @@ async def test_another_source_format_is_another_child_and_no_gap() -> None:
         assert own.keys() == theirs.keys()
         assert len(made.made(name)) == 360
         assert all(own[p].discontinuity_seq == theirs[p].discontinuity_seq for p in own)
+
+
+@pytest.mark.parametrize("kind", ["h264", "h264-b", "hevc"])
+async def test_the_slate_passes_like_any_picture(kind: str) -> None:
+    source = coded(kind, None, 6, 45)
+    programme = Harness(reconnect_window_s=60)
+    for publisher, start_s in ((1, 0), (2, 12)):
+        programme.now = start_s * SECOND
+        programme.connect(publisher, [source.format(VIDEO)])
+        at = EPOCH + start_s * SECOND
+        sent = [replace(u, ingest_ns=at + u.dts * 100_000 // 9) for u in source.track(VIDEO)]
+        programme.send(sent, publisher)
+        programme.lose(publisher)
+        programme.wait(12 - 6)
+    programme.program.stop(programme.now, EPOCH + programme.now)
+    count = len(programme.samples())
+    assert count > 360 + 50
+    async with running() as made:
+        await made.feed(programme.items[:-1])
+        await until(lambda: all(len(made.made(name)) >= count - SLACK for name in NAMES))
+        made.ladder.publish(programme.items[-1:])
+        await until(lambda: bool(made.items) and isinstance(made.items[-1], ProgramEnd))
+    events = made.events()
+    theirs = parts(events, VIDEO)
+    for name in NAMES:
+        own = parts(events, name)
+        assert own.keys() == theirs.keys()
+        assert len(made.made(name)) == count
+        assert all(own[p].discontinuity_seq == theirs[p].discontinuity_seq for p in own)
+        assert all(isinstance(each, SegmentReady) for each in segments(events, name).values())
 
 
 async def test_a_child_that_is_killed_costs_a_gap_only() -> None:
