@@ -25,7 +25,7 @@ def note_of(entry: OnAir, happened: SwitcherEvent) -> Note | None:
             roles = {"from": instead_of.value, "to": role.value}
             return FactType.PUBLISHER_SWITCHED, {"publisher": publisher, **roles, "reason": reason}
         case StandbyLost(publisher=publisher, role=role, reason=reason):
-            detail = {"publisher": publisher, "role": role.value, "reason": reason}
+            detail = {"publisher": publisher, "place": role.value, "reason": reason}
             return FactType.STANDBY_LOST, detail
         case IngestWarning(code=code, message=message):
             return FactType.INGEST_WARNING, {"code": code, "message": message}

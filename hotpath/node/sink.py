@@ -57,7 +57,7 @@ class ProgramSink:
             publisher=publisher.id,
             peer=publisher.peer,
             protocol=publisher.protocol,
-            role=publisher.role.value,
+            place=publisher.role.value,
         )
         now, wall_ns = time.monotonic_ns(), time.time_ns()
         with self._isolated(publisher.id, entry):
@@ -85,9 +85,9 @@ class ProgramSink:
         entry = self._entries.get(publisher_id)
         if entry is None:
             return
-        role = entry.publishers[publisher_id].role.value
+        place = entry.publishers[publisher_id].role.value
         self._journal.program(
-            entry.key, FactType.INGEST_WARNING, code=code, message=message, role=role
+            entry.key, FactType.INGEST_WARNING, code=code, message=message, place=place
         )
 
     def publisher_disconnected(self, publisher_id: int, reason: str) -> None:

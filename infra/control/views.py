@@ -38,16 +38,16 @@ _REFUSALS = {
 }
 
 _WORDS = {
-    FactType.PUBLISHER_CONNECTED.value: "an encoder connected as {role}",
+    FactType.PUBLISHER_CONNECTED.value: "an encoder connected as {place}",
     FactType.PUBLISHER_LOST.value: "the encoder is gone",
     FactType.PUBLISHER_SWITCHED.value: "the {to} encoder is on the air instead of the {from} one",
-    FactType.STANDBY_LOST.value: "the {role} encoder, which stood by, is gone",
+    FactType.STANDBY_LOST.value: "the {place} encoder, which stood by, is gone",
     FactType.RECORDING_DEGRADED.value: "a part of the recording is lost",
     FactType.RECORDING_RESTORED.value: "the recording is complete again from here on",
 }
 
 
-_UNSAID = {"role": Role.PRIMARY.value, "from": "other", "to": "other"}
+_UNSAID = {"place": Role.PRIMARY.value, "from": "other", "to": "other"}
 """In place of what a fact does not say."""
 
 
@@ -127,7 +127,7 @@ def _message(fact: Fact) -> str:
     detail = fact.detail
     said, reason = str(detail.get("message", "")), str(detail.get("reason", ""))
     if said:
-        return f"Backup: {said}" if detail.get("role") == Role.BACKUP else said
+        return f"Backup: {said}" if detail.get("place") == Role.BACKUP else said
     if fact.type == FactType.PUBLISHER_REFUSED:
         return _REFUSALS.get(reason, reason) or "an encoder was refused"
     words = _WORDS.get(fact.type, fact.type).format_map({**_UNSAID, **detail})

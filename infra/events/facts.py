@@ -18,6 +18,7 @@ STREAM_MAXLEN = 100_000
 
 class FactType(StrEnum):
     PUBLISHER_CONNECTED = "publisher.connected"
+    """detail.place: primary | backup"""
     PUBLISHER_REFUSED = "publisher.refused"
     """detail.reason: bad-key | unknown-event | rotated-key | bad-passphrase | busy | event-closed
     | bad-streamid | over-limit"""
@@ -28,7 +29,7 @@ class FactType(StrEnum):
     """The standby is on the air. detail.from and detail.to: primary | backup; detail.reason:
     silent, or why the other one was lost"""
     STANDBY_LOST = "standby.lost"
-    """The programme goes on, but nobody would step in. detail.role, detail.reason"""
+    """The programme goes on, but nobody would step in. detail.place, detail.reason"""
     PUBLISHERS_PRESENT = "publishers.present"
     """Who is connected from now on. detail.primary and detail.backup: whether it is; detail.active:
     primary | backup | null"""

@@ -26,6 +26,7 @@ from infra.events.desired import DesiredEvent, DesiredProject
 from infra.events.desired_state import DesiredSnapshot
 from infra.keys import ProgramKey
 from infra.manifest import SessionManifest
+from infra.publishers import Role
 from tests.support.m3u8 import Playlist, SegmentTag, parse
 from tests.support.media import ffmpeg
 
@@ -240,10 +241,10 @@ def key_of(desired: DesiredEvent) -> ProgramKey:
     return ProgramKey(desired.project, desired.id, desired.feed)
 
 
-def srt_url(media: MediaProcess, desired: DesiredEvent) -> str:
+def srt_url(media: MediaProcess, desired: DesiredEvent, role: Role = Role.PRIMARY) -> str:
     arguments = (SECRET, desired.id, desired.kid, desired.generation)
     return (
-        f"srt://127.0.0.1:{media.srt_port}?streamid={desired.id}/{stream_key(*arguments)}"
+        f"srt://127.0.0.1:{media.srt_port}?streamid={desired.id}/{stream_key(*arguments)}/{role}"
         f"&passphrase={srt_passphrase(*arguments)}&latency=120000&mode=caller&pkt_size=1316"
     )
 

@@ -36,7 +36,7 @@ from hotpath.webrtc.mux import Mux
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType, MediaFact
 from infra.keys import ProgramKey
-from infra.publishers import Role
+from infra.publishers import Place, Role
 from tests.support.coded import coded
 from tests.support.medianode import PROJECT, event
 from tests.support.processes import until
@@ -50,6 +50,8 @@ class Ingest:
 
     table: Sequence[AdmissionEntry] = ()
     disconnected: list[tuple[int, str]] = field(default_factory=list)
+    asked: list[Place] = field(default_factory=list)
+    """For a keyframe."""
 
     def set_table(self, entries: Sequence[AdmissionEntry]) -> None:
         self.table = entries
@@ -80,9 +82,10 @@ class Node:
         assert answer.status_code == 200
         return [line for line in answer.text.splitlines() if not line.startswith("#")]
 
-    def connect(self, publisher: int, name: str) -> None:
+    def connect(self, publisher: int, name: str, role: Role = Role.PRIMARY) -> None:
+        peer, now_ns = "127.0.0.1:1", time.time_ns()
         self.sink.publisher_connected(
-            Publisher(publisher, PROJECT.id, name, "main", "127.0.0.1:1", time.time_ns())
+            Publisher(publisher, PROJECT.id, name, "main", peer, now_ns, role=role)
         )
 
     def publish(self, publisher: int, seconds: float = 3, start: float = 0) -> None:
@@ -139,7 +142,7 @@ async def running(
         fanout = FanoutService(mux, kernel, origin.access)
         watching = asyncio.create_task(fanout.run())
         ingest, ingests = Ingest(), Ingests()
-        ingests.attach({"srt": ingest})
+        ingests.attach({"srt": ingest}, {"srt": ingest.asked.append})
         programs = Programs(
             launcher=Launcher(
                 registry,
@@ -259,6 +262,45 @@ async def test_an_event_ended_before_its_incarnation_was_open_is_over(tmp_path: 
         await until("it is off the air", lambda: not node.programs.states())
         assert [reason for _, reason in node.ingest.disconnected] == ["ended by request"]
         assert node.told(FactType.PROGRAM_LIVE) == []
+
+
+async def test_the_end_of_an_event_sends_its_standby_away_too(tmp_path: Path) -> None:
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_one")
+        node.connect(2, "ev_one", Role.BACKUP)
+        for publisher in (1, 2):
+            node.publish(publisher)
+        await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+        assert node.programs.publishers() == 2
+        closed = event("ev_one", open=False, revision=2)
+        node.programs.apply(
+            DesiredSnapshot(epoch="test", projects={PROJECT.id: PROJECT}, events={"ev_one": closed})
+        )
+        reason = "ended by request"
+        assert sorted(node.ingest.disconnected) == [(1, reason), (2, reason)]
+        for publisher in (1, 2):
+            node.sink.publisher_disconnected(publisher, "closed")
+    assert [fact.detail for fact in node.told(FactType.PUBLISHERS_PRESENT)] == [
+        {"primary": True, "backup": False, "active": "primary"},
+        {"primary": True, "backup": True, "active": "primary"},
+        {"primary": False, "backup": False, "active": None},
+    ]
+    assert node.told(FactType.PUBLISHER_LOST) == node.told(FactType.STANDBY_LOST) == []
+
+
+async def test_a_standby_that_is_needed_is_asked_for_a_keyframe(tmp_path: Path) -> None:
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_one")
+        node.connect(2, "ev_one", Role.BACKUP)
+        node.publish(1)
+        await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+        node.sink.publisher_disconnected(1, "connection-lost")
+        assert node.ingest.asked == [("ev_one", Role.BACKUP)]
+        node.publish(2, start=3)
+        assert node.programs.states() == {"live": 1}
+        assert node.programs.switches() == {"lost": 1}
+        (switched,) = node.told(FactType.PUBLISHER_SWITCHED)
+        assert (switched.detail["from"], switched.detail["to"]) == ("primary", "backup")
 
 
 async def test_sound_alone_is_offered_where_the_event_asks_for_it(tmp_path: Path) -> None:

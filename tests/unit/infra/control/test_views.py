@@ -12,7 +12,7 @@ from infra.db.control import Fact
     ("kind", "detail", "message"),
     [
         ("publisher.connected", {"peer": "192.0.2.1:9"}, "an encoder connected as primary"),
-        ("publisher.connected", {"role": "backup"}, "an encoder connected as backup"),
+        ("publisher.connected", {"place": "backup"}, "an encoder connected as backup"),
         (
             "publisher.switched",
             {"from": "primary", "to": "backup", "reason": "silent"},
@@ -21,12 +21,12 @@ from infra.db.control import Fact
         ("publisher.switched", {}, "the other encoder is on the air"),
         (
             "standby.lost",
-            {"role": "backup", "reason": "connection-lost"},
+            {"place": "backup", "reason": "connection-lost"},
             "the backup encoder, which stood by, is gone (connection-lost)",
         ),
         (
             "ingest.warning",
-            {"code": "loss", "message": "3 packets", "role": "backup"},
+            {"code": "loss", "message": "3 packets", "place": "backup"},
             "Backup: 3 packets",
         ),
         ("publisher.refused", {"reason": "busy"}, "another encoder has this place"),
