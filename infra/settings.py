@@ -124,6 +124,11 @@ class MediaSettings(TlsSettings):
         8 * 1024**3,
         description="Bytes of unacknowledged media kept on disk before recording stops.",
     )
+    s3_url: str = Field(
+        "s3://livepath?endpoint=http://127.0.0.1:8088",
+        repr=False,
+        description="As for control. It is only read, for viewers who go back (`dvr_window_s`).",
+    )
     webrtc_hosts: CommaList = Field(
         ("127.0.0.1",),
         description="Addresses that WebRTC media (UDP, and TCP if `webrtc_tcp`) listens on; "

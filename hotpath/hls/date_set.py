@@ -1,7 +1,7 @@
 """The date ranges of one programme, the same for all of its renditions.
 
 Invariant: a date range never changes, it only gains attributes; it goes when it is over for every
-rendition; and there are at most `LIMIT` tags, whatever is announced. Time is an argument, in ms.
+rendition; and there are at most `limit` tags, whatever is announced. Time is an argument, in ms.
 
 Upstream: `live`. Downstream: `playlist`, which lists the tags.
 Spec: draft-pantos-hls-rfc8216bis, 4.4.5.1 (augmenting), 6.2.1 (removal) and 6.2.5.1 (skipping).
@@ -14,6 +14,8 @@ from hotpath.hls.daterange import DateRange, DateRangeError, render
 from hotpath.hls.tags import Delta
 
 LIMIT = 200
+DVR_LIMIT = 2_000
+"""Where hours are listed: as many as the markers of an event can make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,13 @@ class DateTag:
 class DateRangeSet:
     """See the module for the invariant."""
 
-    def __init__(self, *, skip_ms: int, wait_ms: int) -> None:
+    def __init__(self, *, skip_ms: int, wait_ms: int, limit: int = LIMIT) -> None:
         """`skip_ms`: CAN-SKIP-UNTIL. `wait_ms`: for so long at most a request is held."""
         self.tags: list[DateTag] = []
         """In the order in which they were added."""
         self._skip_ms = skip_ms
         self._wait_ms = wait_ms
+        self._limit = limit
         self._known: dict[str, DateRange] = {}
         self._first_ns = 0
         """Nothing that was over before is listed any more."""
@@ -49,9 +52,9 @@ class DateRangeSet:
         merged = one if known is None else known.augmented(one)
         if merged == known or merged.over_ns < self._first_ns:
             return None
-        if len(self.tags) >= LIMIT:
+        if len(self.tags) >= self._limit:
             raise DateRangeError(
-                f"{LIMIT} date ranges are listed; {one.id!r} has to wait until one is over"
+                f"{self._limit} date ranges are listed; {one.id!r} has to wait until one is over"
             )
         self._known[one.id] = merged
         # Whole, not only what is new: a player that never saw the first tag needs START-DATE.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from hotpath.hls.date_set import DateRangeSet
+from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
 from hotpath.hls.daterange import DateRange, DateRangeError
 from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
@@ -17,9 +17,11 @@ from hotpath.hls.listing import Place
 from hotpath.hls.offers import Offers
 from hotpath.hls.playlist import WINDOW
 from hotpath.hls.rendition import Rendition
+from hotpath.hls.replay import Replay
 from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, http_date, max_age, refusal
 from hotpath.hls.shelf import Shelf, StoredFile
 from hotpath.hls.tags import SKIP_UNTIL, Delta
+from hotpath.hls.vault import Vault, VaultUnavailable
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import Format
 from infra.keys import ProgramKey
@@ -56,10 +58,15 @@ class LivePlaylists:
         target_duration_s: int,
         room: WaitingRoom,
         audio_only: bool = False,
+        dvr_window_s: int = 0,
+        vault: Vault | None = None,
         clock: Callable[[], int] = monotonic_ms,
         clock_s: Callable[[], int] = unix_s,
     ) -> None:
-        """`audio_only`: offer the sound alone, too."""
+        """`audio_only`: offer the sound alone, too. `dvr_window_s`: how far back viewers may go.
+
+        Without a `vault` they may not.
+        """
         self.key = key
         self.incarnation = incarnation
         self.access = access
@@ -69,9 +76,13 @@ class LivePlaylists:
         self._clock_s = clock_s
         self._room = room
         self._shelf = Shelf()
-        self._kept_ms = 2 * WINDOW * target_duration_s * 1000
-        """What is kept as long as the programme is kept for so long after its end, and longer."""
+        self.window_s = WINDOW * target_duration_s
+        """At least so much is listed."""
         self._renditions: dict[str, Rendition] = {}
+        self._replay: Replay | None = None
+        if vault is not None and dvr_window_s > self.window_s:
+            self.window_s = dvr_window_s
+            self._replay = Replay(vault, room, key, incarnation, self._renditions)
         self._by_playlist: dict[str, Rendition] = {}
         self._offers = Offers(
             self._renditions, target_duration_s=target_duration_s, audio_only=audio_only
@@ -79,6 +90,7 @@ class LivePlaylists:
         self._dates = DateRangeSet(
             skip_ms=SKIP_UNTIL * target_duration_s * 1000,
             wait_ms=BLOCK_LIMIT * target_duration_s * 1000,
+            limit=LIMIT if self._replay is None else DVR_LIMIT,
         )
         self._start_gate: Gate[str] = Gate(room)
         """Requests for playlists, by name, that list no whole segment yet."""
@@ -86,6 +98,11 @@ class LivePlaylists:
         self._stopped = False
         self._ended = False
         self._multivariant: tuple[str, Text] | None = None
+
+    @property
+    def linger_s(self) -> int:
+        """For so long after its end, nothing goes that a playlist lists, or was promised."""
+        return 2 * self.window_s + WINDOW * self.target_duration_s
 
     @property
     def playable(self) -> bool:
@@ -104,12 +121,13 @@ class LivePlaylists:
                 self._room,
                 target_duration_s=self.target_duration_s,
                 part_target_ms=self.part_target_ms,
+                window_s=self.window_s if self._replay is not None else 0,
             )
             self._renditions[format.track] = rendition
             self._by_playlist[rendition.playlist_name] = rendition
             for tag in self._dates.tags:
                 rendition.playlist.add_date(tag.id, tag.line)
-        rendition.add_init(format, number, data)
+        rendition.add_init(format, number, data, self._clock())
 
     def knows(self, rendition: str) -> bool:
         """Whether the rendition has had an init section."""
@@ -205,6 +223,18 @@ class LivePlaylists:
         stored = self._shelf.get(name)
         return None if stored is None else self._file_reply(stored)
 
+    async def media(self, name: str) -> Reply:
+        """A media file, in memory or not."""
+        if (reply := self.file(name)) is not None:
+            return reply
+        stored = None
+        try:
+            if self._replay is not None:
+                stored = await self._replay.read(name, self._clock())
+        except VaultUnavailable as error:
+            return refusal(503, str(error), retry_after_s=self.target_duration_s)
+        return refusal(404, NOT_HERE) if stored is None else self._file_reply(stored)
+
     async def respond(self, name: str, query: str) -> Reply:
         """The reply to `GET {name}?{query}` below the programme's URL; may wait."""
         if (reply := self.file(name)) is not None:
@@ -216,16 +246,18 @@ class LivePlaylists:
         for rendition in self._renditions.values():
             if name == rendition.hint_name:
                 return await self._respond_hinted(rendition, name)
-        return refusal(404, NOT_HERE)
+        return await self.media(name)
 
     def _file_reply(self, stored: StoredFile) -> Reply:
         """6.2.2: with an Expires header that reflects how long it will be there."""
         if stored.expires_ms is None:
-            left_ms = self._kept_ms
+            # Kept as long as the programme, so for longer than this after its end (`linger_s`).
+            left_ms = 2 * self.window_s * 1000
         else:
             left_ms = max(stored.expires_ms - self._clock(), 0)
         expires = http_date(self._clock_s() + left_ms // 1000)
-        return Reply(200, stored.content_type, max_age(left_ms), stored.body, expires=expires)
+        age = max_age(left_ms) + b", immutable"
+        return Reply(200, stored.content_type, age, stored.body, expires=expires)
 
     def _text_reply(self, text: Text, age_ms: int) -> Reply:
         return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text)

@@ -19,8 +19,8 @@ from prometheus_client import Counter, Gauge
 
 from hotpath.hls.byte_range import requested
 from hotpath.hls.live import LivePlaylists, monotonic_ms, unix_s
-from hotpath.hls.playlist import WINDOW
 from hotpath.hls.reply import NO_STORE, Reply, refusal
+from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import WaitingRoom
 from infra.auth.access import Access, Denied
 from infra.keys import ProgramKey
@@ -66,10 +66,13 @@ class HlsOrigin:
         *,
         checks: Mapping[str, Check] | None = None,
         max_waiting: int = 50_000,
+        vault: Vault | None = None,
         clock_ms: Callable[[], int] = monotonic_ms,
         clock_s: Callable[[], int] = unix_s,
     ) -> None:
+        """`vault`: has what left memory, for programmes whose viewers may go back."""
         self._checks = checks or {}
+        self._vault = vault
         self._clock_ms = clock_ms
         self._clock_s = clock_s
         self._room = WaitingRoom(max_waiting)
@@ -95,6 +98,7 @@ class HlsOrigin:
         part_target_ms: int,
         target_duration_s: int,
         audio_only: bool = False,
+        dvr_window_s: int = 0,
     ) -> LivePlaylists:
         """A programme goes on the air; an earlier incarnation of it hands its URL over."""
         playlists = LivePlaylists(
@@ -105,9 +109,13 @@ class HlsOrigin:
             target_duration_s=target_duration_s,
             room=self._room,
             audio_only=audio_only,
+            dvr_window_s=dvr_window_s,
+            vault=self._vault,
             clock=self._clock_ms,
             clock_s=self._clock_s,
         )
+        if self._vault is not None and dvr_window_s:
+            self._vault.prepare()
         name = str(key)
         current = self._live.get(name)
         if current is not None:
@@ -153,9 +161,7 @@ class HlsOrigin:
             if table.get(name) is playlists:
                 del table[name]
 
-        # Longer than any playlist reaches, so no file goes that a playlist still lists.
-        delay = 3 * WINDOW * playlists.target_duration_s
-        timer = asyncio.get_running_loop().call_later(delay, remove)
+        timer = asyncio.get_running_loop().call_later(playlists.linger_s, remove)
         self._removals.add(timer)
 
     # ---- ASGI
@@ -206,8 +212,8 @@ class HlsOrigin:
         if (reply := playlists.file(name)) is not None:
             return reply
         earlier = self._earlier.get(key)
-        if earlier is not None and (reply := earlier.file(name)) is not None:
-            return reply
+        if earlier is not None and name.startswith(earlier.incarnation + "/"):
+            return await earlier.media(name)
         return await playlists.respond(name, scope["query_string"].decode("latin-1"))
 
     async def _answer(

@@ -8,18 +8,11 @@ Time is an argument, in ms.
 from collections.abc import Hashable, Sequence
 
 from hotpath.hls.directives import Skip
+from hotpath.hls.holdings import Holdings
 from hotpath.hls.listing import Place
-from hotpath.hls.playlist import (
-    PARTS_KEPT,
-    WINDOW,
-    MediaPlaylist,
-    Trimmed,
-    init_name,
-    part_name,
-    segment_name,
-)
+from hotpath.hls.playlist import MediaPlaylist, Trimmed
 from hotpath.hls.reply import AUDIO_TYPE, MEDIA_TYPE, Text
-from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.shelf import Shelf
 from hotpath.hls.tags import Delta, Report
 from hotpath.hls.values import US
 from hotpath.hls.waiting import Gate, WaitingRoom
@@ -42,7 +35,9 @@ class Rendition:
         *,
         target_duration_s: int,
         part_target_ms: int,
+        window_s: int = 0,
     ) -> None:
+        """`window_s`: how far back segments are listed, if that is further than others do."""
         self.format = format
         self.playlist = MediaPlaylist(
             prefix,
@@ -50,6 +45,14 @@ class Rendition:
             part_target_ms=part_target_ms,
             # The source may be cut anywhere; the ladder's encoder begins each segment with an IDR.
             independent=format.track in RUNGS,
+            window_s=window_s,
+        )
+        self.holdings = Holdings(
+            prefix,
+            MEDIA_TYPE if format.codec.kind == "video" else AUDIO_TYPE,
+            shelf,
+            target_duration_s=target_duration_s,
+            window_s=window_s,
         )
         self.playlist_name = f"{format.track}.m3u8"
         self.hint_name: str | None = None
@@ -60,14 +63,6 @@ class Rendition:
         """Requests for the hinted part, by its name."""
         self.peak_bps = 0
         self._prefix = prefix
-        self._shelf = shelf
-        self._target_ms = target_duration_s * 1000
-        self._content_type = MEDIA_TYPE if format.codec.kind == "video" else AUDIO_TYPE
-        self._chunks: list[bytes] = []
-        self._part_names: list[str] = []
-        """Files of the open segment's parts."""
-        self._listed: dict[int, tuple[list[str], int]] = {}
-        """msn -> (files of its parts, duration in ms) of the segments listed."""
         self._last_listed = False
         """The open segment's last part is listed."""
         self._whole: tuple[int, int] | None = None
@@ -88,11 +83,9 @@ class Rendition:
         part = edge.last_parts - 1 if edge.last_parts else None
         return Report(self.playlist_name, edge.last_msn, part)
 
-    def add_init(self, format: Format, number: int, data: bytes) -> None:
+    def add_init(self, format: Format, number: int, data: bytes, now_ms: int) -> None:
         self.format = format
-        name = self._prefix + init_name(number)
-        # Kept as long as the programme: any listed segment may need it.
-        self._shelf.put(name, StoredFile((data,), self._content_type, None))
+        self.holdings.add_init(number, data, now_ms)
 
     def add_part(
         self,
@@ -110,13 +103,7 @@ class Rendition:
             place, part, duration_us, independent=independent, last=last
         )
         self._last_listed = last
-        self._chunks.append(data)
-        expires = now_ms + 2 * PARTS_KEPT * self._target_ms
-        file = StoredFile((data,), self._content_type, expires)
-        # Its own name too: who knows the numbers need not know what was hinted.
-        for name in {listed, part_name(place.msn, part)}:
-            self._shelf.put(self._prefix + name, file)
-            self._part_names.append(self._prefix + name)
+        self.holdings.add_part(place.msn, part, listed, data, now_ms)
         self.moved()
 
     def close_segment(self, msn: int, duration_us: int, now_ms: int) -> None:
@@ -127,13 +114,9 @@ class Rendition:
         than 0.2 s for buffered: heard of while the part before is being appended, the last one
         would never be loaded, and playback would stop at its place.
         """
-        duration_ms = -(-duration_us // 1000)
-        file = StoredFile(
-            self._chunks, self._content_type, now_ms + 2 * WINDOW * self._target_ms + duration_ms
-        )
-        self._shelf.put(self._prefix + segment_name(msn), file)
+        size = self.holdings.close_segment(msn, -(-duration_us // 1000), now_ms)
         if duration_us:
-            bits = 8 * sum(len(chunk) for chunk in self._chunks)
+            bits = 8 * size
             self.peak_bps = max(self.peak_bps, int(bits * US / duration_us * PEAK_HEADROOM))
             self._bits += bits
             self._served_us += duration_us
@@ -144,7 +127,8 @@ class Rendition:
     def add_gap(self, place: Place, duration_us: int, now_ms: int) -> None:
         self._list_whole(now_ms)
         trimmed = self.playlist.add_gap(place, duration_us)
-        self._closed(place.msn, -(-duration_us // 1000), trimmed, now_ms)
+        self.holdings.add_gap(place.msn, -(-duration_us // 1000), now_ms)
+        self._trim(trimmed, now_ms)
 
     def end(self, now_ms: int, *, final: bool) -> None:
         """Nothing follows; `final`: nor from anywhere else."""
@@ -178,21 +162,10 @@ class Rendition:
             return
         (msn, duration_us), self._whole = self._whole, None
         self._last_listed = False
-        trimmed = self.playlist.close_segment(msn, duration_us)
-        self._closed(msn, -(-duration_us // 1000), trimmed, now_ms)
+        self._trim(self.playlist.close_segment(msn, duration_us), now_ms)
 
-    def _closed(self, msn: int, duration_ms: int, trimmed: Trimmed, now_ms: int) -> None:
-        self._listed[msn] = (self._part_names, duration_ms)
-        self._chunks, self._part_names = [], []
-        for old in trimmed.part_tags:
-            for name in self._listed[old][0]:
-                self._shelf.remove_at(name, now_ms + PARTS_KEPT * self._target_ms)
-        listed_ms = -(-self.playlist.duration_us // 1000)
-        for old in trimmed.segments:
-            # 6.2.2: its own duration and that of the longest playlist that listed it.
-            own_ms = self._listed.pop(old)[1]
-            deadline = now_ms + 2 * own_ms + listed_ms
-            self._shelf.remove_at(self._prefix + segment_name(old), deadline)
+    def _trim(self, trimmed: Trimmed, now_ms: int) -> None:
+        self.holdings.trim(trimmed, self.playlist.duration_us, now_ms)
         self.moved()
 
 

@@ -1,8 +1,8 @@
 """Media files in memory: put once, served until their time is up.
 
-Invariant: the bytes held are bounded by what the playlists list and the retention after that,
-whatever viewers do. A segment shares the bytes of its parts until it is first asked for whole.
-Upstream: `live` puts and schedules removal. Time is an argument, in ms.
+Invariant: the bytes held are bounded by what is listed within `WINDOW` and the retention after
+that, whatever viewers do. A segment shares the bytes of its parts until it is first asked for
+whole. Upstream: `holdings` puts and schedules removal. Time is an argument, in ms.
 """
 
 import heapq
@@ -46,10 +46,14 @@ class Shelf:
         return self._files.get(name)
 
     def remove_at(self, name: str, deadline_ms: int) -> None:
-        """Keep the file until then, and no longer."""
+        """Keep the file until then, and no longer: nobody has it after that."""
         if (file := self._files.get(name)) is not None:
             file.expires_ms = deadline_ms
-            heapq.heappush(self._removals, (deadline_ms, name))
+            self.drop_at(name, deadline_ms)
+
+    def drop_at(self, name: str, deadline_ms: int) -> None:
+        """Hold it in memory until then; it can still be had elsewhere."""
+        heapq.heappush(self._removals, (deadline_ms, name))
 
     def expire(self, now_ms: int) -> None:
         while self._removals and self._removals[0][0] <= now_ms:

@@ -4,6 +4,7 @@
                    (→ Ladder → the same stream)
         → Packager → LivePlaylists → HlsOrigin → HTTP
                    → SpoolSession → spool folder → uploader (another process)
+        HlsOrigin ← Vault ← spool folder, object store
         → Feed → kernel → WebRTC viewers
     facts → outbox → bus
 
@@ -17,6 +18,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -29,6 +31,7 @@ from hotpath.hls.edge import Edge
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer, Tls
 from hotpath.hls.spool import Spool
+from hotpath.hls.vault import Vault
 from hotpath.ingest.metrics import IngestCollector
 from hotpath.ingest.srt import SrtIngest
 from hotpath.ingest.whip import whip_app
@@ -53,6 +56,8 @@ from hotpath.program.checkpoint import next_incarnation
 from infra.events.desired_reader import DesiredReader
 from infra.events.facts_bus import FactWriter
 from infra.settings import MediaSettings
+from infra.storage.objects import ObjectStore
+from infra.storage.url import parse_s3_url
 from infra.telemetry.ops import Check, Impaired
 
 log = structlog.get_logger(__name__)
@@ -126,6 +131,7 @@ class MediaNode:
     ) -> _Parts:
         """The data path, from what is wanted to what listens; all ports are taken here."""
         settings = self._settings
+        parse_s3_url(settings.s3_url)  # a mistake is told now, not to the first viewer
         journal = Journal(settings.node, self._boot, outbox.put)
         recordings = Recordings(journal)
         spool = Spool(
@@ -138,7 +144,10 @@ class MediaNode:
         reader = DesiredReader(settings.bus_url, held=left.snapshot)
         incarnations = Incarnations(self._folders.programs, spool, disk)
         registry = Registry()
-        origin = HlsOrigin(checks=self._checks(registry, reader, outbox, incarnations, recordings))
+        checks = self._checks(registry, reader, outbox, incarnations, recordings)
+        vault = Vault(self._folders.spool, partial(ObjectStore.from_url, settings.s3_url))
+        stack.callback(vault.close)
+        origin = HlsOrigin(checks=checks, vault=vault)
         rtc = webrtc.assemble(stack, settings, advertise, origin)
         ingests = Ingests()
         ladders = Ladders()

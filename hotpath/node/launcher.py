@@ -127,6 +127,7 @@ class Launcher:
             part_target_ms=self.part_target_ms,
             target_duration_s=target_duration_s,
             audio_only=AUDIO_ONLY in entry.event.renditions,
+            dvr_window_s=entry.event.dvr_window_s,
         )
         self._fanout.open(
             stream,

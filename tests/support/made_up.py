@@ -10,6 +10,7 @@ from typing import Any
 from hotpath.hls.events import GapSegment, PartReady, SegmentReady
 from hotpath.hls.live import LivePlaylists
 from hotpath.hls.origin import HlsOrigin
+from hotpath.hls.vault import Vault
 from hotpath.media.unit import AUDIO, VIDEO, Codec, Format
 from infra.keys import ProgramKey
 from tests.support import m3u8
@@ -39,6 +40,9 @@ class MadeUp:
 
     tracks: tuple[str, ...] = TRACKS
     now_ms: int = 0
+    dvr_window_s: int = 0
+    vault: Vault | None = None
+    access: str = "public"
     origin: HlsOrigin = field(init=False)
     live: LivePlaylists = field(init=False)
 
@@ -46,15 +50,21 @@ class MadeUp:
         self.origin = HlsOrigin(
             clock_ms=lambda: self.now_ms,
             clock_s=lambda: START_NS // S + self.now_ms // 1000,
+            vault=self.vault,
         )
         self.live = self.origin.open(
-            KEY, "k1", access="public", part_target_ms=215, target_duration_s=2
+            KEY,
+            "k1",
+            access=self.access,
+            part_target_ms=215,
+            target_duration_s=2,
+            dvr_window_s=self.dvr_window_s,
         )
         for track in self.tracks:
             self.init(track)
 
-    def init(self, track: str) -> None:
-        self.live.init(FORMATS[track], 0, b"init")
+    def init(self, track: str, number: int = 0) -> None:
+        self.live.init(FORMATS[track], number, b"init")
 
     def part(self, track: str, msn: int, part: int, *, last: bool = False) -> None:
         """`last`: the segment was known to end with it."""

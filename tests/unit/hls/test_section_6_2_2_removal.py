@@ -27,7 +27,9 @@ async def test_a_file_is_there_for_as_long_as_it_was_said(url: str) -> None:
             gone_ms = gone_ms or programme.now_ms
             continue
         assert gone_ms is None
-        age_s = int(response.headers["cache-control"].removeprefix("public, max-age="))
+        public, age, immutable = response.headers["cache-control"].split(", ")
+        assert (public, immutable) == ("public", "immutable")
+        age_s = int(age.removeprefix("max-age="))
         expires = expires_ms(response)
         assert abs(programme.now_ms + age_s * 1000 - expires) < 1000
         promised_ms = max(promised_ms, expires)
@@ -78,5 +80,5 @@ async def test_an_init_section_stays_and_keeps_its_age() -> None:
     for msn in range(60):
         programme.segment(msn, (VIDEO,))
     response = await programme.ask(LIVE + "k1/video/init-0.mp4")
-    assert response.headers["cache-control"] == "public, max-age=40"
+    assert response.headers["cache-control"] == "public, max-age=40, immutable"
     assert expires_ms(response) == programme.now_ms + 40_000

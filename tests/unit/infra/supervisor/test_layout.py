@@ -40,7 +40,7 @@ def test_a_role_gets_only_the_settings_it_has(tmp_path: Path) -> None:
     found = layout(tmp_path)
     media = role(found, "media").environment
     assert media["LIVEPATH_SRT_PORT"] == "9002"
-    assert "LIVEPATH_S3_URL" not in media
+    assert "LIVEPATH_DATABASE_URL" not in media
     assert "LIVEPATH_WEBHOOK_TOKEN" not in media
     assert role(found, "dispatcher").environment["LIVEPATH_WEBHOOK_TOKEN"]
 
