@@ -25,6 +25,10 @@ def name_of(variant: Variant, source: Variant) -> str:
     return variant.video.rpartition("/")[2].partition(".")[0]
 
 
+def has_gap(segment: Segment) -> bool:
+    return segment.gap or any(part.gap for part in segment.parts)
+
+
 @dataclass(slots=True)
 class RenditionSeen:
     """One rendition, as its playlist told it from the start to the end."""
@@ -39,7 +43,7 @@ class RenditionSeen:
     @property
     def gaps(self) -> int:
         """Segments that have no media, or not all of it."""
-        return sum(one.gap or any(p.gap for p in one.parts) for one in self.segments.values())
+        return sum(has_gap(one) for one in self.segments.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,11 @@ def align(rendition: RenditionSeen, source: RenditionSeen) -> Alignment:
 
 
 def _offset_ms(one: Segment, other: Segment) -> float:
-    """Between the boundaries that both have."""
+    """Between the boundaries that both have; parts that are lost have none."""
     offsets = [abs(one.duration_ns - other.duration_ns) / 1e6]
     if one.date_ms is not None and other.date_ms is not None:
         offsets.append(abs(one.date_ms - other.date_ms))
-    if one.parts and other.parts:
+    if one.parts and other.parts and not has_gap(one) and not has_gap(other):
         ends = [tuple(accumulate(p.duration_ns for p in each.parts)) for each in (one, other)]
         # Another number of parts: what one has more lies that far beyond the other's last.
         longest = max(map(len, ends))

@@ -32,7 +32,7 @@ from infra.demo.whep_viewing import WhepViewer, first_keyframe_ms
 from infra.telemetry.stages import stage_quantiles
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
-RENDITIONS = ("480p", "360p")
+RENDITIONS = ("360p", "240p")
 """What two cores encode beside the demo's own encoder, players and checks."""
 TRIMMED = "renditions-trimmed"
 LIVE_TIMEOUT_S = 20.0

@@ -66,6 +66,16 @@ def test_parts_that_one_lists_no_longer_are_not_compared() -> None:
     assert align(seen("360p", [replace(segment(1), parts=())]), SOURCE_SEEN).aligned
 
 
+def test_of_a_segment_with_lost_parts_only_the_ends_are_compared() -> None:
+    whole = segment(1)
+    lost = (whole.parts[0], Part("x", 215 * MS, gap=True), Part("y", 185 * MS, gap=True))
+    rung = seen("360p", [segment(0), replace(whole, parts=lost, gap=True)])
+    assert align(rung, SOURCE_SEEN).aligned
+    assert rung.gaps == 1
+    rung.segments[1] = replace(rung.segments[1], duration_ns=500 * MS)
+    assert not align(rung, SOURCE_SEEN).aligned
+
+
 def test_a_hole_between_its_segments_is_named() -> None:
     found = align(seen("360p", map(segment, (0, 3))), SOURCE_SEEN)
     assert found.missing == (1, 2)
