@@ -1,4 +1,4 @@
-"""What a window of hours costs the origin, per rendition: bytes and CPU of playlist updates, memory.
+"""What a window of hours costs the origin, per rendition: size and CPU of updates, memory.
 
     python -m benchmarks.long_playlist
 
