@@ -158,6 +158,17 @@ class Switching:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A WebRTC viewer that went on with another rendition when its path seemed too narrow."""
+
+    before: str
+    """Resolution, as in `1280x720`."""
+    after: str
+    seconds: float
+    """From its first report of loss to the first picture of the other rendition."""
+
+
 @dataclass(slots=True)
 class LadderFindings:
     """Everything about the renditions; `asked` are those that the event was to have."""
@@ -165,6 +176,8 @@ class LadderFindings:
     asked: Sequence[str]
     renditions: dict[str, RenditionSeen] = field(default_factory=dict)
     switching: Switching | None = None
+    moved: Moved | None = None
+    """None: the broadcast was over before."""
     trimmed: str | None = None
     """Why the node left renditions out, in its own words."""
     failures: list[str] = field(default_factory=list)

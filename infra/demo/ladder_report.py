@@ -28,9 +28,12 @@ def ladder_json(ladder: LadderFindings) -> dict[str, Any]:
             }
         )
     switching = ladder.switching
+    moved = ladder.moved
     return {
         "renditions": renditions,
         "trimmed": ladder.trimmed,
+        "whep_moved": moved
+        and {"from": moved.before, "to": moved.after, "seconds": round(moved.seconds, 2)},
         "switch_test": switching
         and {
             "ok": bool(switching.switches) and not switching.problems(),
@@ -60,6 +63,13 @@ def print_ladder(console: Console, ladder: LadderFindings) -> None:
         )
     if ladder.trimmed:
         console.print(f"Ladder   {ladder.trimmed}", highlight=False, soft_wrap=True)
+    if moved := ladder.moved:
+        console.print(
+            f"Move     a WHEP viewer that reported loss went from {moved.before} to {moved.after} "
+            f"after {moved.seconds:.1f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
     if switching := ladder.switching:
         console.print(
             f"Switch   {' → '.join(switching.path)}: {switching.decoded} of {switching.pictures} "

@@ -28,6 +28,7 @@ from infra.demo.progress import Step, step
 from infra.demo.report import Findings
 from infra.demo.switching import SwitchingPlayer
 from infra.demo.verify import Archive, download, inspect
+from infra.demo.whep_moving import moved_down
 from infra.demo.whep_viewing import WhepViewer, first_keyframe_ms
 from infra.telemetry.stages import stage_quantiles
 
@@ -78,7 +79,7 @@ class Demo:
             async with (
                 running(publish(encoder, seconds)) as publishing,
                 running(self._watch(event["id"], player)) as watching,
-                running(self._watch_ladder(event)) as comparing,
+                running(self._watch_ladder(event, over)) as comparing,
                 running(self._watch_realtime(event, over)) as realtime,
             ):
                 await _show_progress(shown, publishing, encoder, player)
@@ -96,7 +97,7 @@ class Demo:
         await self._api.wait_for_state(event, {"live"}, LIVE_TIMEOUT_S)
         return await player.watch()
 
-    async def _watch_ladder(self, event: dict[str, Any]) -> None:
+    async def _watch_ladder(self, event: dict[str, Any], over: threading.Event) -> None:
         """Every rendition from start to end, and a player that changes between them."""
         url, found = event["playback"]["hls_url"], self.findings.ladder
         await self._api.wait_for_state(event["id"], {"live"}, LIVE_TIMEOUT_S)
@@ -106,9 +107,13 @@ class Demo:
             async with asyncio.TaskGroup() as group:
                 group.create_task(watch.run())
                 await watch.until_listed(RENDITIONS)
+                group.create_task(self._move(event["playback"]["whep_url"], over))
                 found.switching = await SwitchingPlayer(url, FPS).play()
         except* DemoError as failed:
             found.failures += [f"watching renditions broke off: {e}" for e in failed.exceptions]
+
+    async def _move(self, url: str, over: threading.Event) -> None:
+        self.findings.ladder.moved = await asyncio.to_thread(moved_down, url, over.is_set)
 
     async def _watch_realtime(self, event: dict[str, Any], over: threading.Event) -> None:
         """One WHEP viewer from start to end, and short joins beside it; until `over` is set."""

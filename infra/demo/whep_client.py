@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 
 import httpx2
 from aioice import stun
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 from OpenSSL import SSL
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
@@ -58,6 +58,8 @@ class WhepClient:
         self._checked_at = float("-inf")
         self._dtls: SSL.Connection | None = None
         self._srtp: Session | None = None
+        self._reports: Session | None = None
+        self._reporter = secrets.randbits(32)
         self.video_type = self.audio_type = -1
         """Payload types that the answer chose."""
         self.asked_ns = 0
@@ -89,6 +91,17 @@ class WhepClient:
                 self._drive_dtls()
             if received and (packet := self._handle(received[0])):
                 yield packet, received[1]
+
+    def report_loss(self, packet: RtpPacket, share: float) -> None:
+        """A receiver report on the packet's source: so much of it was lost since the last."""
+        if self._reports is None:
+            return
+        block = RtcpReceiverInfo(
+            ssrc=packet.ssrc, fraction_lost=int(256 * share), packets_lost=0,
+            highest_sequence=packet.sequence_number, jitter=0, lsr=0, dlsr=0,
+        )  # fmt: skip
+        report = bytes(RtcpRrPacket(ssrc=self._reporter, reports=[block]))
+        self._socket.sendto(self._reports.protect_rtcp(report), self._address)
 
     def _signal(self) -> None:
         self._socket.bind(("", 0))
@@ -229,9 +242,12 @@ class WhepClient:
         profile, salt = _SRTP[connection.get_selected_srtp_profile()]
         # RFC 5764 4.2: client key, server key, client salt, server salt.
         material = connection.export_keying_material(b"EXTRACTOR-dtls_srtp", 2 * (16 + salt))
-        key = material[16:32] + material[32 + salt :]
-        policy = Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
+        theirs = material[16:32] + material[32 + salt :]
+        policy = Policy(key=theirs, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
         self._srtp = Session(policy)
+        ours = material[:16] + material[32 : 32 + salt]
+        policy = Policy(key=ours, ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile)
+        self._reports = Session(policy)
 
     def _release(self) -> None:
         self._http.close()

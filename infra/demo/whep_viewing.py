@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import av
 from aiortc.rtp import RtpPacket
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 
 from infra.demo import barcode
 from infra.demo.decoding import luma
@@ -57,7 +58,7 @@ class WhepViewer:
                     audio.receive(packet.sequence_number)
                 if packet.payload_type != client.video_type:
                     continue
-                if frame := _assembled(assembler, packet, received_ns):
+                if frame := assembled(assembler, packet, received_ns):
                     self._show(decoder, frame)
         lost = assembler.count.lost + audio.lost
         return WhepViewing(self._delays, self.frames, lost, self.newest)
@@ -84,10 +85,13 @@ class Decoder:
         context.thread_count = 1
         self._context = context
 
-    def decode(self, frame: CodedFrame) -> list[barcode.Stamp | None]:
+    def pictures(self, frame: CodedFrame) -> list[VideoFrame]:
         packet = av.Packet(frame.data)
         packet.pts = packet.dts = frame.timestamp
-        return [barcode.read(luma(picture)) for picture in self._context.decode(packet)]
+        return self._context.decode(packet)
+
+    def decode(self, frame: CodedFrame) -> list[barcode.Stamp | None]:
+        return [barcode.read(luma(picture)) for picture in self.pictures(frame)]
 
 
 def first_keyframe_ms(url: str, cancelled: Callable[[], bool]) -> float | None:
@@ -99,13 +103,14 @@ def first_keyframe_ms(url: str, cancelled: Callable[[], bool]) -> float | None:
             lambda: cancelled() or time.monotonic() > deadline
         ):
             if packet.payload_type == client.video_type:
-                frame = _assembled(assembler, packet, received_ns)
+                frame = assembled(assembler, packet, received_ns)
                 if frame is not None and frame.keyframe:
                     return (frame.received_ns - client.asked_ns) / 1e6
     return None
 
 
-def _assembled(assembler: FrameAssembler, packet: RtpPacket, received_ns: int) -> CodedFrame | None:
+def assembled(assembler: FrameAssembler, packet: RtpPacket, received_ns: int) -> CodedFrame | None:
+    """The frame that the packet completes."""
     return assembler.receive(
         packet.sequence_number,
         packet.timestamp,

@@ -74,6 +74,9 @@ def check_ladder(ladder: dict[str, Any]) -> None:
         assert switched["path"][:2] == ["source", RENDITIONS[0]]
         assert switched["frames_decoded"] == switched["frames"] > 0
         assert switched["max_discontinuity_ms"] <= 1
+    if ladder["whep_moved"] is not None:  # else the broadcast was over before
+        assert ladder["whep_moved"]["from"] == "1280x720"
+        assert ladder["whep_moved"]["to"] in [renditions[name]["resolution"] for name in RENDITIONS]
     assert all(one["aligned"] for one in renditions.values())
 
 

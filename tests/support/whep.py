@@ -48,14 +48,16 @@ CORS = {
 class Clocked(VideoStreamTrack):
     """Pictures that carry the demo's barcode."""
 
+    size = SIZE
     _numbers = None
 
     async def recv(self) -> av.VideoFrame:
         self._numbers = self._numbers or itertools.count()
         number = next(self._numbers)
         await asyncio.sleep(1 / FPS)
-        planes = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, dtype=np.uint8)
-        barcode.draw(planes[: SIZE[1]], Stamp(time.time_ns() // 1_000_000, number))
+        width, height = self.size
+        planes = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
+        barcode.draw(planes[:height], Stamp(time.time_ns() // 1_000_000, number))
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = number * 90_000 // FPS, fractions.Fraction(1, 90_000)
         return frame
@@ -75,6 +77,8 @@ class Origin:
     posts: list[str] = field(default_factory=list)
     """Paths of the joins."""
     deleted: list[str] = field(default_factory=list)
+    shown: list[Clocked] = field(default_factory=list)
+    """What each viewer is shown, in the order of the joins."""
     taken: Counter[str] = field(default_factory=Counter)
     """Frames of each kind that publishers sent."""
     tokens: list[str] = field(default_factory=list)
@@ -115,7 +119,8 @@ class Origin:
             self.tokens.append(request.headers.get("authorization", ""))
             peer.on("track", self._take_from)
         else:
-            peer.addTrack(Clocked())
+            self.shown.append(Clocked())
+            peer.addTrack(self.shown[-1])
             peer.addTrack(AudioStreamTrack())
         # The client begins DTLS, as with the product; aiortc would do it itself.
         offer = (await request.body()).decode().replace("a=setup:actpass", "a=setup:active")

@@ -185,9 +185,9 @@ def test_a_rendition_that_is_not_there_or_not_aligned_is_named() -> None:
 
 
 def test_what_the_node_owned_to_have_left_out_is_no_problem() -> None:
-    found = LadderFindings(("480p",), {SOURCE: SOURCE_SEEN}, None, "480p was left out")
+    found = LadderFindings(("480p",), {SOURCE: SOURCE_SEEN}, trimmed="480p was left out")
     assert found.problems() == []
     # The source has no such excuse.
-    assert LadderFindings((), {}, None, "480p was left out").problems() == [
+    assert LadderFindings((), {}, trimmed="480p was left out").problems() == [
         "the rendition source was never listed"
     ]

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from infra.demo.barcode import Stamp
-from infra.demo.ladder import SOURCE, LadderFindings, RenditionSeen, Switching
+from infra.demo.ladder import SOURCE, LadderFindings, Moved, RenditionSeen, Switching
 from infra.demo.m3u8 import Segment, Variant
 from infra.demo.player import Viewing
 from infra.demo.presentation import Shown, Stall
@@ -30,9 +30,8 @@ def ladder() -> LadderFindings:
         SOURCE: seen(SOURCE, "1280x720", 3_000_000, 5),
         "360p": seen("360p", "640x360", 900_000, 4),
     }
-    return LadderFindings(
-        ("360p",), renditions, Switching((SOURCE, "360p", SOURCE), 180, 180, 0, 0)
-    )
+    switching = Switching((SOURCE, "360p", SOURCE), 180, 180, 0, 0)
+    return LadderFindings(("360p",), renditions, switching, Moved("1280x720", "640x360", 4.25))
 
 
 @pytest.fixture
@@ -87,6 +86,7 @@ def test_json_has_exactly_the_promised_keys(findings: Findings) -> None:
             },
         ],
         "trimmed": None,
+        "whep_moved": {"from": "1280x720", "to": "640x360", "seconds": 4.25},
         "switch_test": {
             "ok": True,
             "path": ["source", "360p", "source"],
@@ -160,7 +160,12 @@ def test_findings_of_a_run_that_broke_off_at_once_are_still_valid() -> None:
     body = broken.as_json()
     assert body["hls"] == {"glass_to_glass_ms": {"p50": None, "p95": None}}
     assert body["archive"]["frames_decoded"] == 0
-    assert body["ladder"] == {"renditions": [], "trimmed": None, "switch_test": None}
+    assert body["ladder"] == {
+        "renditions": [],
+        "trimmed": None,
+        "whep_moved": None,
+        "switch_test": None,
+    }
     assert "there is no archive" in printed(broken)
 
 
@@ -173,6 +178,7 @@ def test_report_shows_the_figures(findings: Findings) -> None:
         "645 ms of hold-back",
         "source: 1280x720, 3.00 Mbit/s with sound, 5 segments",
         "360p: 640x360, 0.90 Mbit/s with sound, 4 segments, aligned",
+        "went from 1280x720 to 640x360 after 4.2 s",
         "source → 360p → source: 180 of 180 frames decoded, discontinuity 0.0 ms at most",
         "300 of 300 frames",
         "Everything arrived",
