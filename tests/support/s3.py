@@ -21,6 +21,7 @@ import pytest
 
 from infra.errors import StorageError
 from infra.storage.objects import ObjectStore
+from infra.supervisor.servers import WEED_ENVIRONMENT
 
 ACCESS_KEY, SECRET_KEY = "livepath", "livepath-secret"
 START_TIMEOUT_S = 40
@@ -86,7 +87,7 @@ class SeaweedServer:
         command += ["-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         command += ["-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64"]
         command += [f"-{name}={port}" for name, port in self._ports.items()]
-        environment = dict(os.environ, GOMEMLIMIT="150MiB", GOGC="50")
+        environment = os.environ | WEED_ENVIRONMENT
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._folder, stdout=log, stderr=log, env=environment
