@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SINGLE_PUT_MAX = 64 * 1024 * 1024
 """Larger files are sent in parts; S3 itself would allow 5 GiB in one request."""
+PAGE_KEYS = 1000
+"""Keys in one answer of a listing; no S3 gives more."""
 _CONNECTIONS = 16
 _CHUNK = 1024 * 1024
 
@@ -96,7 +98,10 @@ class S3ObjectStore(ObjectStore):
 
     def list(self, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         pages = self._quick.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix, StartAfter=after
+            Bucket=self._bucket,
+            Prefix=prefix,
+            StartAfter=after,
+            PaginationConfig={"PageSize": PAGE_KEYS},
         )
         with mapped("LIST", self._bucket, prefix):
             for page in pages:

@@ -1,7 +1,7 @@
 """A real S3 server for tests: SeaweedFS from its wheel, on free ports of 127.0.0.1.
 
 `SeaweedServer` keeps its ports and data over `kill()` and `start()`, so a test can take S3 away
-and give it back. The `s3_server` fixture shares one server per session; `s3_url` names a bucket of
+and give it back. The `s3_server` fixture shares one server per session; `s3_store` is a bucket of
 the test's own on it.
 """
 
@@ -151,14 +151,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServe
 
 @pytest.fixture
 def s3_url(s3_server: SeaweedServer) -> str:
-    """The URL of an empty bucket of this test's own."""
-    url = s3_server.url(f"test-{next(_bucket_numbers)}")
-    with ObjectStore.from_url(url) as store:
-        store.ensure_bucket()
-    return url
+    """The URL of a bucket of this test's own; `s3_store` makes it."""
+    return s3_server.url(f"test-{next(_bucket_numbers)}")
 
 
 @pytest.fixture
 def s3_store(s3_url: str) -> Iterator[ObjectStore]:
+    """The bucket that `s3_url` names, empty."""
     with ObjectStore.from_url(s3_url) as store:
+        store.ensure_bucket()
         yield store
