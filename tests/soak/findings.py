@@ -16,7 +16,9 @@ from rich.table import Table
 MOST_MB_PER_MINUTE = 1.0
 JUDGED_FROM_S = 290.0
 """The last half must last so long: before, a process still fills what it keeps by design."""
-MOST_STALLED = 0.001
+NOW = frozenset({"players", "playing", "cpu_s"})
+"""What a report of the players says of the moment; all else adds up."""
+MOST_STALLED = 0.01
 """Of the time that all players played."""
 
 
@@ -59,8 +61,10 @@ class Findings:
     players: Counter[str] = field(default_factory=Counter)
     """Sums of what `players` told."""
     errors: Counter[str] = field(default_factory=Counter)
+    most: int = 0
+    """Players at the same time."""
     playing: int = 0
-    """Players that played at the last report of the full crowd."""
+    """Of them, at the last report."""
     cpu_s: dict[str, float] = field(default_factory=dict)
     """Processor seconds by part of the soak."""
     failures: list[str] = field(default_factory=list)
@@ -69,12 +73,12 @@ class Findings:
     def hear_players(self, line: Mapping[str, Any]) -> None:
         """A report of `players`."""
         for name, value in line.items():
-            if isinstance(value, int | float) and name not in ("players", "playing", "cpu_s"):
+            if isinstance(value, int | float) and name not in NOW:
                 self.players[name] += value  # type: ignore[assignment]
         self.errors.update(line["errors"])
         self.cpu_s["players"] = line["cpu_s"]
-        if line["players"] == self.clients:
-            self.playing = line["playing"]
+        self.most = max(self.most, line["players"])
+        self.playing = line["playing"]
 
     def hear_rules(self, line: dict[str, Any]) -> None:
         """A report of `rules`."""
@@ -116,8 +120,10 @@ class Findings:
         if self.growth_is_judged and self.growth >= MOST_MB_PER_MINUTE:
             found.append(f"the media process grew by {self.growth:.2f} MB a minute")
         found += [f"{count} players met {words}" for words, count in self.errors.items()]
-        if self.playing < self.clients:
-            found.append(f"{self.playing} of {self.clients} players played")
+        if self.most < self.clients:
+            found.append(f"{self.most} of {self.clients} players were there at the same time")
+        if never := self.players["never"]:
+            found.append(f"{never} players that joined never began to play")
         if self.stalled > MOST_STALLED:
             found.append(f"players stood still {100 * self.stalled:.2f} % of the time")
         return found
@@ -131,7 +137,7 @@ class Findings:
             "problems": self.problems(),
             "clients": self.clients,
             "seconds": round(self.seconds, 1),
-            "playing": self.playing,
+            "most_at_once": self.most,
             "players": dict(self.players),
             "errors": dict(self.errors),
             "stalled_share": round(self.stalled, 6),
@@ -175,7 +181,7 @@ class Findings:
     def _rows(self) -> Iterable[tuple[str, str]]:
         told, counts = self.as_json(), self.players
         rules, per_s = told["rules"], (counts["playlists"] + counts["parts"]) / self.seconds
-        yield "length", f"{clock(self.seconds)} with {self.clients} players, {self.playing} playing"
+        yield "length", f"{clock(self.seconds)} with {self.most} players at once"
         yield (
             "requests",
             (

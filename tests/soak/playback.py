@@ -48,6 +48,13 @@ class Listing:
     def end_us(self) -> int:
         return self.parts[-1].end_us if self.parts else 0
 
+    def since(self, next: Position) -> list[ListedPart]:
+        """The parts from there on; most often the last one or none, so from the end."""
+        first = len(self.parts)
+        while first and self.parts[first - 1].at >= next:
+            first -= 1
+        return list(self.parts[first:])
+
     def start(self, back_us: int) -> ListedPart | None:
         """The newest independent part that is at least so far from the end (6.3.3)."""
         fit = [part for part in self.parts if part.independent and not part.gap]
@@ -146,7 +153,7 @@ class Following:
             first = listing.start(listing.hold_back_us + self.back_us)
             self.next = listing.next if first is None else first.at
             self.start_us = listing.end_us - listing.hold_back_us
-        due = [part for part in listing.parts if part.at >= self.next]
+        due = listing.since(self.next)
         if self.wanted is not None and listing.next[0] > self.next[0]:
             due = [part for part in due if part.at[0] == self.next[0]]
             after = (self.next[0] + 1, 0)

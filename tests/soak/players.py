@@ -16,154 +16,19 @@ import resource
 import select
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
 from benchmarks.hls_clients import RETRY_S, BadAnswer, Connection
 from infra.demo.m3u8 import parse_multivariant
-from tests.soak.playback import Following, ListedPart, Listings, Playhead
+from tests.soak.playback import Listings
+from tests.soak.player import Answered, Counts, Player, Track
 
 DESCRIPTORS = 65_536
 BUFFER = 1 << 18
-PATIENCE_S = 10.0
-"""Without an answer for so long, a player gives up; a reload is held for 6 s at most."""
-STAY_S = (60.0, 240.0)
-CHANGE_S = (20.0, 60.0)
 REPORT_S = 5.0
-VIDEO, AUDIO = "video", "audio"
 FAILURES = (BadAnswer, OSError, ValueError)
-AUDIO_MORE_US = 500_000
-"""Sound from a little before the picture, so that no picture waits for it."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What all players saw since the last report."""
-
-    playlists: int = 0
-    parts: int = 0
-    bytes: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    stale: int = 0
-    """Blocking reloads that brought nothing new."""
-    missed: int = 0
-    gaps: int = 0
-    stalls: int = 0
-    stalled_ms: float = 0.0
-    changes: int = 0
-    joins: int = 0
-
-
-class Track:
-    """One playlist of one player, over two connections."""
-
-    def __init__(self, player: "Player", kind: str, following: Following) -> None:
-        self.player, self._load, self._kind = player, player.load, kind
-        self.following = following
-        self._wanted: deque[ListedPart] = deque()
-        self._fetching: ListedPart | None = None
-        self._reloads = self._load.open(self, self._listed, keep=True)
-        self._media = self._load.open(self, self._fetched, keep=False)
-        self.asked: dict[Connection, float] = {}
-        """When what is not answered yet was asked for."""
-
-    @property
-    def connections(self) -> tuple[Connection, Connection]:
-        return self._reloads, self._media
-
-    def reconnect(self, connection: Connection) -> bool:
-        """Another in place of one that the server closed while it was idle, as it may."""
-        if connection is not self._media or connection in self.asked:
-            return False
-        self._load.forget(connection)
-        self._media = self._load.open(self, self._fetched, keep=False)
-        return True
-
-    def reload(self) -> None:
-        query, next = b"", self.following.next
-        if next is not None:
-            query = b"?_HLS_msn=%d&_HLS_part=%d" % next
-        path = self._load.folder + self.following.rendition.encode() + b".m3u8" + query
-        self._ask(self._reloads, path)
-
-    def _ask(self, connection: Connection, path: bytes) -> None:
-        self.asked[connection] = time.monotonic()
-        connection.ask(self._load.request(path))
-
-    def _listed(self, status: int, body: bytes, size: int) -> None:
-        self.asked.pop(self._reloads, None)
-        counts = self._load.counts
-        counts.playlists += 1
-        counts.bytes += size
-        if status != 200:
-            raise BadAnswer(f"playlist: HTTP {status}")
-        listing, before = self._load.listings.parsed(body), self.following.next
-        rendition, missed, gaps = (
-            self.following.rendition, self.following.missed, self.following.gaps,
-        )  # fmt: skip
-        self._wanted.extend(self.following.receive(listing))
-        counts.missed += self.following.missed - missed
-        counts.gaps += self.following.gaps - gaps
-        counts.changes += self.following.rendition != rendition
-        counts.stale += before is not None and self.following.next == before
-        if before is None and self._kind == VIDEO:
-            self.player.playhead.start_us = self.following.start_us
-        self._fetch()
-        if listing.ended:
-            self._load.ended = True
-        else:
-            self.reload()
-
-    def _fetch(self) -> None:
-        if self._fetching is None and self._wanted:
-            self._fetching = self._wanted.popleft()
-            self._ask(self._media, self._load.folder + self._fetching.uri)
-
-    def _fetched(self, status: int, _: bytes, size: int) -> None:
-        self.asked.pop(self._media, None)
-        counts = self._load.counts
-        counts.parts += 1
-        counts.bytes += size
-        if status != 200 or self._fetching is None:
-            raise BadAnswer(f"part: HTTP {status}")
-        self.player.arrived(self._kind, self._fetching)
-        self._fetching = None
-        self._fetch()
-
-
-class Player:
-    """One viewer, from its joining to its leaving."""
-
-    def __init__(self, load: "Load", rendition: str) -> None:
-        self.load = load
-        self.playhead = Playhead((VIDEO, AUDIO) if load.audio else (VIDEO,))
-        self.tracks = [Track(self, VIDEO, Following(rendition))]
-        if load.audio:
-            self.tracks.append(Track(self, AUDIO, Following(load.audio, AUDIO_MORE_US)))
-        now = time.monotonic()
-        self.leaves_at = now + load.random.uniform(*STAY_S)
-        self.changes_at = now + load.random.uniform(*CHANGE_S)
-        for track in self.tracks:
-            track.reload()
-
-    def arrived(self, kind: str, part: ListedPart) -> None:
-        playhead, counts = self.playhead, self.load.counts
-        stalls, stalled_us = playhead.stalls, playhead.stalled_us
-        playhead.receive(kind, part, time.time_ns() // 1000)
-        counts.stalls += playhead.stalls - stalls
-        counts.stalled_ms += (playhead.stalled_us - stalled_us) / 1000
-
-    def look(self, now: float) -> None:
-        """Change the rendition when it is time; give up when nothing comes."""
-        if now >= self.changes_at:
-            self.changes_at = now + self.load.random.uniform(*CHANGE_S)
-            self.tracks[0].following.wanted = self.load.another(self.tracks[0].following.rendition)
-        if any(now - at > PATIENCE_S for track in self.tracks for at in track.asked.values()):
-            raise BadAnswer(f"no answer within {PATIENCE_S:g} s")
 
 
 class Load:
@@ -194,9 +59,7 @@ class Load:
     def another(self, rendition: str) -> str:
         return self.random.choice([r for r in self._renditions if r != rendition] or [rendition])
 
-    def open(
-        self, track: Track, answered: Callable[[int, bytes, int], None], *, keep: bool
-    ) -> Connection:
+    def open(self, track: Track, answered: Answered, *, keep: bool) -> Connection:
         connection = Connection(self._address, answered, keep=keep)
         self._open[connection.socket.fileno()] = (track, connection)
         self._poll.register(connection.socket, select.EPOLLIN)

@@ -30,6 +30,8 @@ from tests.support.stack import RunningStack, running_stack
 RENDITIONS = ["360p", "240p"]
 SOURCE = Recipe(size="854x480", kbps=1200, seconds=8)
 SAMPLE_S = 5.0
+NICE = 10
+"""Of those who watch: elsewhere they take nothing from the node, and its encoder has nice 5."""
 LINE_S = 30.0
 """Between two lines of progress where there is no terminal."""
 LIVE_WITHIN_S = 60.0
@@ -62,7 +64,9 @@ async def telling(
 ) -> AsyncIterator["asyncio.Task[int]"]:
     """A process of the soak whose lines of JSON are heard; the task is done when it has ended."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        *("nice", "-n", str(NICE), sys.executable, "-m", module, *arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
     )
 
     async def listen() -> int:
