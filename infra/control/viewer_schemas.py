@@ -30,6 +30,7 @@ class PlaybackOut(Out):
     state: EventState
     access: Access
     starts_at: datetime | None = Field(description="When it is announced to start.")
+    dvr_window_s: int = Field(description="How far back viewers can go while it is live; 0: not.")
     hls_url: str = Field(description="LL-HLS multivariant playlist.")
     whep_url: str = Field(
         description="WebRTC (WHEP), for the lowest delay; LL-HLS is for those who cannot connect.",

@@ -141,6 +141,7 @@ def playback_out(event: Event, links: Links) -> PlaybackOut:
         state=EventState(event.state),
         access=cast("Access", event.access),
         starts_at=at(event.starts_at_ms),
+        dvr_window_s=event.dvr_window_s,
         hls_url=links.hls(event.project, event.id),
         whep_url=links.whep(event.project, event.id),
     )

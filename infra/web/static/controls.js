@@ -7,7 +7,7 @@ export class Controls {
   #stage;
   #idleTimer = 0;
 
-  /** `actions` is {goLive, play, stats}. */
+  /** `actions` is {goLive, play, stats, back}. */
   constructor(stage, video, actions) {
     this.#stage = stage;
     this.#video = video;
@@ -76,6 +76,7 @@ export class Controls {
       m: () => this.toggleMute(),
       f: () => this.toggleFull(),
       l: () => this.actions.goLive(),
+      j: () => this.actions.back(),
       s: () => this.actions.stats(),
     };
     // The space bar presses a focused button; elsewhere it plays and pauses.

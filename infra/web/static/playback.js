@@ -19,6 +19,11 @@ export class Playback extends EventTarget {
   #video;
   #urls;
   #url = null;
+  /** The event has a past: a viewer who pauses or goes back stays there. */
+  mayStay = false;
+  #stays = false;
+  /** Seconds behind live to go to once something plays; null: none. */
+  #wanted = null;
   #retries = 0;
   #timer = 0;
   #mediaErrorAt = -Infinity;
@@ -29,6 +34,12 @@ export class Playback extends EventTarget {
     this.#video = video;
     this.#urls = urls;
     video.addEventListener("playing", () => this.#healthy());
+    video.addEventListener("pause", () => {
+      this.#stays ||= this.mayStay && this.#url !== null;
+    });
+    video.addEventListener("loadeddata", () => {
+      if (this.#wanted !== null) this.goBack(this.#wanted);
+    });
     video.addEventListener("ended", () => {
       this.finished = true;
       this.#changed();
@@ -51,6 +62,8 @@ export class Playback extends EventTarget {
     this.#url = null;
     this.finished = false;
     this.trouble = null;
+    this.#stays = false;
+    this.#wanted = null;
     this.#retries = 0;
     this.#close();
   }
@@ -78,9 +91,38 @@ export class Playback extends EventTarget {
   }
 
   goLive() {
-    const position = this.hls ? this.hls.liveSyncPosition : this.#nativeEdge();
+    this.#stays = false;
+    this.#wanted = null;
+    const position = this.#livePosition;
     if (Number.isFinite(position)) this.#video.currentTime = position;
     return this.play();
+  }
+
+  /** Play what was live so many seconds ago, or the oldest that there is. */
+  goBack(seconds) {
+    this.#stays = true;
+    const ready = this.#video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    this.#wanted = ready && Number.isFinite(this.#livePosition) ? null : seconds;
+    if (this.#wanted === null) this.#video.currentTime = this.#livePosition - Math.min(seconds, this.reach);
+    return this.play();
+  }
+
+  /** The viewer went back, or paused, and does not want to be moved. */
+  get stays() {
+    return this.#stays;
+  }
+
+  /** Seconds behind where live is played. */
+  get behind() {
+    return this.#wanted ?? Math.max(0, this.#livePosition - this.#video.currentTime || 0);
+  }
+
+  /** How many seconds behind it the viewer may go; what is about to leave is left out. */
+  get reach() {
+    const details = this.hls?.latestLevelDetails;
+    const { seekable } = this.#video;
+    const start = details ? details.fragmentStart + details.targetduration : seekable.length ? seekable.start(0) : NaN;
+    return Math.max(0, this.#livePosition - start || 0);
   }
 
   /** Unix time in ms at which the programme took in the frame that is shown now, or null. */
@@ -146,7 +188,7 @@ export class Playback extends EventTarget {
       this.#tellMarkers(details.dateRanges);
       // Jump when catching up would take too long. As a constructor option this needs a fixed
       // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
-      hls.config.liveMaxLatencyDuration = this.target + MAX_BEHIND_S;
+      hls.config.liveMaxLatencyDuration = this.#stays ? Infinity : this.target + MAX_BEHIND_S;
     });
     hls.attachMedia(this.#video);
     hls.loadSource(this.#url);
@@ -185,7 +227,8 @@ export class Playback extends EventTarget {
     this.#timer = setTimeout(() => this.#open(), wait * (0.8 + 0.4 * Math.random()));
   }
 
-  #nativeEdge() {
+  get #livePosition() {
+    if (this.hls) return this.hls.liveSyncPosition ?? NaN;
     const { seekable } = this.#video;
     return seekable.length ? seekable.end(seekable.length - 1) - 1 : NaN;
   }

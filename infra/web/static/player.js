@@ -5,6 +5,7 @@ import { Controls } from "./controls.js";
 import { EventFeed } from "./event-feed.js";
 import { badgeMode, countdownText, delayText, noteFor, overlayFor, stateWord, tokenUrl } from "./messages.js";
 import { Moments, kindWord } from "./moments.js";
+import { Rewind } from "./rewind.js";
 import { Sounds } from "./sounds.js";
 import { StatsOverlay } from "./stats.js";
 import { Transport } from "./transport.js";
@@ -31,8 +32,10 @@ new Controls(find("stage"), video, {
   play: () => playback.play(),
   goLive: () => playback.goLive(),
   stats: () => stats.toggle(),
+  back: () => rewind.step(),
 });
 
+const rewind = new Rewind(playback);
 const sounds = new Sounds(() => playback.hls);
 const moments = new Moments();
 const recent = [];
@@ -117,6 +120,7 @@ function render() {
   renderBadge(latency);
   renderFacts(latency);
   sounds.render();
+  rewind.render(event?.dvr_window_s > 0 && (state === "live" || state === "reconnecting"));
   find("low-latency").hidden = !playback.canTryRealtime || find("facts").hidden;
   // A screen reader hears changes of state, not every second of latency.
   const news = find("overlay").hidden ? stateWord(state) : find("overlay-title").textContent;

@@ -72,6 +72,24 @@ export class Transport extends EventTarget {
     return this.#mode === "hls" && this.#allowsRealtime() && !this.#trying && !this.finished;
   }
 
+  /** A viewer who pauses or goes back is left there. */
+  set mayStay(may) {
+    this.#hls.mayStay = may;
+  }
+
+  /** WebRTC has no past, so where it alone may play there is no way back. */
+  get canGoBack() {
+    return this.#mode !== null && this.#wanted !== "webrtc";
+  }
+
+  get behind() {
+    return this.#mode === "hls" ? this.#hls.behind : 0;
+  }
+
+  get reach() {
+    return this.#mode === "hls" ? this.#hls.reach : 0;
+  }
+
   get moving() {
     if (this.#mode === "webrtc") return this.#realtime.moving;
     return !this.#video.paused && this.#video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA;
@@ -112,7 +130,19 @@ export class Transport extends EventTarget {
   }
 
   goLive() {
-    return this.#mode === "webrtc" ? this.#realtime.play() : this.#hls.goLive();
+    if (this.#mode === "webrtc") return this.#realtime.play();
+    const returns = this.#hls.stays && this.#allowsRealtime();
+    const going = this.#hls.goLive();
+    if (returns) this.tryRealtime();
+    return going;
+  }
+
+  /** Play what was live so many seconds ago; LL-HLS does that, and WebRTC waits for `goLive`. */
+  goBack(seconds) {
+    clearTimeout(this.#timer);
+    this.#realtime.stop();
+    if (this.#mode !== "hls") this.#openHls();
+    return this.#hls.goBack(seconds);
   }
 
   shownAt() {
@@ -173,7 +203,8 @@ export class Transport extends EventTarget {
       this.#refused = [401, 403].includes(error?.status) ? "denied" : "offline";
     } else if (this.#mode !== "hls") this.#openHls();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tryRealtime(), wait * 1000 * (0.85 + 0.3 * Math.random()));
+    const again = () => this.#hls.stays || this.#tryRealtime();
+    this.#timer = setTimeout(again, wait * 1000 * (0.85 + 0.3 * Math.random()));
     this.dispatchEvent(new Event("change"));
   }
 

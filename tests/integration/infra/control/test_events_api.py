@@ -322,6 +322,7 @@ async def test_playback_needs_no_key_and_shows_no_secret(
         "access": "token",
         "starts_at": None,
         "hls_url": event["playback"]["hls_url"],
+        "dvr_window_s": 0,
         "whep_url": event["playback"]["whep_url"],
     }
     await api.delete(f"/v1/events/{event['id']}")
