@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from hotpath.hls.listing import Place
 from hotpath.hls.packing import LEVEL
 from hotpath.hls.playlist import MediaPlaylist
-from hotpath.hls.reply import Text
 from hotpath.hls.tags import Delta, Report
+from hotpath.hls.text import Text
 
 SEGMENT_US, PARTS = 2_000_000, 10
 START_NS = 1_790_000_000_123_456_789
@@ -60,8 +60,7 @@ def add(playlist: MediaPlaylist, msn: int) -> None:
 
 
 def text(playlist: MediaPlaylist, delta: Delta | None = None) -> Text:
-    rendered = playlist.rendered([Report("audio.m3u8", 1, 3)], delta=delta)
-    return Text(rendered.head, rendered.older, rendered.tail)
+    return playlist.text([Report("audio.m3u8", 1, 3)], delta=delta)
 
 
 def mean_us(work: Callable[[], object], rounds: int = ROUNDS) -> float:

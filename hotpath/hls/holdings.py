@@ -6,15 +6,9 @@ Upstream: `rendition`. Downstream: `shelf`; `vault` has what is no longer there.
 argument, in ms. Spec: draft-pantos-hls-rfc8216bis, 6.2.2.
 """
 
+from hotpath.hls.names import init_name, part_name, segment_name
 from hotpath.hls.past import Kept, Past
-from hotpath.hls.playlist import (
-    PARTS_KEPT,
-    WINDOW,
-    Trimmed,
-    init_name,
-    part_name,
-    segment_name,
-)
+from hotpath.hls.playlist import PARTS_KEPT, WINDOW, Trimmed
 from hotpath.hls.shelf import Shelf, StoredFile
 
 

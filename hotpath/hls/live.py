@@ -13,15 +13,17 @@ from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
 from hotpath.hls.daterange import DateRange, DateRangeError
 from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
+from hotpath.hls.files import NOT_HERE, Files
 from hotpath.hls.listing import Place
 from hotpath.hls.offers import Offers
 from hotpath.hls.playlist import WINDOW
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.replay import Replay
-from hotpath.hls.reply import PLAYLIST_TYPE, Reply, Text, http_date, max_age, refusal
-from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.reply import PLAYLIST_TYPE, Reply, max_age, refusal
+from hotpath.hls.shelf import Shelf
 from hotpath.hls.tags import SKIP_UNTIL, Delta
-from hotpath.hls.vault import Vault, VaultUnavailable
+from hotpath.hls.text import Text
+from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import Format
 from infra.keys import ProgramKey
@@ -29,7 +31,6 @@ from infra.keys import ProgramKey
 K = TypeVar("K", bound=Hashable)
 
 MULTIVARIANT = "index.m3u8"
-NOT_HERE = "there is no such file here, or no longer"
 BLOCK_LIMIT = 3  # target durations; 6.2.5.2
 
 
@@ -73,16 +74,24 @@ class LivePlaylists:
         self.part_target_ms = part_target_ms
         self.target_duration_s = target_duration_s
         self._clock = clock
-        self._clock_s = clock_s
         self._room = room
         self._shelf = Shelf()
         self.window_s = WINDOW * target_duration_s
         """At least so much is listed."""
         self._renditions: dict[str, Rendition] = {}
-        self._replay: Replay | None = None
+        replay = None
         if vault is not None and dvr_window_s > self.window_s:
             self.window_s = dvr_window_s
-            self._replay = Replay(vault, room, key, incarnation, self._renditions)
+            replay = Replay(vault, room, key, incarnation, self._renditions)
+        self.files = Files(
+            self._shelf,
+            replay,
+            window_s=self.window_s,
+            retry_after_s=target_duration_s,
+            clock=clock,
+            clock_s=clock_s,
+        )
+        self._outlives_memory = replay is not None
         self._by_playlist: dict[str, Rendition] = {}
         self._offers = Offers(
             self._renditions, target_duration_s=target_duration_s, audio_only=audio_only
@@ -90,7 +99,7 @@ class LivePlaylists:
         self._dates = DateRangeSet(
             skip_ms=SKIP_UNTIL * target_duration_s * 1000,
             wait_ms=BLOCK_LIMIT * target_duration_s * 1000,
-            limit=LIMIT if self._replay is None else DVR_LIMIT,
+            limit=LIMIT if replay is None else DVR_LIMIT,
         )
         self._start_gate: Gate[str] = Gate(room)
         """Requests for playlists, by name, that list no whole segment yet."""
@@ -121,7 +130,7 @@ class LivePlaylists:
                 self._room,
                 target_duration_s=self.target_duration_s,
                 part_target_ms=self.part_target_ms,
-                window_s=self.window_s if self._replay is not None else 0,
+                window_s=self.window_s if self._outlives_memory else 0,
             )
             self._renditions[format.track] = rendition
             self._by_playlist[rendition.playlist_name] = rendition
@@ -218,26 +227,9 @@ class LivePlaylists:
 
     # ---- read by viewers
 
-    def file(self, name: str) -> Reply | None:
-        """A media file that is there now: one look-up."""
-        stored = self._shelf.get(name)
-        return None if stored is None else self._file_reply(stored)
-
-    async def media(self, name: str) -> Reply:
-        """A media file, in memory or not."""
-        if (reply := self.file(name)) is not None:
-            return reply
-        stored = None
-        try:
-            if self._replay is not None:
-                stored = await self._replay.read(name, self._clock())
-        except VaultUnavailable as error:
-            return refusal(503, str(error), retry_after_s=self.target_duration_s)
-        return refusal(404, NOT_HERE) if stored is None else self._file_reply(stored)
-
     async def respond(self, name: str, query: str) -> Reply:
         """The reply to `GET {name}?{query}` below the programme's URL; may wait."""
-        if (reply := self.file(name)) is not None:
+        if (reply := self.files.held(name)) is not None:
             return reply
         if name == MULTIVARIANT:
             return await self._respond_multivariant()
@@ -246,18 +238,7 @@ class LivePlaylists:
         for rendition in self._renditions.values():
             if name == rendition.hint_name:
                 return await self._respond_hinted(rendition, name)
-        return await self.media(name)
-
-    def _file_reply(self, stored: StoredFile) -> Reply:
-        """6.2.2: with an Expires header that reflects how long it will be there."""
-        if stored.expires_ms is None:
-            # Kept as long as the programme, so for longer than this after its end (`linger_s`).
-            left_ms = 2 * self.window_s * 1000
-        else:
-            left_ms = max(stored.expires_ms - self._clock(), 0)
-        expires = http_date(self._clock_s() + left_ms // 1000)
-        age = max_age(left_ms) + b", immutable"
-        return Reply(200, stored.content_type, age, stored.body, expires=expires)
+        return await self.files.find(name)
 
     def _text_reply(self, text: Text, age_ms: int) -> Reply:
         return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text)
@@ -309,7 +290,7 @@ class LivePlaylists:
 
     async def _respond_hinted(self, rendition: Rendition, name: str) -> Reply:
         outcome = await self._wait(rendition.part_gate, name)
-        if (reply := self.file(name)) is not None:
+        if (reply := self.files.held(name)) is not None:
             return reply
         if outcome is Outcome.READY:
             # 6.2.6: it was lost, or the programme ended.

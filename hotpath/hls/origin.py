@@ -209,11 +209,11 @@ class HlsOrigin:
             denied = self.access.check(project, event, path, token, playlists.access)
         if denied is not None:
             return refusal(denied.status, denied.reason)
-        if (reply := playlists.file(name)) is not None:
+        if (reply := playlists.files.held(name)) is not None:
             return reply
         earlier = self._earlier.get(key)
         if earlier is not None and name.startswith(earlier.incarnation + "/"):
-            return await earlier.media(name)
+            return await earlier.files.find(name)
         return await playlists.respond(name, scope["query_string"].decode("latin-1"))
 
     async def _answer(

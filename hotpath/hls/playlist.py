@@ -23,10 +23,11 @@ from itertools import islice
 from hotpath.hls import tags
 from hotpath.hls.directives import Edge
 from hotpath.hls.listing import ListedDate, ListedSegment, Place, listing
+from hotpath.hls.names import init_name, part_name, segment_name
 from hotpath.hls.older import Chunk, OlderSegments, chunk_length
-from hotpath.hls.packing import Run
 from hotpath.hls.tags import SKIP_UNTIL, Delta, Report
-from hotpath.hls.values import US, date_time, seconds
+from hotpath.hls.text import Text
+from hotpath.hls.values import US, seconds
 
 PARTS_KEPT = 3  # target durations; 6.2.2: older part tags should go
 WINDOW = 10  # target durations that a playlist lists at least; never below three
@@ -36,18 +37,6 @@ class PlaylistError(ValueError):
     """An update that would break the playlist's invariant; nothing was changed."""
 
 
-def segment_name(msn: int) -> str:
-    return f"s{msn}.m4s"
-
-
-def part_name(msn: int, part: int) -> str:
-    return f"s{msn}.{part}.m4s"
-
-
-def init_name(number: int) -> str:
-    return f"init-{number}.mp4"
-
-
 @dataclass(frozen=True, slots=True)
 class Trimmed:
     """What an update took out of the text; the bytes stay available for a while."""
@@ -55,20 +44,6 @@ class Trimmed:
     part_tags: tuple[int, ...] = ()
     """Segments whose parts are no longer listed."""
     segments: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A playlist's text, as far as it is new."""
-
-    head: str
-    older: Run | None = None
-    """What comes between, the same for many updates."""
-    tail: str = ""
-
-    def __str__(self) -> str:
-        older = self.older.pieces if self.older is not None else ()
-        return "".join([self.head, *(piece.plain.decode() for piece in older), self.tail])
 
 
 class MediaPlaylist:
@@ -197,10 +172,10 @@ class MediaPlaylist:
         self.version += 1
 
     def render(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> str:
-        """The whole text of `rendered`."""
-        return str(self.rendered(reports, delta=delta))
+        """The whole of `text`."""
+        return self.text(reports, delta=delta).plain.decode()
 
-    def rendered(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> Rendered:
+    def text(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> Text:
         """The playlist's text; with `delta`, segments beyond the skip boundary are left out.
 
         Where there is no such segment the whole text is the update: players take an EXT-X-SKIP
@@ -208,21 +183,21 @@ class MediaPlaylist:
         """
         first = self._first
         if first is None:
-            return Rendered(self._head + self._end(reports))
+            return Text(self._head + self._end(reports))
         skipped = self._skippable() if delta is not None and not self.ended else 0
         number = first.place.discontinuity_seq - first.discontinuities
         head = self._head + tags.sequence(first.place.msn, number)
         if skipped and delta is not None:
             dates = self._dates[delta.dates or 0 :]
             tail = self._recent(skipped, dates)
-            return Rendered(head + tags.skip(skipped, delta) + tail + self._end(reports))
+            return Text(head + tags.skip(skipped, delta) + tail + self._end(reports))
         if not first.has_map:
             head += self._map(first.place.init)
         before = [date for date in self._dates if date.msn < first.place.msn]
         head += "".join([date.line for date in before])
         among = len(before) + self._older.dates
         tail = self._recent(self._older.count, self._dates[among:]) + self._end(reports)
-        return Rendered(head, self._older.run, tail)
+        return Text(head, self._older.run, tail)
 
     def _recent(self, skipped: int, dates: Sequence[ListedDate]) -> str:
         """The lines from the segment on that comes after so many, and of these date ranges."""
@@ -264,12 +239,8 @@ class MediaPlaylist:
         if previous is not None:
             steps = max(place.discontinuity_seq - previous.discontinuity_seq, 0)
         has_map = previous is None or steps > 0 or place.init != previous.init
-        # Siblings agree on discontinuity numbers, so a jump of two is two tags.
-        begins = "#EXT-X-DISCONTINUITY\n" * steps
-        if has_map:
-            begins += self._map(place.init)
-        begins += f"#EXT-X-PROGRAM-DATE-TIME:{date_time(place.pdt_ns)}\n"
-        return ListedSegment(place, begins, has_map, steps)
+        begin = tags.begin(steps, self._map(place.init) if has_map else "", place.pdt_ns)
+        return ListedSegment(place, begin, has_map, steps)
 
     def _list_part(self, segment: ListedSegment, attributes: str, duration_us: int) -> None:
         segment.parts.append(f"#EXT-X-PART:DURATION={seconds(duration_us)},{attributes}\n")
@@ -278,9 +249,7 @@ class MediaPlaylist:
 
     def _close(self, segment: ListedSegment, duration_us: int, *, gap: bool) -> Trimmed:
         uri = self.prefix + segment_name(segment.place.msn)
-        tail = "#EXT-X-GAP\n" if gap else ""
-        tail += f"#EXTINF:{seconds(duration_us)},\n{uri}\n"
-        segment.close(duration_us, tail)
+        segment.close(duration_us, tags.end(uri, duration_us, gap=gap))
         self._last_parts = len(segment.parts)
         self._segments.append(segment)
         self.duration_us += duration_us

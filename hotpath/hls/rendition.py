@@ -11,9 +11,10 @@ from hotpath.hls.directives import Skip
 from hotpath.hls.holdings import Holdings
 from hotpath.hls.listing import Place
 from hotpath.hls.playlist import MediaPlaylist, Trimmed
-from hotpath.hls.reply import AUDIO_TYPE, MEDIA_TYPE, Text
+from hotpath.hls.reply import AUDIO_TYPE, MEDIA_TYPE
 from hotpath.hls.shelf import Shelf
 from hotpath.hls.tags import Delta, Report
+from hotpath.hls.text import Text
 from hotpath.hls.values import US
 from hotpath.hls.waiting import Gate, WaitingRoom
 from hotpath.media.unit import Format
@@ -152,8 +153,7 @@ class Rendition:
         if cached is not None and cached[0] == key:
             return cached[1]
         reports = [sibling.report for sibling in siblings]
-        rendered = self.playlist.rendered(reports, delta=delta)
-        text = Text(rendered.head, rendered.older, rendered.tail)
+        text = self.playlist.text(reports, delta=delta)
         self._texts[_kind(delta)] = (key, text)
         return text
 

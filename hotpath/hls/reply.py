@@ -3,47 +3,18 @@
 Upstream: `live` and `origin` build them. Downstream: `origin` sends them by ASGI.
 """
 
-import gzip
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
 
 from hotpath.hls.byte_range import ByteRange
-from hotpath.hls.packing import LEVEL, Run, member
+from hotpath.hls.text import Text
 
 PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
 MEDIA_TYPE = b"video/mp4"
 AUDIO_TYPE = b"audio/mp4"
 TEXT_TYPE = b"text/plain; charset=utf-8"
 NO_STORE = b"no-store"
-
-
-class Text:
-    """A playlist's bytes, made once for all who ask for this version, and not before."""
-
-    __slots__ = ("_gzipped", "_head", "_older", "_plain", "_tail")
-
-    def __init__(self, head: str, older: Run | None = None, tail: str = "") -> None:
-        """`older`: what comes between, compressed for all versions that have it."""
-        self._head, self._older, self._tail = head.encode(), older, tail.encode()
-        self._plain: bytes | None = None
-        self._gzipped: bytes | None = None
-
-    @property
-    def plain(self) -> bytes:
-        if self._plain is None:
-            pieces = self._older.pieces if self._older is not None else ()
-            self._plain = b"".join([self._head, *[p.plain for p in pieces], self._tail])
-        return self._plain
-
-    @property
-    def gzipped(self) -> bytes:
-        if self._gzipped is None:
-            if self._older is None:
-                self._gzipped = gzip.compress(self.plain, LEVEL, mtime=0)
-            else:
-                self._gzipped = member(self._head, self._older, self._tail)
-        return self._gzipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
-"""The lines of a media playlist that stand for no segment: its head, what it skips, its end.
+"""The tags of a media playlist, as lines.
 
-Upstream: `playlist`. Spec: draft-pantos-hls-rfc8216bis, 4.4.3 and 4.4.5, version 10.
+Upstream: `playlist`. Spec: draft-pantos-hls-rfc8216bis, 4.4, version 10.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hotpath.hls.values import US, seconds
+from hotpath.hls.values import US, date_time, seconds
 
 VERSION = 10
 """8: 10 is for an EXT-X-SKIP that replaces date ranges; 6.2.1: the tag does not change between."""
@@ -65,6 +65,20 @@ def skip(segments: int, delta: Delta) -> str:
 
 def media_map(uri: str) -> str:
     return f'#EXT-X-MAP:URI="{uri}"\n'
+
+
+def begin(discontinuities: int, media_map: str, pdt_ns: int) -> str:
+    """What comes before a segment's parts.
+
+    Siblings agree on discontinuity numbers, so a jump of two is two tags.
+    """
+    date = f"#EXT-X-PROGRAM-DATE-TIME:{date_time(pdt_ns)}\n"
+    return "#EXT-X-DISCONTINUITY\n" * discontinuities + media_map + date
+
+
+def end(uri: str, duration_us: int, *, gap: bool) -> str:
+    """What comes after a segment's parts, once it is whole."""
+    return ("#EXT-X-GAP\n" if gap else "") + f"#EXTINF:{seconds(duration_us)},\n{uri}\n"
 
 
 def trailer(hint: str | None, reports: Sequence[Report]) -> str:

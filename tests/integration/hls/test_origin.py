@@ -229,7 +229,7 @@ async def test_media_stay_after_they_left_the_playlist_and_go_in_the_end() -> No
         first = LIVE + "k1/video/s0.m4s"
         part = LIVE + "k1/video/s0.0.m4s"
         age = (await client.get(part)).headers["cache-control"]
-        assert age == "public, max-age=6"
+        assert age == "public, max-age=6, immutable"
         for msn in range(1, 23):
             clock.now = (msn + 1) * 1000
             await programme.publish_until(msn)

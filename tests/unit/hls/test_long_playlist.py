@@ -6,7 +6,6 @@ from datetime import datetime
 from hotpath.hls.listing import Place
 from hotpath.hls.older import CHUNK
 from hotpath.hls.playlist import MediaPlaylist
-from hotpath.hls.reply import Text
 from hotpath.hls.tags import Delta
 from tests.support import m3u8
 
@@ -132,9 +131,9 @@ def test_what_is_new_for_a_part_does_not_grow_with_the_window() -> None:
     model = playlist(HOURS_12)
     fill(model, range(21_600 + CHUNK))
     assert len(m3u8.parse(model.render()).segments) >= 21_600
-    before = model.rendered()
+    before = model.text()
     model.add_part(place(21_600 + CHUNK), 0, 200_000, independent=True)
-    after = model.rendered()
+    after = model.text()
     assert after.older is before.older
     assert len(after.head) + len(after.tail) < 2 * CHUNK * 100
     assert len(model.render(delta=Delta())) < 3_000
@@ -143,8 +142,7 @@ def test_what_is_new_for_a_part_does_not_grow_with_the_window() -> None:
 def test_its_gzip_is_its_text() -> None:
     model = playlist(HOURS_12)
     fill(model, range(1000))
-    rendered = model.rendered()
-    assert rendered.older is not None
-    text = Text(rendered.head, rendered.older, rendered.tail)
+    text = model.text()
+    assert text.older is not None
     assert text.plain.decode() == model.render()
     assert gzip.decompress(text.gzipped) == text.plain

@@ -71,7 +71,7 @@ async def test_the_recorder_gets_every_unit_once_with_its_times() -> None:
 async def test_viewers_and_recorder_get_the_same_bytes() -> None:
     on_air = await package(marked(coded()))
     for (track, msn), _ in on_air.recorder.segments.items():
-        reply = on_air.live.file(f"k1/{track}/s{msn}.m4s")
+        reply = on_air.live.files.held(f"k1/{track}/s{msn}.m4s")
         assert reply is not None
         assert reply.body == on_air.recorder.media(track, msn)
 
@@ -202,7 +202,7 @@ async def test_another_publisher_is_a_discontinuity_in_every_rendition() -> None
         after = [s for s in found.segments if s.discontinuity == 4]
         assert [s.msn for s in found.segments][-len(after) :] == [s.msn for s in after]
         changes[track] = after[0].msn
-        reply = on_air.live.file(after[0].map or "")
+        reply = on_air.live.files.held(after[0].map or "")
         assert reply is not None
         media = b"".join(on_air.recorder.media(track, s.msn) for s in after)
         container = "h264" if track == VIDEO else "aac"

@@ -37,3 +37,13 @@ def test_a_segment_is_its_parts_joined_once() -> None:
     assert file.body is file.body
     one = b"ab"
     assert stored(one).body is one
+
+
+def test_what_leaves_memory_alone_is_not_said_to_be_gone() -> None:
+    shelf = Shelf()
+    file = stored(b"x")
+    shelf.put("a", file)
+    shelf.drop_at("a", 50)
+    assert file.expires_ms == 100
+    shelf.expire(50)
+    assert shelf.get("a") is None

@@ -1,0 +1,13 @@
+"""Names of media files, below the folder of their rendition, in playlists and requests."""
+
+
+def segment_name(msn: int) -> str:
+    return f"s{msn}.m4s"
+
+
+def part_name(msn: int, part: int) -> str:
+    return f"s{msn}.{part}.m4s"
+
+
+def init_name(number: int) -> str:
+    return f"init-{number}.mp4"
