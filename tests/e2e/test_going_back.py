@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.conftest import Studio
-from tests.e2e.watching import TIMEOUT_MS, facts, until_playing
+from tests.e2e.watching import TIMEOUT_MS, facts, over, until_playing
 from tests.support.media import Recipe, make_ts, publishing
 from tests.support.stack import RunningStack
 
@@ -87,3 +87,9 @@ async def test_a_viewer_goes_back_stays_there_and_returns(
     await page.wait_for_function("() => livepath.playback.mode === 'webrtc'", timeout=TIMEOUT_MS)
     await until_playing(page)
     await expect(page.locator("#badge")).to_have_attribute("data-mode", "live", timeout=TIMEOUT_MS)
+
+    # Whoever comes now begins at the live edge, not where the list does.
+    await page.goto(over("hls", with_a_past["playback"]["player_url"]))
+    await until_playing(page)
+    assert await behind(page) < 8
+    assert await page.evaluate("livepath.playback.reach") > STEP_S
