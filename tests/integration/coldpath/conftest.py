@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from infra.db.engine import migrate, sync_engine
+from infra.db.engine import sync_engine
+from tests.support.databases import migrated_postgres, migrated_sqlite
 from tests.support.postgres import PostgresServer
 
 
@@ -20,10 +21,9 @@ def postgres() -> Iterator[PostgresServer]:
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A migrated database, once for each kind that is supported."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/livepath.db"
+        url = migrated_sqlite(tmp_path)
     else:
-        url = request.getfixturevalue("postgres").create_database()
-    migrate(url)
+        url = migrated_postgres(request.getfixturevalue("postgres"))
     engine = sync_engine(url)
     yield engine
     engine.dispose()

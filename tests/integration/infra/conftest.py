@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import migrated_postgres, migrated_sqlite
 from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer
 
@@ -22,6 +23,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/livepath.db"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.create_database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database that has its tables and no rows, once for each kind."""
+    if request.param == "sqlite":
+        return migrated_sqlite(tmp_path)
+    return migrated_postgres(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

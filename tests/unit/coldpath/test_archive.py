@@ -14,10 +14,11 @@ from coldpath.functions.registry import load
 from coldpath.ledger import Ledger
 from coldpath.plan import ObjectVersion, plan
 from coldpath.records import JobResult
-from infra.db.engine import migrate, sync_engine
+from infra.db.engine import sync_engine
 from infra.keys import ProgramKey
 from infra.lifecycle import Trigger
 from infra.storage.memory import MemoryObjectStore
+from tests.support.databases import migrated_sqlite
 from tests.support.session import Session, encode, session
 
 KEY = ProgramKey("p", "e")
@@ -47,9 +48,7 @@ def store() -> Counting:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{tmp_path}/livepath.db"
-    migrate(url)
-    engine = sync_engine(url)
+    engine = sync_engine(migrated_sqlite(tmp_path))
     yield Ledger(engine)
     engine.dispose()
 

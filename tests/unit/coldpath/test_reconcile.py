@@ -17,10 +17,11 @@ from coldpath.reconcile import Reconciler
 from coldpath.records import JobResult
 from coldpath.s3events import ObjectCreated
 from infra.db.control import Event, Project
-from infra.db.engine import migrate, sync_engine
+from infra.db.engine import sync_engine
 from infra.keys import ManifestKey
 from infra.storage.memory import MemoryObjectStore
 from infra.storage.objects import ObjectInfo
+from tests.support.databases import migrated_sqlite
 
 
 class ListBroker:
@@ -57,9 +58,7 @@ class Desk:
     """Everything that a dispatcher has."""
 
     def __init__(self, folder: Path) -> None:
-        url = f"sqlite:///{folder}/livepath.db"
-        migrate(url)
-        self.engine = sync_engine(url)
+        self.engine = sync_engine(migrated_sqlite(folder))
         self.store = CountingStore()
         self.broker = ListBroker()
         self.deliveries = Deliveries(self.engine)

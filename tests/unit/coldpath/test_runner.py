@@ -16,10 +16,11 @@ from coldpath.ledger import Ledger
 from coldpath.plan import ObjectVersion, Registry, plan
 from coldpath.records import JobResult
 from coldpath.runner import Outcome, Runner
-from infra.db.engine import migrate, sync_engine
+from infra.db.engine import sync_engine
 from infra.db.jobs import Job, JobAttempt
 from infra.keys import ManifestKey
 from infra.storage.memory import MemoryObjectStore
+from tests.support.databases import migrated_sqlite
 
 OBJECT = ObjectVersion("live/p/e/main/i1/manifest.json", "v1")
 
@@ -28,9 +29,7 @@ class Bench:
     """A ledger with one job of one function."""
 
     def __init__(self, folder: Path, lease_ms: int = 60_000) -> None:
-        url = f"sqlite:///{folder}/livepath.db"
-        migrate(url)
-        self.engine: Engine = sync_engine(url)
+        self.engine: Engine = sync_engine(migrated_sqlite(folder))
         self.ledger = Ledger(self.engine, lease_ms=lease_ms)
         self.store = MemoryObjectStore()
         self.registry: Registry[JobFunction] = Registry()

@@ -14,7 +14,7 @@ from infra.control.bootstrap import add_api_key, bootstrap, create_project
 from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
 from infra.control.presign import Presigner
-from infra.db.engine import READ_ONLY, async_engine, migrate, sync_engine
+from infra.db.engine import READ_ONLY, async_engine, sync_engine
 
 KEY = "lp_default_key_of_the_tests"
 OTHER_KEY = "lp_other_key_of_the_tests"
@@ -60,14 +60,13 @@ def s3_for_presigning() -> str:
 
 
 @pytest.fixture
-async def deployment(database_url: str, s3_for_presigning: str) -> AsyncIterator[Deployment]:
-    migrate(database_url)
-    engine, asynchronous = sync_engine(database_url), async_engine(database_url)
+async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator[Deployment]:
+    engine, asynchronous = sync_engine(migrated_url), async_engine(migrated_url)
     bootstrap(engine, KEY, NOW_MS)
     with Session(engine) as session, session.begin():
         create_project(session, "other", "Other", NOW_MS)
         add_api_key(session, "other", OTHER_KEY, "test", NOW_MS)
-    made = Deployment(database_url, engine, Databases.of(asynchronous))
+    made = Deployment(migrated_url, engine, Databases.of(asynchronous))
     presigner = Presigner(s3_for_presigning)
     made.app = create_app(
         ControlContext(

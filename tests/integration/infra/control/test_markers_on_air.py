@@ -22,7 +22,7 @@ from tests.support.valkey import ValkeyServer
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+    pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True),
 ]
 PATIENCE_S = 60.0
 RENDITIONS = ("video", "audio")

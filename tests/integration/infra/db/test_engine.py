@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from infra.control.bootstrap import bootstrap
 from infra.db.control import Event, Project
-from infra.db.engine import READ_ONLY, migrate, sync_engine
+from infra.db.engine import READ_ONLY, sync_engine
 from infra.db.events_state import advance_event
 from infra.errors import ConfigurationError, IllegalTransition, UnknownEvent
 from infra.lifecycle import EventState, Trigger
@@ -19,9 +19,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    migrate(database_url)
-    made = sync_engine(database_url)
+def engine(migrated_url: str) -> Iterator[Engine]:
+    made = sync_engine(migrated_url)
     bootstrap(made, None, 1)
     with Session(made) as session, session.begin():
         session.add(
