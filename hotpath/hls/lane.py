@@ -31,10 +31,12 @@ class Lane:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
         self._calls = queue.SimpleQueue()
         self._running: set[asyncio.Future[Any]] = set()
-        self._threads = threads
-        for number in range(threads):
-            work = partial(_work, self._calls)
-            threading.Thread(target=work, name=f"{name}-{number}", daemon=True).start()
+        work = partial(_work, self._calls)
+        self._threads = [
+            threading.Thread(target=work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        self._started = 0
 
     async def run(self, call: Callable[[], T]) -> T:
         """The call's result, or what it raises; `LaneFull` when too many wait already."""
@@ -45,6 +47,10 @@ class Lane:
             await self._free.acquire()
         finally:
             self.waiting -= 1
+        if self._started < len(self._threads):
+            # One with each call until all run; most nodes never need any.
+            self._threads[self._started].start()
+            self._started += 1
         future: Future[T] = Future()
         running = asyncio.wrap_future(future)
         self._running.add(running)
@@ -56,7 +62,7 @@ class Lane:
         """Nobody waits any more; threads end after what they are at."""
         for running in self._running:
             running.cancel()
-        for _ in range(self._threads):
+        for _ in range(self._started):
             self._calls.put(None)
 
     def _done(self, running: asyncio.Future[Any]) -> None:
