@@ -27,7 +27,7 @@ def test_wheel_built_after_the_install_step_has_every_file(tmp_path: Path) -> No
             shutil.copy(ROOT / name, source / name)
     shutil.copytree(build.VENDOR, source / build.VENDOR.relative_to(ROOT))
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), "."],
+        [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "-o", str(tmp_path), "."],
         cwd=source,
         check=True,
     )
