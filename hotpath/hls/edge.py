@@ -11,18 +11,12 @@ Upstream: the HTTP server, by the node's front door. Downstream: `origin`.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
 from prometheus_client import Counter
 
-from hotpath.hls.origin import EDGE
+from hotpath.hls.exchange import Application, Header, Request, Response
 from infra.auth.access import Access, Denied
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CHECK = "/edge/check"
 SECRET_HEADER = b"x-livepath-edge"
@@ -42,10 +36,10 @@ class Origin(Protocol):
 
     def denied(self, project: str, event: str, feed: str, token: str | None) -> Denied | None: ...
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    def receive(self, request: Request) -> bool: ...
 
 
-class Edge:
+class Edge(Application):
     """The application in front of the origin; see the module for the invariant."""
 
     def __init__(self, origin: Origin, secret: str, check_s: int) -> None:
@@ -55,59 +49,50 @@ class Edge:
         self._secret = secret.encode()
         self._check_s = check_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path: str = scope.get("path", "")
-        known = self._known(scope)
+    def receive(self, request: Request) -> bool:
+        known = self._known(request)
+        path = request.path
         if path == CHECK or path.startswith(CHECK + "/"):
-            await self._answer(known, path[len(CHECK) :], send)
-            return
-        if known:
-            scope[EDGE] = True
-        await self._origin(scope, receive, send)
+            response = self._answer(known, path[len(CHECK) :])
+            _CHECKS.labels(response.status).inc()
+            request.respond(response)
+            return True
+        request.edge = known
+        return self._origin.receive(request)
 
-    def _known(self, scope: Scope) -> bool:
-        for name, value in scope.get("headers", ()):
-            if name == SECRET_HEADER:
-                return hmac.compare_digest(value, self._secret)
-        return False
+    def _known(self, request: Request) -> bool:
+        given = request.headers.get(SECRET_HEADER)
+        return given is not None and hmac.compare_digest(given, self._secret)
 
-    async def _answer(self, known: bool, path: str, send: Send) -> None:
+    def _answer(self, known: bool, path: str) -> Response:
         if not known:
-            await _respond(send, 403, b"the edge's secret is missing or wrong", "no-store")
-        elif not path:
-            await _respond(send, 204, b"", "no-store")
-        else:
-            await self._check(path, send)
+            return _response(403, "the edge's secret is missing or wrong", "no-store")
+        return self._check(path) if path else _response(204, "", "no-store")
 
-    async def _check(self, path: str, send: Send) -> None:
+    def _check(self, path: str) -> Response:
         token = None
         if path.startswith("/t/"):
             token, _, rest = path[3:].partition("/")
             path = "/" + rest
         pieces = path.split("/")
         if len(pieces) != _DEPTH or pieces[1] != "live":
-            await _respond(send, 404, b"no path of a feed", "no-store")
-            return
+            return _response(404, "no path of a feed", "no-store")
         _, _, project, event, feed = pieces
         denied = self._origin.denied(project, event, feed, token)
         if denied is not None:
-            age = f"public, max-age={REFUSAL_AGE_S}"
-            await _respond(send, denied.status, denied.reason.encode(), age)
-            return
+            return _response(denied.status, denied.reason, f"public, max-age={REFUSAL_AGE_S}")
         # None: the event is public, and what stands in the token's place is of no account.
         lasts = self._origin.access.lasts_s(project, token) if token else None
         age_s = self._check_s if lasts is None else min(self._check_s, lasts)
-        await _respond(send, 204, b"", f"public, max-age={age_s}")
+        return _response(204, "", f"public, max-age={age_s}")
 
 
-async def _respond(send: Send, status: int, reason: bytes, cache_control: str) -> None:
-    _CHECKS.labels(status).inc()
-    body = reason + b"\n" if reason else b""
-    headers = [(b"cache-control", cache_control.encode())]
+def _response(status: int, reason: str, cache_control: str) -> Response:
+    body = f"{reason}\n".encode() if reason else b""
+    headers: tuple[Header, ...] = ((b"cache-control", cache_control.encode()),)
     if body:
-        headers += [
+        headers += (
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(body)),
-        ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+        )
+    return Response(status, headers, body)

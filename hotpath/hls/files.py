@@ -35,6 +35,11 @@ class Files:
         self._clock = clock
         self._clock_s = clock_s
 
+    @property
+    def all_held(self) -> bool:
+        """What is not in memory is nowhere."""
+        return self._replay is None
+
     def held(self, name: str) -> Reply | None:
         """A file that is in memory now: one look-up."""
         stored = self._shelf.get(name)

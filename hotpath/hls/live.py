@@ -6,8 +6,9 @@ Lives on one event loop. Spec: draft-pantos-hls-rfc8216bis, 6.2.
 """
 
 import time
-from collections.abc import Callable, Hashable
-from typing import TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
 from hotpath.hls.daterange import DateRange, DateRangeError
@@ -28,8 +29,6 @@ from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import Format
 from infra.keys import ProgramKey
 
-K = TypeVar("K", bound=Hashable)
-
 MULTIVARIANT = "index.m3u8"
 BLOCK_LIMIT = 3  # target durations; 6.2.5.2
 
@@ -44,6 +43,15 @@ def unix_s() -> int:
 
 def microseconds(ticks: int, timescale: int) -> int:
     return ticks * 1_000_000 // timescale
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """An answer that has to wait until `gate` releases `key`, or for so long."""
+
+    gate: Gate[Any]
+    key: Any
+    timeout_s: int
 
 
 class LivePlaylists:
@@ -227,54 +235,57 @@ class LivePlaylists:
 
     # ---- read by viewers
 
-    async def respond(self, name: str, query: str) -> Reply:
-        """The reply to `GET {name}?{query}` below the programme's URL; may wait."""
+    def answer(
+        self, name: str, query: str, waited: Outcome | None = None
+    ) -> Reply | Blocked | None:
+        """The reply to `GET {name}?{query}` below the programme's URL, or what it waits for.
+
+        `waited`: how the wait ended that an earlier answer asked for. None: it is neither a
+        playlist nor a file that is here now or to come, so `files` may find it elsewhere.
+        """
         if (reply := self.files.held(name)) is not None:
             return reply
         if name == MULTIVARIANT:
-            return await self._respond_multivariant()
+            return self._answer_multivariant(waited)
         if name.endswith(".m3u8"):
-            return await self._respond_playlist(name, query)
+            return self._answer_playlist(name, query, waited)
         for rendition in self._renditions.values():
             if name == rendition.hint_name:
-                return await self._respond_hinted(rendition, name)
-        return await self.files.find(name)
+                # 6.2.6: whole when it is there; if it gets lost, the hint goes, and it is a 404.
+                return self._wait(rendition.part_gate, name, waited, "the hinted part has not come")
+        return None
 
     def _text_reply(self, text: Text, age_ms: int) -> Reply:
         return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text)
 
-    async def _wait_start(self, name: str) -> Reply | None:
+    def _wait_start(self, name: str, waited: Outcome | None) -> Reply | Blocked | None:
         """None once a player can start; one that comes early waits instead of polling."""
         if self._can_start(name):
             return None
-        outcome = await self._wait(self._start_gate, name)
-        if self._can_start(name):
-            return None
-        return self._unavailable(outcome, "the programme has no whole segment yet")
+        reason = "the programme has no whole segment yet"
+        return self._wait(self._start_gate, name, waited, reason)
 
-    async def _respond_multivariant(self) -> Reply:
-        if (refused := await self._wait_start(MULTIVARIANT)) is not None:
-            return refused
+    def _answer_multivariant(self, waited: Outcome | None) -> Reply | Blocked:
+        if (early := self._wait_start(MULTIVARIANT, waited)) is not None:
+            return early
         text = self._offers.multivariant()
         if self._multivariant is None or self._multivariant[0] != text:
             self._multivariant = (text, Text(text))
         return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
 
-    async def _respond_playlist(self, name: str, query: str) -> Reply:
+    def _answer_playlist(self, name: str, query: str, waited: Outcome | None) -> Reply | Blocked:
         if self._playable and name not in self._by_playlist:
             return refusal(404, NOT_HERE)
-        if (refused := await self._wait_start(name)) is not None:
-            return refused
+        if (early := self._wait_start(name, waited)) is not None:
+            return early
         rendition = self._by_playlist[name]
         decision = decide(query, rendition.playlist.edge)
         if isinstance(decision, Reject):
             return refusal(decision.status, decision.reason)
         if isinstance(decision, Block):
-            position = (decision.msn, decision.part)
-            outcome = await self._wait(rendition.edge_gate, position)
-            edge = rendition.playlist.edge
-            if not (edge.ended or edge.reached(*position)):
-                return self._unavailable(outcome, f"segment {decision.msn} has not come")
+            key = (decision.msn, decision.part)
+            reason = f"segment {decision.msn} has not come"
+            return self._wait(rendition.edge_gate, key, waited, reason)
         begun = (other for other in self._renditions.values() if other.playlist.version)
         siblings = [other for other in begun if other is not rendition]
         text = rendition.text(siblings, self._delta(decision.skip))
@@ -288,21 +299,11 @@ class LivePlaylists:
             return None
         return Delta() if skip is Skip.SEGMENTS else self._dates.delta(self._clock())
 
-    async def _respond_hinted(self, rendition: Rendition, name: str) -> Reply:
-        outcome = await self._wait(rendition.part_gate, name)
-        if (reply := self.files.held(name)) is not None:
-            return reply
-        if outcome is Outcome.READY:
-            # 6.2.6: it was lost, or the programme ended.
-            return refusal(404, "the hinted part was not published")
-        return self._unavailable(outcome, "the hinted part has not come")
-
-    async def _wait(self, gate: Gate[K], key: K) -> Outcome:
-        if self._stopped:
-            return Outcome.EXPIRED
-        return await gate.wait(key, BLOCK_LIMIT * self.target_duration_s)
-
-    def _unavailable(self, outcome: Outcome, reason: str) -> Reply:
-        if outcome is Outcome.FULL:
+    def _wait(
+        self, gate: Gate[Any], key: Any, waited: Outcome | None, reason: str
+    ) -> Reply | Blocked:
+        if waited is Outcome.FULL:
             reason = "too many requests are waiting"
-        return refusal(503, reason, retry_after_s=self.target_duration_s)
+        if self._stopped or waited in (Outcome.FULL, Outcome.EXPIRED):
+            return refusal(503, reason, retry_after_s=self.target_duration_s)
+        return Blocked(gate, key, BLOCK_LIMIT * self.target_duration_s)

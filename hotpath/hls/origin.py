@@ -1,64 +1,54 @@
-"""The LL-HLS origin: an ASGI application over the programmes on this node.
+"""The LL-HLS origin: an application over the programmes on this node.
 
     /live/{project}/{event}/{feed}/index.m3u8 | video.m3u8 | audio.m3u8
     /live/{project}/{event}/{feed}/{incarnation}/{rendition}/init-{n}.mp4 | s{msn}[.{part}].m4s
     /t/{token}/live/...      the same for events that need a token
     /metrics /healthz /readyz
 
-Raw ASGI: a media request is a split, two look-ups and two messages. Upstream: the node opens and
-closes programmes and sets the access table. Downstream: HTTP clients, by `server`.
+A media request is a split and two look-ups; all who get the same bytes get the same response.
+Upstream: the node opens and closes programmes and sets the access table; viewers ask by `server`.
+Downstream: `asking`, `live`.
 Spec: draft-pantos-hls-rfc8216bis, 6.2.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import cache, lru_cache
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
-from hotpath.hls.byte_range import requested
+from hotpath.hls.asking import Asking, Readings, send
+from hotpath.hls.exchange import Application, Request, Response
 from hotpath.hls.live import LivePlaylists, monotonic_ms, unix_s
-from hotpath.hls.reply import NO_STORE, Reply, refusal
+from hotpath.hls.reply import CORS, NO_STORE, Reply, refusal
 from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import WaitingRoom
 from infra.auth.access import Access, Denied
 from infra.keys import ProgramKey
-from infra.telemetry.ops import Check, ops_response
+from infra.telemetry.ops import Check, ops_answer
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Header: TypeAlias = tuple[bytes, bytes]
-
-EDGE = "livepath.edge"
-"""Scope key: an edge asks, which has had its viewer checked (`edge`)."""
 OPS_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
 LIVE_DEPTH = 6  # "", "live", project, event, feed, the rest
 
-_CORS: list[Header] = [
-    (b"access-control-allow-origin", b"*"),
+_PREFLIGHT = Response(
+    204,
     (
-        b"access-control-expose-headers",
-        b"content-length, content-range, accept-ranges, date, age, retry-after",
+        *CORS,
+        (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+        (b"access-control-allow-headers", b"*"),
+        (b"access-control-max-age", b"86400"),
+        (b"content-length", b"0"),
     ),
-]
-_PREFLIGHT: list[Header] = [
-    *_CORS,
-    (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
-    (b"access-control-allow-headers", b"*"),
-    (b"access-control-max-age", b"86400"),
-]
-
-_REQUESTS = Counter(
-    "livepath_hls_requests", "Requests answered by the LL-HLS origin.", ["kind", "status"]
+    b"",
 )
-# Looking a label up takes a lock, and 1.5 µs of the 8 or 9 that a media request costs.
-_requests = cache(_REQUESTS.labels)
+_NOT_ALLOWED = replace(refusal(405, "only GET, HEAD and OPTIONS"), allow=b"GET, HEAD, OPTIONS")
+_UNKNOWN = refusal(404, "unknown path")
+_OFF_AIR = refusal(404, "nothing is on the air here")
+
 _WAITING = Gauge("livepath_hls_waiting", "Requests that wait for media to come.")
 
 
-class HlsOrigin:
+class HlsOrigin(Application):
     """Serves what the packagers feed into `LivePlaylists`, and nothing else."""
 
     def __init__(
@@ -76,6 +66,7 @@ class HlsOrigin:
         self._clock_ms = clock_ms
         self._clock_s = clock_s
         self._room = WaitingRoom(max_waiting)
+        self._readings = Readings()
         self.access = Access(clock_s)
         """Who may watch; other ways to watch ask it, too."""
         self._live: dict[str, LivePlaylists] = {}
@@ -149,6 +140,7 @@ class HlsOrigin:
         """Send every waiting request home; what comes now waits no more."""
         for playlists in [*self._live.values(), *self._earlier.values()]:
             playlists.release_all()
+        self._readings.stop()
         for timer in self._removals:
             timer.cancel()
         self._removals.clear()
@@ -164,124 +156,54 @@ class HlsOrigin:
         timer = asyncio.get_running_loop().call_later(playlists.linger_s, remove)
         self._removals.add(timer)
 
-    # ---- ASGI
+    # ---- asked by viewers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        method: str = scope["method"]
-        if method == "OPTIONS":
-            await _send(send, 204, [*_PREFLIGHT, (b"content-length", b"0")], b"")
-            return
-        if method not in ("GET", "HEAD"):
-            reply = refusal(405, "only GET, HEAD and OPTIONS")
-            await self._answer(scope, send, "other", reply, [(b"allow", b"GET, HEAD, OPTIONS")])
-            return
-        path: str = scope["path"]
-        if path in OPS_PATHS:
-            await self._answer(scope, send, "ops", await self._operations(path))
-            return
-        reply = await self._respond(path, scope)
-        await self._answer(scope, send, _kind(path), reply)
+    def receive(self, request: Request) -> bool:
+        if request.method == "OPTIONS":
+            request.respond(_PREFLIGHT)
+        elif request.method not in ("GET", "HEAD"):
+            send(request, "other", _NOT_ALLOWED)
+        elif request.path in OPS_PATHS:
+            send(request, "ops", self._operations(request.path))
+        else:
+            self._find(request, _kind(request.path))
+        return True
 
-    async def _operations(self, path: str) -> Reply:
-        found = await ops_response(path, self._checks)
+    def _operations(self, path: str) -> Reply:
+        found = ops_answer(path, self._checks)
         if found is None:
-            return refusal(404, "unknown path")
+            return _UNKNOWN
         status, content_type, body = found
         return Reply(status, content_type, NO_STORE, body)
 
-    async def _respond(self, path: str, scope: Scope) -> Reply:
-        token = None
+    def _find(self, request: Request, kind: str) -> None:
+        """Find the file, or who has the answer."""
+        token, path = None, request.path
         if path.startswith("/t/"):
             token, _, rest = path[3:].partition("/")
             path = "/" + rest
         pieces = path.split("/", LIVE_DEPTH - 1)
         if len(pieces) != LIVE_DEPTH or pieces[1] != "live":
-            return refusal(404, "unknown path")
+            send(request, kind, _UNKNOWN)
+            return
         _, _, project, event, feed, name = pieces
         key = f"{project}/{event}/{feed}"
         playlists = self._live.get(key)
         if playlists is None:
-            return refusal(404, "nothing is on the air here")
+            send(request, kind, _OFF_AIR)
+            return
         denied = None
-        if EDGE not in scope:
+        if not request.edge:
             denied = self.access.check(project, event, path, token, playlists.access)
         if denied is not None:
-            return refusal(denied.status, denied.reason)
-        if (reply := playlists.files.held(name)) is not None:
-            return reply
-        earlier = self._earlier.get(key)
-        if earlier is not None and name.startswith(earlier.incarnation + "/"):
-            return await earlier.files.find(name)
-        return await playlists.respond(name, scope["query_string"].decode("latin-1"))
-
-    async def _answer(
-        self,
-        scope: Scope,
-        send: Send,
-        kind: str,
-        reply: Reply,
-        extra: list[Header] | None = None,
-    ) -> None:
-        if reply.expires is not None:
-            reply = _in_part(scope, reply)
-        _requests(kind, reply.status).inc()
-        headers = [
-            (b"content-type", reply.content_type),
-            (b"cache-control", reply.cache_control),
-            *_CORS,
-            *(extra or ()),
-        ]
-        if isinstance(reply.content, bytes):
-            body = reply.content
+            send(request, kind, refusal(denied.status, denied.reason))
+        elif (reply := playlists.files.held(name)) is not None:
+            send(request, kind, reply)
         else:
-            headers.append((b"vary", b"accept-encoding"))
-            if _accepts_gzip(scope):
-                body = reply.content.gzipped
-                headers.append((b"content-encoding", b"gzip"))
-            else:
-                body = reply.content.plain
-        if reply.retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % reply.retry_after_s))
-        if reply.expires is not None:
-            headers += ((b"expires", reply.expires), (b"accept-ranges", b"bytes"))
-        if reply.content_range is not None:
-            headers.append((b"content-range", reply.content_range))
-        headers.append((b"content-length", b"%d" % len(body)))
-        await _send(send, reply.status, headers, b"" if scope["method"] == "HEAD" else body)
-
-
-async def _send(send: Send, status: int, headers: list[Header], body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _in_part(scope: Scope, reply: Reply) -> Reply:
-    """RFC 9110 14.2: ranges are for GET; files have no validator, so If-Range never holds."""
-    wanted = None
-    for name, value in scope["headers"]:
-        if name == b"range":
-            wanted = requested(value, len(reply.body))
-        elif name == b"if-range":
-            return reply
-    return reply if wanted is None or scope["method"] != "GET" else reply.part(wanted)
-
-
-def _accepts_gzip(scope: Scope) -> bool:
-    for name, value in scope["headers"]:
-        if name == b"accept-encoding" and _names_gzip(value):
-            return True
-    return False
-
-
-@lru_cache(maxsize=32)
-def _names_gzip(accepted: bytes) -> bool:
-    for choice in accepted.split(b","):
-        coding, _, parameters = choice.strip().partition(b";")
-        if coding.strip() in (b"gzip", b"*"):
-            return parameters.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00")
-    return False
+            earlier = self._earlier.get(key)
+            if earlier is not None and name.startswith(earlier.incarnation + "/"):
+                playlists = earlier
+            Asking(request, kind, playlists, name, self._readings).ask()
 
 
 def _kind(path: str) -> str:

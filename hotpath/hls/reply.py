@@ -1,13 +1,14 @@
 """Replies of the origin, independent of the HTTP server, and the bytes they are made of.
 
-Upstream: `live` and `origin` build them. Downstream: `origin` sends them by ASGI.
+Upstream: `live` and `origin` build them. Downstream: `origin` sends them as responses.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from functools import lru_cache
 
 from hotpath.hls.byte_range import ByteRange
+from hotpath.hls.exchange import Header, Response
 from hotpath.hls.text import Text
 
 PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
@@ -15,6 +16,14 @@ MEDIA_TYPE = b"video/mp4"
 AUDIO_TYPE = b"audio/mp4"
 TEXT_TYPE = b"text/plain; charset=utf-8"
 NO_STORE = b"no-store"
+
+CORS: tuple[Header, ...] = (
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"content-length, content-range, accept-ranges, date, age, retry-after",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +36,46 @@ class Reply:
     expires: bytes | None = None
     """A media file's, as an HTTP date; ranges of its bytes may be asked for."""
     content_range: bytes | None = None
+    allow: bytes | None = None
+    """Methods, where another one was used."""
+    _responses: dict[bool, Response] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def body(self) -> bytes:
         return self.content if isinstance(self.content, bytes) else self.content.plain
+
+    def response(self, *, gzip: bool) -> Response:
+        """For a client that accepts gzip, or does not; built once for all of them."""
+        found = self._responses.get(gzip)
+        if found is None:
+            found = self._responses[gzip] = self._response(gzip)
+        return found
+
+    def _response(self, gzip: bool) -> Response:
+        headers = [
+            (b"content-type", self.content_type),
+            (b"cache-control", self.cache_control),
+            *CORS,
+        ]
+        if isinstance(self.content, bytes):
+            body = self.content
+        else:
+            body = self.content.gzipped if gzip else self.content.plain
+            headers.append((b"vary", b"accept-encoding"))
+            if gzip:
+                headers.append((b"content-encoding", b"gzip"))
+        if self.allow is not None:
+            headers.append((b"allow", self.allow))
+        if self.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % self.retry_after_s))
+        if self.expires is not None:
+            headers += ((b"expires", self.expires), (b"accept-ranges", b"bytes"))
+        if self.content_range is not None:
+            headers.append((b"content-range", self.content_range))
+        headers.append((b"content-length", b"%d" % len(body)))
+        return Response(self.status, tuple(headers), body)
 
     def part(self, wanted: ByteRange) -> "Reply":
         """206 with the bytes wanted, or 416."""

@@ -28,7 +28,8 @@ Response = tuple[int, bytes, bytes]
 """Status, content type, body."""
 
 
-def _respond(path: str, checks: Mapping[str, Check]) -> Response | None:
+def ops_answer(path: str, checks: Mapping[str, Check]) -> Response | None:
+    """The answer to an operations path (without its query), or None for any other path."""
     if path == "/metrics":
         return 200, CONTENT_TYPE_LATEST.encode(), generate_latest()
     if path == "/healthz":
@@ -46,8 +47,8 @@ def _readiness(results: Mapping[str, str | None]) -> Response:
 
 
 async def ops_response(path: str, checks: Mapping[str, Check]) -> Response | None:
-    """The answer to an operations path (without its query), or None for any other path."""
-    return _respond(path, checks)
+    """`ops_answer` for those who await it."""
+    return ops_answer(path, checks)
 
 
 class OpsServer:
@@ -69,7 +70,7 @@ class OpsServer:
 
         class Handler(_OpsHandler):
             def respond(self, path: str) -> Response | None:
-                return _respond(path, checks)
+                return ops_answer(path, checks)
 
         server = _Server((self.host, self.port), Handler)
         self.port = server.server_address[1]

@@ -8,6 +8,7 @@ import pytest
 from hotpath.hls.fmp4 import read_fragments
 from hotpath.hls.offers import FURTHER_AUDIO_LATE
 from hotpath.media.unit import AUDIO, VIDEO, Unit
+from tests.support.asking import respond
 from tests.support.coded import Coded, coded, marked
 from tests.support.m3u8 import Playlist, attributes, parse
 from tests.support.made_up import LIVE, TRACKS, MadeUp
@@ -96,7 +97,7 @@ async def packaged(source: Coded) -> tuple[OnAir, dict[str, Playlist]]:
     async with on_air(target_duration_s=1) as (programme, _):
         await programme.publish(marked(source, target_duration_s=1)[:-1])
         async with asyncio.timeout(5):
-            replies = {track: await programme.live.respond(f"{track}.m3u8", "") for track in ALL}
+            replies = {track: await respond(programme.live, f"{track}.m3u8") for track in ALL}
     return programme, {track: parse(reply.body.decode()) for track, reply in replies.items()}
 
 

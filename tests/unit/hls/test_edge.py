@@ -1,11 +1,10 @@
 """What an edge is told, and what it is let through to."""
 
-from typing import Any
-
 import pytest
 
 from hotpath.hls.edge import Edge
-from hotpath.hls.origin import EDGE, HlsOrigin
+from hotpath.hls.exchange import Request, Response
+from hotpath.hls.origin import HlsOrigin
 from infra.auth import tokens
 from infra.auth.tokens import ViewerClaims
 from infra.keys import ProgramKey
@@ -20,10 +19,11 @@ class Noting(HlsOrigin):
 
     def __init__(self, now: list[int]) -> None:
         super().__init__(clock_s=lambda: now[0])
-        self.scopes: list[Any] = []
+        self.requests: list[Request] = []
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.scopes.append(scope)
+    def receive(self, request: Request) -> bool:
+        self.requests.append(request)
+        return True
 
 
 @pytest.fixture
@@ -43,43 +43,39 @@ def token(*, event: str = "ev_1", prefix: str = "/live/acme/ev_1", lasts_s: int 
     return tokens.issue(claims, KEY, "k1")
 
 
-async def ask(origin: Noting, path: str, secret: str | None = SECRET) -> tuple[int, str, str]:
+def ask(origin: Noting, path: str, secret: str | None = SECRET) -> tuple[int, str, str]:
     """Status, Cache-Control and body of the edge's own answer."""
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [] if secret is None else [(b"x-livepath-edge", secret.encode())]
-    scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
-    await Edge(origin, SECRET, CHECK_S)(scope, None, send)  # type: ignore[arg-type]
-    start, body = sent
-    return start["status"], dict(start["headers"])[b"cache-control"].decode(), body["body"].decode()
+    sent: list[Response] = []
+    headers = {} if secret is None else {b"x-livepath-edge": secret.encode()}
+    assert Edge(origin, SECRET, CHECK_S).receive(Request("GET", path, "", headers, sent.append))
+    (response,) = sent
+    age = dict(response.headers)[b"cache-control"].decode()
+    return response.status, age, response.body.decode()
 
 
-async def test_a_yes_lasts_for_the_time_of_a_check(origin: Noting) -> None:
-    assert await ask(origin, f"/edge/check/t/{token()}{FEED}") == (204, "public, max-age=5", "")
+def test_a_yes_lasts_for_the_time_of_a_check(origin: Noting) -> None:
+    assert ask(origin, f"/edge/check/t/{token()}{FEED}") == (204, "public, max-age=5", "")
 
 
-async def test_a_yes_does_not_outlast_the_token(origin: Noting) -> None:
-    status, age, _ = await ask(origin, f"/edge/check/t/{token(lasts_s=2)}{FEED}")
+def test_a_yes_does_not_outlast_the_token(origin: Noting) -> None:
+    status, age, _ = ask(origin, f"/edge/check/t/{token(lasts_s=2)}{FEED}")
     assert (status, age) == (204, "public, max-age=2")
 
 
-async def test_an_expired_token_is_refused(origin: Noting, now: list[int]) -> None:
+def test_an_expired_token_is_refused(origin: Noting, now: list[int]) -> None:
     asked = f"/edge/check/t/{token(lasts_s=2)}{FEED}"
-    assert (await ask(origin, asked))[0] == 204
+    assert ask(origin, asked)[0] == 204
     now[0] += 2
-    status, age, reason = await ask(origin, asked)
+    status, age, reason = ask(origin, asked)
     assert (status, age) == (401, "public, max-age=1")
     assert "expired" in reason
 
 
-async def test_a_secret_taken_back_ends_what_it_signed(origin: Noting) -> None:
+def test_a_secret_taken_back_ends_what_it_signed(origin: Noting) -> None:
     asked = f"/edge/check/t/{token()}{FEED}"
-    assert (await ask(origin, asked))[0] == 204
+    assert ask(origin, asked)[0] == 204
     origin.set_access({"acme": {"k2": KEY}}, {"ev_1": "token"})
-    assert (await ask(origin, asked))[0] == 401
+    assert ask(origin, asked)[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -95,42 +91,39 @@ async def test_a_secret_taken_back_ends_what_it_signed(origin: Noting) -> None:
         ("/metrics", 404),
     ],
 )
-async def test_who_may_watch(origin: Noting, path: str, status: int) -> None:
-    assert (await ask(origin, "/edge/check" + path))[0] == status
+def test_who_may_watch(origin: Noting, path: str, status: int) -> None:
+    assert (ask(origin, "/edge/check" + path))[0] == status
 
 
-async def test_a_token_for_another_event_is_refused(origin: Noting) -> None:
+def test_a_token_for_another_event_is_refused(origin: Noting) -> None:
     other = token(event="ev_2", prefix="/live/acme/ev_2")
-    assert (await ask(origin, f"/edge/check/t/{other}{FEED}"))[0] == 403
+    assert (ask(origin, f"/edge/check/t/{other}{FEED}"))[0] == 403
 
 
-async def test_what_is_off_the_table_is_as_it_went_on_the_air(origin: Noting) -> None:
+def test_what_is_off_the_table_is_as_it_went_on_the_air(origin: Noting) -> None:
     origin.open(
         ProgramKey("acme", "ev_old"), "k1", access="public", part_target_ms=215, target_duration_s=2
     )
-    assert (await ask(origin, "/edge/check/live/acme/ev_old/main"))[0] == 204
+    assert (ask(origin, "/edge/check/live/acme/ev_old/main"))[0] == 204
 
 
 @pytest.mark.parametrize("secret", [None, "", "another-secret-of-edges"])
-async def test_without_the_secret_nobody_is_told_anything(
-    origin: Noting, secret: str | None
-) -> None:
+def test_without_the_secret_nobody_is_told_anything(origin: Noting, secret: str | None) -> None:
     for path in ("", "/live/acme/ev_open/main"):
-        assert (await ask(origin, "/edge/check" + path, secret))[0] == 403
+        assert ask(origin, "/edge/check" + path, secret)[0] == 403
 
 
-async def test_the_secret_can_be_tried(origin: Noting) -> None:
-    assert (await ask(origin, "/edge/check"))[0] == 204
+def test_the_secret_can_be_tried(origin: Noting) -> None:
+    assert (ask(origin, "/edge/check"))[0] == 204
 
 
 @pytest.mark.parametrize(("secret", "passed"), [(SECRET, True), ("a-secret-of-others", False)])
-async def test_only_an_edge_is_let_past_the_check(
-    origin: Noting, secret: str, passed: bool
-) -> None:
-    headers = [(b"host", b"h"), (b"x-livepath-edge", secret.encode())]
-    scope = {"type": "http", "method": "GET", "path": FEED + "/video.m3u8", "headers": headers}
-    await Edge(origin, SECRET, CHECK_S)(scope, None, None)  # type: ignore[arg-type]
-    assert (EDGE in origin.scopes[0]) is passed
+def test_only_an_edge_is_let_past_the_check(origin: Noting, secret: str, passed: bool) -> None:
+    headers = {b"host": b"h", b"x-livepath-edge": secret.encode()}
+    request = Request("GET", FEED + "/video.m3u8", "", headers, lambda _: None)
+    assert Edge(origin, SECRET, CHECK_S).receive(request)
+    assert origin.requests == [request]
+    assert request.edge is passed
 
 
 def test_there_is_no_edge_without_a_secret(origin: Noting) -> None:

@@ -9,6 +9,7 @@ from hotpath.hls.offers import LADDER_LATE
 from hotpath.hls.origin import HlsOrigin
 from hotpath.media.unit import AUDIO, VIDEO, FormatChange, Item, PartCut, ProgramEnd, SegmentCut
 from infra.renditions import RUNGS
+from tests.support.asking import respond
 from tests.support.coded import coded, marked
 from tests.support.m3u8 import attributes, parse
 from tests.support.on_air import KEY, OnAir
@@ -45,14 +46,14 @@ def up_to(items: list[Item], msn: int, track: str) -> int:
 
 async def variants(on_air: OnAir) -> list[str]:
     async with asyncio.timeout(5):
-        reply = await on_air.live.respond(INDEX, "")
+        reply = await respond(on_air.live, INDEX)
     assert reply.status == 200
     return [line for line in reply.body.decode().splitlines() if not line.startswith("#")]
 
 
 async def needs(on_air: OnAir, uri: str) -> int:
     """BANDWIDTH of a variant, less that of the sound."""
-    lines = (await on_air.live.respond(INDEX, "")).body.decode().splitlines()
+    lines = (await respond(on_air.live, INDEX)).body.decode().splitlines()
     tags = {line: attributes(before) for before, line in pairwise(lines)}
     return int(tags[uri]["BANDWIDTH"]) - int(tags["audio.m3u8"]["BANDWIDTH"])
 
@@ -75,8 +76,8 @@ async def test_all_renditions_are_offered_once_each_has_a_segment() -> None:
 async def test_segments_and_parts_of_all_renditions_cover_the_same_time() -> None:
     on_air = programme()
     await on_air.publish(with_rungs(source(), "720p"))
-    of_source = parse((await on_air.live.respond("video.m3u8", "")).body.decode())
-    of_rung = parse((await on_air.live.respond("720p.m3u8", "")).body.decode())
+    of_source = parse((await respond(on_air.live, "video.m3u8")).body.decode())
+    of_rung = parse((await respond(on_air.live, "720p.m3u8")).body.decode())
     for mine, theirs in zip(of_rung.segments, of_source.segments, strict=True):
         assert (mine.msn, mine.discontinuity, mine.date) == (
             theirs.msn, theirs.discontinuity, theirs.date
@@ -110,7 +111,7 @@ async def test_a_rung_that_comes_late_is_offered_from_its_first_part() -> None:
     await on_air.publish(rest[part - 1 : part])
     assert await variants(on_air) == ["video.m3u8", "720p.m3u8", "audio.m3u8"]
     assert await needs(on_air, "720p.m3u8") == RUNGS["720p"].bitrate
-    early = asyncio.ensure_future(on_air.live.respond("720p.m3u8", ""))
+    early = asyncio.ensure_future(respond(on_air.live, "720p.m3u8"))
     end = up_to(rest, 2, "720p")
     await on_air.publish(rest[part : end - 1])
     assert not early.done()
@@ -145,7 +146,7 @@ async def test_a_rung_that_has_nothing_but_gaps_is_offered_no_more() -> None:
         if isinstance(item, SegmentCut) and item.track == VIDEO:
             await on_air.publish([replace(item, track="720p", gap=True)])
     assert await variants(on_air) == ["video.m3u8"]
-    found = parse((await on_air.live.respond("720p.m3u8", "")).body.decode())
+    found = parse((await respond(on_air.live, "720p.m3u8")).body.decode())
     assert [segment.gap for segment in found.segments] == [False] + [True] * (LADDER_LATE + 1)
     await over(on_air)
 
@@ -157,7 +158,7 @@ async def test_every_playlist_reports_on_every_other_that_has_begun() -> None:
     await on_air.publish([*formats, *part])
     names = {"video.m3u8", "audio.m3u8", "720p.m3u8"}
     for name in names:
-        found = parse((await on_air.live.respond(name, "")).body.decode())
+        found = parse((await respond(on_air.live, name)).body.decode())
         reports = [attributes(tag) for tag in found.tags["#EXT-X-RENDITION-REPORT"]]
         assert {report["URI"] for report in reports} == names - {name}
         assert all(int(report["LAST-MSN"]) >= 1 for report in reports)
@@ -173,7 +174,7 @@ async def test_only_the_ladder_promises_segments_that_begin_with_a_keyframe() ->
     await on_air.publish([*items[:-1], *ladder])
     promised = {}
     for name in ("video.m3u8", "audio.m3u8", "720p.m3u8"):
-        found = parse((await on_air.live.respond(name, "")).body.decode())
+        found = parse((await respond(on_air.live, name)).body.decode())
         promised[name] = "#EXT-X-INDEPENDENT-SEGMENTS" in found.tags
         begin = [segment.parts[0].independent for segment in found.segments if segment.parts]
         assert all(begin) or not promised[name]

@@ -15,6 +15,7 @@ from hotpath.media.unit import AUDIO, VIDEO, FormatChange, Item, ProgramEnd, Sam
 from hotpath.program.marks import MarkWriter
 from infra.telemetry.stages import stage_quantiles
 from tests.support import m3u8
+from tests.support.asking import respond
 from tests.support.coded import EPOCH_NS, coded, decoded, marked, shifted
 from tests.support.on_air import KEY, OnAir
 from tests.support.rungs import with_rungs
@@ -34,7 +35,7 @@ async def package(items: Sequence[Item]) -> OnAir:
 
 
 async def text(on_air: OnAir, name: str) -> m3u8.Playlist:
-    reply = await on_air.live.respond(name, "")
+    reply = await respond(on_air.live, name)
     assert reply.status == 200
     return m3u8.parse(reply.body.decode())
 
@@ -106,7 +107,7 @@ async def test_a_node_that_stops_leaves_the_playlist_open() -> None:
     assert on_air.recorder.sealed is False
     found = await text(on_air, "video.m3u8")
     assert not found.ended
-    reply = await on_air.live.respond("video.m3u8", f"_HLS_msn={found.open.msn}")
+    reply = await respond(on_air.live, "video.m3u8", f"_HLS_msn={found.open.msn}")
     assert reply.status == 503
 
 
@@ -147,8 +148,8 @@ async def test_a_rendition_that_cannot_be_packaged_leaves_the_other_alone() -> N
     on_air = await package(items)
     assert {track for track, _ in on_air.recorder.segments} == {AUDIO}
     assert (await text(on_air, "audio.m3u8")).ended
-    assert (await on_air.live.respond("video.m3u8", "")).status == 404
-    index = (await on_air.live.respond("index.m3u8", "")).body.decode()
+    assert (await respond(on_air.live, "video.m3u8")).status == 404
+    index = (await respond(on_air.live, "index.m3u8")).body.decode()
     assert index.endswith("\naudio.m3u8\n")
 
 
@@ -163,8 +164,8 @@ async def test_a_rendition_that_turns_up_late_is_waited_for() -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(on_air.packager.run())
         await on_air.publish(items)
-        assert (await on_air.live.respond("index.m3u8", "")).status == 200
-        assert (await on_air.live.respond("audio.m3u8", "")).status == 404
+        assert (await respond(on_air.live, "index.m3u8")).status == 200
+        assert (await respond(on_air.live, "audio.m3u8")).status == 404
         await on_air.publish(writer.add(source.format(AUDIO)))
         late = tasks.create_task(text(on_air, "audio.m3u8"))
         units = [*source.track(VIDEO)[75:], *(u for u in source.track(AUDIO) if u.dts >= 120_000)]

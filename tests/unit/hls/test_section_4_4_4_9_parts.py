@@ -21,6 +21,7 @@ from hotpath.media.unit import AUDIO, VIDEO, Codec, Format, Item, Unit
 from hotpath.program.marks import MarkWriter
 from infra.keys import ProgramKey
 from tests.support import m3u8
+from tests.support.asking import respond
 
 HZ, RATE, TARGET = 90_000, 48_000, 2
 PART_TARGET = Fraction("0.215")
@@ -124,7 +125,7 @@ async def test_whatever_a_publisher_sends(
 
 
 async def text_of(live: LivePlaylists, track: str) -> str:
-    reply = await live.respond(f"{track}.m3u8", "")
+    reply = await respond(live, f"{track}.m3u8")
     assert reply.status == 200
     return reply.body.decode()
 

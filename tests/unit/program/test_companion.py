@@ -22,6 +22,7 @@ from hotpath.media.unit import (
 )
 from hotpath.program.service import SECOND, Numbers, Program, ProgramOptions
 from hotpath.program.states import OpenWanted, ProgramEvent
+from tests.support.asking import respond
 from tests.support.coded import coded
 from tests.support.on_air import KEY, OnAir
 
@@ -212,7 +213,7 @@ async def _package(*, companion: bool, jump: bool) -> tuple[OnAir, list[str]]:
     await asyncio.wait_for(on_air.packager.run(), 30)
     lists = []
     for name in ("index.m3u8", "video.m3u8", "audio.m3u8"):
-        reply = await live.respond(name, "")
+        reply = await respond(live, name)
         assert reply.status == 200
         lists.append(reply.body.decode())
     assert bool(one.companions) == companion
