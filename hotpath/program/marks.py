@@ -6,8 +6,8 @@ as long as expected, a segment never longer than the target duration plus half a
 cut at once, after the last unit that fits, not on the next arrival. Segment `n` of every track
 covers the same stretch of time; a track that has nothing for it gets a gap.
 
-The lead (video, else audio) decides the boundaries. Others are held until the lead's clock has
-passed them, at most `HOLD_S`; then the lead is taken to be silent and its clock moves without it.
+The lead (video, else audio) decides the boundaries, the others follow (`followers`); what arrives
+in bursts leaves evenly.
 
 Upstream: `hotpath.program.service`, with units that `timeline` has put on the programme's clock.
 Downstream: the bus. Spec: draft-pantos-hls-rfc8216bis 4.4.4.9 (a part is at least 85 % of the part
@@ -15,7 +15,7 @@ target, the last of a segment excepted) and 4.4.3.1 (segment durations round to 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hotpath.media.unit import (
@@ -27,14 +27,12 @@ from hotpath.media.unit import (
     Unit,
 )
 from hotpath.program.cadence import KeyframeCadence
+from hotpath.program.followers import HOLD_S, Followers
 from hotpath.program.lead import LeadClock
 from hotpath.program.limits import Limits
 from hotpath.program.timeline import CLOCK_HZ, lead_of
 from hotpath.program.track import Track
 
-HOLD_S = 2
-HELD_MAX = 1024
-"""Units held per track at most, whatever their clock says."""
 SHORTEST_PART = 85
 """Percent of the part target."""
 
@@ -65,6 +63,9 @@ class MarkWriter:
         self._limits = Limits(part_target_ms, target_duration_s)
         self._tracks: dict[str, Track] = {}
         self._clock = LeadClock()
+        self._followers = Followers(
+            self._tracks, self._clock, self._limits, self.counts, self._place
+        )
         self._keyframes = KeyframeCadence()
         self._await_keyframe = True
         self._fresh = True
@@ -123,12 +124,9 @@ class MarkWriter:
         if not self._usable(unit):
             return []
         if track is not lead:
-            track.held.append(unit)
-            if len(track.held) > HELD_MAX:
-                track.held.popleft()
-                self.counts["held-too-long"] += 1
-            return self._advance_silent_lead(track) + self._release(now_ns)
-        return self._write_lead(lead, unit, now_ns) + self._release(now_ns)
+            self._followers.hold(track, unit)
+            return self._advance_silent_lead(track) + self._followers.release(now_ns)
+        return self._write_lead(lead, unit, now_ns) + self._followers.release(now_ns)
 
     def cut_parts(self) -> list[Item]:
         """End every open part that is long enough: nothing follows before it would be too late."""
@@ -157,15 +155,13 @@ class MarkWriter:
         items: list[Item] = []
         if lead.segment_start is not None:
             self._clock.passed(lead.segment_start if lead.end is None else lead.end)
-            items += self._release(now_ns)
+            items += self._followers.release(now_ns, at_once=True)
             open_tracks = [t for t in self._tracks.values() if t.msn == lead.msn]
             if any(t.segment_units for t in open_tracks):
                 end = lead.end if lead.end and lead.segment_units else lead.segment_start + 1
                 items += self._cut_lead(lead, end, silent=not lead.segment_units)
-            items += self._force_followers(lead, now_ns)
-        for track in self._tracks.values():
-            self.counts["held-at-end"] += len(track.held)
-            track.held.clear()
+            items += self._followers.force(lead, now_ns)
+        self._followers.drop()
         return items
 
     def end(self, now_ns: int, *, final: bool) -> list[Item]:
@@ -253,7 +249,7 @@ class MarkWriter:
 
     def _longest(self, lead: Track) -> int:
         """What a segment of the lead may last: those of the others end up to a frame later."""
-        frames = (self._clock.of(track, track.cadence.duration) for track in self._followers())
+        frames = (self._clock.of(track, track.cadence.duration) for track in self._followers)
         longest = self._limits.longest(lead) - max(frames, default=0)
         return max(longest, self._limits.segment(lead))
 
@@ -262,73 +258,6 @@ class MarkWriter:
         self.msn = lead.msn
         self._clock.cut(lead.msn, end)
         self.counts["silent-segments"] += silent
-        return items
-
-    # -- the others follow -------------------------------------------------------------------
-
-    def _followers(self) -> Iterable[Track]:
-        return (track for track in self._tracks.values() if track is not self._clock.track)
-
-    def _release(self, now_ns: int) -> list[Item]:
-        items: list[Item] = []
-        for track in self._followers():
-            items += self._release_track(track, now_ns)
-        self._clock.forget(min((track.msn for track in self._tracks.values()), default=0))
-        return items
-
-    def _release_track(self, track: Track, now_ns: int) -> list[Item]:
-        """Place what the lead's clock has passed; cut where the lead has cut."""
-        items: list[Item] = []
-        if self._clock.ticks is None or track.segment_start is None:
-            return items
-        clock = self._clock.to(track, self._clock.ticks)
-        while True:
-            boundary = self._clock.end_of_open_segment(track)
-            if not track.held:
-                if boundary is None or not self._over(track, boundary, clock):
-                    return items
-                items += self._cut_follower(track, boundary)
-                continue
-            start = max(track.held[0].dts, track.floor or 0)
-            if boundary is not None and start >= boundary:
-                items += self._cut_follower(track, boundary)
-            elif boundary is None and start >= clock:
-                return items
-            else:
-                unit, moved = track.admit(track.held.popleft())
-                self.counts["timestamp-moved"] += moved
-                items += self._place(track, unit, now_ns)
-
-    def _over(self, track: Track, boundary: int, clock: int) -> bool:
-        """Nothing is held: whether the segment is over, or has to be taken for over."""
-        if not track.active or (track.end is not None and track.end >= boundary):
-            return True
-        return clock - boundary > HOLD_S * track.format.timescale
-
-    def _cut_follower(self, track: Track, boundary: int) -> list[Item]:
-        start = track.segment_start or 0
-        end = boundary if not track.segment_units else max(boundary, track.end or 0)
-        items = track.cut_segment(max(end, start + 1), self._limits.part(track))
-        self.counts["gap-segments"] += not track.active or getattr(items[-1], "gap", False)
-        return items
-
-    def _force_followers(self, lead: Track, now_ns: int) -> list[Item]:
-        """The lead was closed: every other track ends where it stands."""
-        items: list[Item] = []
-        for track in self._followers():
-            while track.msn < lead.msn:
-                boundary = self._clock.end_of_open_segment(track)
-                if boundary is None or track.segment_start is None:
-                    break
-                while track.held and track.msn == lead.msn - 1:
-                    unit, _ = track.admit(track.held[0])
-                    limit = track.segment_start + self._limits.longest(track)
-                    if unit.dts + track.cadence.duration > limit:
-                        break
-                    track.held.popleft()
-                    items += self._place(track, unit, now_ns)
-                items += self._cut_follower(track, boundary)
-        self._clock.forget(lead.msn)
         return items
 
     def _advance_silent_lead(self, track: Track) -> list[Item]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from hotpath.media.unit import VIDEO, Format, Item, Mark, PartCut, Sample, SegmentCut, Unit
 from hotpath.program.cadence import FrameCadence
+from hotpath.program.lag import Lag
 
 NS = 1_000_000_000
 
@@ -30,6 +31,8 @@ class Track:
     msn: int
     """The segment that is open or will be opened by the next unit."""
     cadence: FrameCadence
+    lag: Lag
+    """What it trails the lead's clock by; nothing for the lead itself."""
     segment_start: int | None = None
     """Where segment `msn` starts; None after a discontinuity, until something starts it."""
     segment_units: int = 0
@@ -49,7 +52,7 @@ class Track:
 
     @classmethod
     def of(cls, format: Format, msn: int) -> "Track":
-        return cls(format, 0, msn, FrameCadence(format))
+        return cls(format, 0, msn, FrameCadence(format), Lag(format.timescale))
 
     def admit(self, unit: Unit) -> tuple[Unit, bool]:
         """The unit with a dts that keeps the invariant, and whether it had to be moved far."""
@@ -123,3 +126,4 @@ class Track:
         self.promised = False
         self.cadence.restart()
         self.held.clear()
+        self.lag = Lag(self.format.timescale)
