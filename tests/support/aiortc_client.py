@@ -14,6 +14,8 @@ from aiortc import (
     RTCSessionDescription,
 )
 
+from tests.support.plain_http import NO_TLS
+
 PATIENCE_S = 20.0
 
 
@@ -26,7 +28,7 @@ async def exchanged(
     if token:
         headers["authorization"] = f"Bearer {token}"
     await connection.setLocalDescription(await connection.createOffer())
-    async with httpx2.AsyncClient(timeout=20, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=20, trust_env=False, verify=NO_TLS) as client:
         answer = await client.post(url, content=connection.localDescription.sdp, headers=headers)
         assert answer.status_code == 201, answer.text
         await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))

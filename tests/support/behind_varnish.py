@@ -20,6 +20,7 @@ from hotpath.hls.server import HlsServer
 from infra.auth.tokens import ViewerClaims, issue
 from tests.support.coded import coded, marked
 from tests.support.on_air import KEY, LIVE, OnAir, on_air, running
+from tests.support.plain_http import NO_TLS
 from tests.support.processes import until
 
 SECRET = "the-secret-of-a-test"
@@ -114,5 +115,7 @@ async def behind(
     async with on_air(origin=origin, access=access) as (programme, _), running(server) as url:
         programme.load(marked(coded()))
         limits = httpx2.Limits(max_connections=None)
-        async with httpx2.AsyncClient(base_url=varnish.url, timeout=30, limits=limits) as client:
+        async with httpx2.AsyncClient(
+            base_url=varnish.url, timeout=30, limits=limits, verify=NO_TLS
+        ) as client:
             yield EdgeUnderTest(programme, varnish, client, url, requests, clock)

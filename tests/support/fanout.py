@@ -24,6 +24,7 @@ from hotpath.webrtc.mux import Mux
 from infra.auth.access import Access
 from infra.keys import ProgramKey
 from tests.support.coded import Coded, coded, marked
+from tests.support.plain_http import NO_TLS
 
 KEY = ProgramKey("acme", "ev_1")
 SECRETS = {"acme": {"k1": b"a project secret of 32 bytes....."}}
@@ -91,7 +92,9 @@ async def running_plane(**options: Any) -> AsyncIterator[Plane]:
         access.set(SECRETS, {})
         service = FanoutService(mux, kernel, access, **options)
         server = HlsServer(whep_app(service), "127.0.0.1", 0, before_stop=service.stop)
-        client = await stack.enter_async_context(httpx2.AsyncClient(timeout=10, trust_env=False))
+        client = await stack.enter_async_context(
+            httpx2.AsyncClient(timeout=10, trust_env=False, verify=NO_TLS)
+        )
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(mux.run()),

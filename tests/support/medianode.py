@@ -29,6 +29,7 @@ from infra.manifest import SessionManifest
 from infra.publishers import Role
 from tests.support.m3u8 import Playlist, SegmentTag, parse
 from tests.support.media import ffmpeg
+from tests.support.plain_http import NO_TLS
 
 SECRET = b"a project secret of a test, long enough"
 PROJECT = DesiredProject(id="acme", secrets={"k1": base64.b64encode(SECRET).decode()}, revision=1)
@@ -179,7 +180,7 @@ class MediaProcess:
         return [r for r in self.log if r.get("level") in ("error", "critical", "raw")]
 
     def get(self, path: str) -> httpx2.Response:
-        return httpx2.get(f"http://127.0.0.1:{self.http_port}{path}", timeout=10)
+        return httpx2.get(f"http://127.0.0.1:{self.http_port}{path}", timeout=10, verify=NO_TLS)
 
     def playlist(self, key: ProgramKey, rendition: str = "video") -> Playlist | None:
         answer = self.get(f"/live/{key}/{rendition}.m3u8")

@@ -20,6 +20,7 @@ from hotpath.hls.server import HlsServer
 from hotpath.media.unit import VIDEO, Format, Item, PartCut, SegmentCut
 from infra.keys import ProgramKey
 from tests.support import m3u8
+from tests.support.plain_http import NO_TLS
 
 KEY = ProgramKey("acme", "ev_1")
 
@@ -147,7 +148,9 @@ async def on_air(
     async with running(server) as url, asyncio.TaskGroup() as tasks:
         programme.packaging = packaging = tasks.create_task(programme.packager.run())
         limits = httpx2.Limits(max_connections=None)
-        async with httpx2.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
+        async with httpx2.AsyncClient(
+            base_url=url, timeout=30, limits=limits, verify=NO_TLS
+        ) as client:
             yield programme, client
         packaging.cancel()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.plain_http import NO_TLS
 from tests.support.s3 import free_ports
 
 START_TIMEOUT_S = 30
@@ -45,7 +46,7 @@ class UploaderProcess:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                httpx2.get(self._url("healthz"), timeout=5).raise_for_status()
+                httpx2.get(self._url("healthz"), timeout=5, verify=NO_TLS).raise_for_status()
             except httpx2.TransportError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the uploader did not start: {self.log}") from error
@@ -69,11 +70,11 @@ class UploaderProcess:
             self.kill()
 
     def ready(self) -> httpx2.Response:
-        return httpx2.get(self._url("readyz"), timeout=5)
+        return httpx2.get(self._url("readyz"), timeout=5, verify=NO_TLS)
 
     def metrics(self) -> dict[str, float]:
         """Samples without labels, by name."""
-        text = httpx2.get(self._url("metrics"), timeout=5).text
+        text = httpx2.get(self._url("metrics"), timeout=5, verify=NO_TLS).text
         return {
             sample.name: sample.value
             for family in text_string_to_metric_families(text)
@@ -82,7 +83,7 @@ class UploaderProcess:
         }
 
     def metrics_text(self) -> str:
-        return httpx2.get(self._url("metrics"), timeout=5).text
+        return httpx2.get(self._url("metrics"), timeout=5, verify=NO_TLS).text
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self._port}/{path}"

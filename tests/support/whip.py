@@ -28,6 +28,7 @@ from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.turn import TurnServers
 from tests.support.ingest import RecordingSink
 from tests.support.media import ffmpeg
+from tests.support.plain_http import NO_TLS
 
 SDP = {"content-type": "application/sdp"}
 FRAGMENT = {"content-type": "application/trickle-ice-sdpfrag"}
@@ -75,7 +76,7 @@ async def whip_node(
     tasks = [asyncio.create_task(mux.run()), asyncio.create_task(ingest.run())]
     app = whip_app(ingest, turn=turn)
     try:
-        async with served(app) as base, httpx2.AsyncClient(trust_env=False) as http:
+        async with served(app) as base, httpx2.AsyncClient(trust_env=False, verify=NO_TLS) as http:
             yield Node(base, http, mux, ingest, sink)
     finally:
         for task in reversed(tasks):

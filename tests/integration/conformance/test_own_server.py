@@ -1,4 +1,4 @@
-"""The media node, checked from outside: no rule is broken, the part cadence left aside."""
+"""The media node, checked from outside: no rule is broken."""
 
 import json
 import subprocess
@@ -14,8 +14,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SECONDS = 15
 SEEN_AT_LEAST = 95
-CADENCE = "6.2.1-new-part"
-"""Not judged: ffmpeg's transport stream brings sound in bursts, so an audio part may be late."""
 
 
 def check(url: str, result: Path, *options: str) -> "subprocess.Popen[str]":
@@ -35,7 +33,7 @@ def broken(found: dict[str, dict[str, Any]]) -> list[str]:
     return [
         f"{rule['level']} {id}: {rule['evidence']}"
         for id, rule in found.items()
-        if rule["verdict"] == "BROKEN" and id != CADENCE
+        if rule["verdict"] == "BROKEN"
     ]
 
 
@@ -51,7 +49,7 @@ def test_a_live_programme_keeps_the_rules(tmp_path: Path) -> None:
             output, errors = process.communicate(timeout=SECONDS + 30)
     found = verdicts(tmp_path / "found.json")
     assert broken(found) == []
-    assert process.returncode == int(found[CADENCE]["verdict"] == "BROKEN"), errors
+    assert process.returncode == 0, errors
     assert sum(rule["verdict"] == "ok" for rule in found.values()) >= SEEN_AT_LEAST
     assert " rules" in output.splitlines()[-1]
 

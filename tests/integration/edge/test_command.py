@@ -13,6 +13,7 @@ from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer
 from tests.support.behind_varnish import CHECK_S, SECRET, need_varnish
 from tests.support.on_air import LIVE, running
+from tests.support.plain_http import NO_TLS
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +35,7 @@ async def test_it_serves_until_it_is_told_to_stop() -> None:
         assert process.stdout is not None
         said = (await process.stdout.readline()).decode().split()
         assert said[:1] == ["edge:"], said
-        async with httpx2.AsyncClient(timeout=10) as client:
+        async with httpx2.AsyncClient(timeout=10, verify=NO_TLS) as client:
             assert (await client.get(said[1] + LIVE + "video.m3u8")).status_code == 401
         process.send_signal(signal.SIGTERM)
         await process.communicate()

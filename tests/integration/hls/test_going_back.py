@@ -17,6 +17,7 @@ from hotpath.hls.vault import Vault
 from infra.storage.objects import ObjectStore
 from tests.support import m3u8
 from tests.support.on_air import running
+from tests.support.plain_http import NO_TLS
 from tests.support.s3 import SeaweedServer
 from tests.support.spool import (
     FORMATS,
@@ -94,7 +95,9 @@ async def on_air(
     try:
         async with running(server) as url:
             limits = httpx2.Limits(max_connections=None)
-            async with httpx2.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
+            async with httpx2.AsyncClient(
+                base_url=url, timeout=30, limits=limits, verify=NO_TLS
+            ) as client:
                 yield programme, client
     finally:
         programme.close()

@@ -17,6 +17,7 @@ from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer, ServerError, Tls
 from tests.support.blocking import blocked
 from tests.support.on_air import KEY, LIVE, on_air, running
+from tests.support.plain_http import NO_TLS
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +52,7 @@ async def test_stopping_answers_whoever_waits_and_frees_the_port() -> None:
     origin = HlsOrigin()
     origin.open(KEY, "k1", access="public", part_target_ms=215, target_duration_s=2)
     server = HlsServer(origin, "127.0.0.1", 0, before_stop=origin.stop)
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=30, verify=NO_TLS) as client:
         async with running(server) as url:
             task = await blocked(origin, client.get(url + LIVE + "index.m3u8"))
         assert (await task).status_code == 503

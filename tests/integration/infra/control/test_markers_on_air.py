@@ -18,6 +18,7 @@ from tests.integration.infra.control.conftest import Deployment
 from tests.support.aiortc_client import exchanged
 from tests.support.m3u8 import Playlist, attributes, parse
 from tests.support.medianode import MediaProcess, encoding
+from tests.support.plain_http import NO_TLS
 from tests.support.valkey import ValkeyServer
 
 pytestmark = [
@@ -111,7 +112,7 @@ async def viewing(media: MediaProcess, event: str) -> AsyncIterator[Viewer]:
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     for kind in RENDITIONS:
         peer.addTransceiver(kind, direction="recvonly")
-    async with httpx2.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S, trust_env=False, verify=NO_TLS) as client:
         viewer = Viewer(client, base)
         await viewer.until_on_air()
         try:

@@ -20,6 +20,7 @@ from infra.events.bus import connect
 from infra.events.desired_bus import DesiredBus
 from infra.events.facts import FactType, MediaFact
 from infra.events.facts_bus import FactWriter
+from tests.support.plain_http import NO_TLS
 from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer, free_port
 
@@ -60,6 +61,7 @@ class Control:
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {KEY}"},
             trust_env=False,
+            verify=NO_TLS,
             timeout=30,
         )
 

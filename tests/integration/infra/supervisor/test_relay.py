@@ -15,6 +15,7 @@ from infra.supervisor import Stack, StackOptions
 from infra.supervisor import relay as relay_module
 from infra.supervisor.ports import reserve_block
 from infra.supervisor.relay import Relay
+from tests.support.plain_http import NO_TLS
 
 pytestmark = pytest.mark.integration
 
@@ -91,5 +92,5 @@ async def test_presigned_urls_work_from_outside_while_the_store_stays_inside(
         assert urlsplit(url).hostname == "localhost"
         assert location.endpoint is not None
         assert urlsplit(url).port != urlsplit(location.endpoint).port
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False, verify=NO_TLS) as client:
             assert (await client.get(url)).content == b"content"
