@@ -1,6 +1,6 @@
 """The floor under the LL-HLS origin: the same server library, answering the same number of bytes.
 
-An ASGI application that knows nothing: every `period` it lets all go who wait for the playlist,
+An application that knows nothing: every `period` it lets all go who wait for the playlist,
 with a text of the right size that lists one new part, and it answers every other path with a part's
 number of bytes. No access check, no metrics, no renditions, no compression, no ingest.
 """
@@ -13,26 +13,26 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import uvloop
 
 from benchmarks.receive import DESCRIPTORS
 from hotpath.__main__ import calm_collector
+from hotpath.hls.exchange import Application, Request, Response
 from hotpath.hls.server import HlsServer
 
 PATH = "/live/video.m3u8"
 
 
-class Bare:
+class Bare(Application):
     """See the module."""
 
     def __init__(self, playlist_bytes: int, part_bytes: int) -> None:
         self._size = playlist_bytes
-        self._part = bytes(part_bytes)
+        self._part = answer(bytes(part_bytes))
         self._msn = 0
-        self._waiting: list[asyncio.Future[None]] = []
-        self._text = b""
+        self._waiting: list[Request] = []
+        self._text = answer(b"")
         self.tick()
 
     def tick(self) -> None:
@@ -40,31 +40,24 @@ class Bare:
         text = b'#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-PART:URI="%d.m4s"\n' % (
             self._msn, self._msn
         )  # fmt: skip
-        self._text = text + b"#" * (self._size - len(text))
+        self._text = answer(text + b"#" * (self._size - len(text)))
         waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            if not one.done():
-                one.set_result(None)
+        for request in waiting:
+            request.respond(self._text)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        body = self._part
-        if scope["path"] == PATH:
-            if scope["query_string"]:
-                waiter = asyncio.get_running_loop().create_future()
-                self._waiting.append(waiter)
-                await waiter
-            body = self._text
-        length = b"%d" % len(body)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-length", length)],
-            }
-        )
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+    def receive(self, request: Request) -> bool:
+        if request.path != PATH:
+            request.respond(self._part)
+        elif request.query:
+            self._waiting.append(request)
+            request.left = lambda: self._waiting.remove(request)
+        else:
+            request.respond(self._text)
+        return True
+
+
+def answer(body: bytes) -> Response:
+    return Response(200, ((b"content-length", b"%d" % len(body)),), body)
 
 
 async def serve(app: Bare, period_s: float) -> None:

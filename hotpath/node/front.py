@@ -5,18 +5,18 @@
     everything else                              the LL-HLS origin, behind `hls.edge` if there is a
                                                  secret for edges (/edge/check/...)
 
-Plain ASGI: one look at the path, so that LL-HLS pays nothing for its neighbours. After `stop` no
-request waits for a body that may never come, so none holds the server's stop up. Upstream: the HTTP
-server. Downstream: `hotpath.ingest.whip`, `hotpath.fanout.whep`, `hotpath.hls.origin`.
+One look at the path, so that LL-HLS pays nothing for its neighbours, which know ASGI alone. After
+`stop` no request waits for a body that may never come, so none holds the server's stop up.
+Upstream: the HTTP server. Downstream: `hotpath.ingest.whip`, `hotpath.fanout.whep`,
+`hotpath.hls.origin`.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from hotpath.hls.exchange import Application, Receive, Request, Scope, Send
+
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TOKEN = "livepath.token"  # noqa: S105 - the name of a scope key
@@ -27,7 +27,7 @@ _WHEP_DEPTH = 5  # "", "live", project, event, feed, "whep"
 class Front:
     """Leads every request to the application that owns its path."""
 
-    def __init__(self, origin: App, whep: App, whip: App) -> None:
+    def __init__(self, origin: Application, whep: App, whip: App) -> None:
         self._origin = origin
         self._whep = whep
         self._whip = whip
@@ -36,6 +36,12 @@ class Front:
     def stop(self) -> None:
         """The server is about to stop: clients whose bodies are still coming count as gone."""
         self._stopping.set()
+
+    def receive(self, request: Request) -> bool:
+        path = request.path
+        if path.startswith("/whip/") or ("/whep" in path and _whep(path) is not None):
+            return False
+        return self._origin.receive(request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")

@@ -16,11 +16,12 @@ from hotpath.hls.live import LivePlaylists
 from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.packager import Packager
 from hotpath.hls.recorder import HoleReason
-from hotpath.hls.server import HlsServer
+from hotpath.hls.server import HlsServer, Tls
 from hotpath.media.unit import VIDEO, Format, Item, PartCut, SegmentCut
 from infra.keys import ProgramKey
 from tests.support import m3u8
 from tests.support.plain_http import NO_TLS
+from tests.support.secured import trusting
 
 KEY = ProgramKey("acme", "ev_1")
 
@@ -124,7 +125,7 @@ async def running(server: HlsServer) -> AsyncIterator[str]:
         task = tasks.create_task(server.run())
         await server.ready()
         try:
-            yield f"http://127.0.0.1:{server.port}"
+            yield server.url
         finally:
             task.cancel()
 
@@ -137,6 +138,7 @@ async def on_air(
     target_duration_s: int = 2,
     incarnation: str = "k1",
     max_bytes: int = 32 * 1024 * 1024,
+    tls: Tls | None = None,
 ) -> AsyncIterator[tuple[OnAir, httpx2.AsyncClient]]:
     """A programme and a client whose base URL is the programme's."""
     origin = origin or HlsOrigin()
@@ -144,12 +146,13 @@ async def on_air(
         KEY, incarnation, access=access, part_target_ms=215, target_duration_s=target_duration_s
     )
     programme = OnAir(origin, ProgramStream(KEY, incarnation, max_bytes=max_bytes), live)
-    server = HlsServer(origin, "127.0.0.1", 0, before_stop=origin.stop)
+    server = HlsServer(origin, "127.0.0.1", 0, tls=tls, before_stop=origin.stop)
+    verify = NO_TLS if tls is None else trusting(tls)
     async with running(server) as url, asyncio.TaskGroup() as tasks:
         programme.packaging = packaging = tasks.create_task(programme.packager.run())
         limits = httpx2.Limits(max_connections=None)
         async with httpx2.AsyncClient(
-            base_url=url, timeout=30, limits=limits, verify=NO_TLS
+            base_url=url, timeout=30, limits=limits, verify=verify
         ) as client:
             yield programme, client
         packaging.cancel()

@@ -2,29 +2,30 @@
 
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from granian.server.embed import Server
 
 from hotpath.hls.origin import HlsOrigin
-from hotpath.hls.server import HlsServer, ServerError, Tls
+from hotpath.hls.secured import SecuredServer
+from hotpath.hls.server import HlsServer, ServerError
 from tests.support.blocking import blocked
-from tests.support.on_air import KEY, LIVE, on_air, running
+from tests.support.coded import coded, marked
+from tests.support.on_air import KEY, LIVE, on_air, playlist, running
 from tests.support.plain_http import NO_TLS
+from tests.support.secured import self_signed, trusting
 
 pytestmark = pytest.mark.integration
 
 
-async def test_http_2_is_spoken_on_the_same_port() -> None:
-    async with on_air() as (_, client):
-        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+async def test_http_2_takes_many_requests_at_once(tmp_path: Path) -> None:
+    tls = self_signed(tmp_path)
+    context = trusting(tls, "h2")
+    server = HlsServer(HlsOrigin(), "127.0.0.1", 0, tls=tls)
+    async with running(server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
         settings = b"\0\0\0\4\0\0\0\0\0"
         writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
         header = await reader.readexactly(9)
@@ -37,8 +38,7 @@ async def test_http_2_is_spoken_on_the_same_port() -> None:
             for at in range(0, len(values), 6)
         }
         assert pairs[3] == 1000  # MAX_CONCURRENT_STREAMS
-        writer.close()
-        await writer.wait_closed()
+        writer.transport.abort()
 
 
 async def test_a_port_that_is_taken_is_an_error_not_a_share() -> None:
@@ -62,46 +62,48 @@ async def test_stopping_answers_whoever_waits_and_frees_the_port() -> None:
         assert again.port == server.port
 
 
-async def test_a_server_that_stops_by_itself_is_an_error() -> None:
-    class Watched(HlsServer):
-        inner: Server
+async def test_a_server_that_stops_by_itself_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Server] = []
+    granian = SecuredServer._granian
 
-        def _server(self) -> Server:
-            self.inner = super()._server()
-            return self.inner
+    def noting(self: SecuredServer, port: int) -> Server:
+        made.append(granian(self, port))
+        return made[-1]
 
-    server = Watched(HlsOrigin(), "127.0.0.1", 0)
-    server.start()
+    monkeypatch.setattr(SecuredServer, "_granian", noting)
+    server = HlsServer(HlsOrigin(), "127.0.0.1", 0, tls=self_signed(tmp_path))
     task = asyncio.create_task(server.run())
     await server.ready()
-    server.inner.stop()
+    made[0].stop()  # type: ignore[no-untyped-call]
     with pytest.raises(ServerError, match="by itself"):
         await task
 
 
-def self_signed(folder: Path) -> Tls:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    day = timedelta(days=1)
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    form, secret = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, form, secret))
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    return Tls(folder / "certificate.pem", folder / "key.pem")
+async def test_players_wait_over_tls_as_they_do_without(tmp_path: Path) -> None:
+    async with on_air(tls=self_signed(tmp_path)) as (programme, client):
+        programme.load(marked(coded()))
+        index = await blocked(programme.origin, client.get(LIVE + "index.m3u8"))
+        await programme.publish_until(1, 0)
+        assert (await index).status_code == 200
+        reload = await blocked(
+            programme.origin, client.get(LIVE + "video.m3u8?_HLS_msn=1&_HLS_part=1")
+        )
+        await programme.publish_until(1, 1)
+        assert (await reload).status_code == 200
+        hint = (await playlist(client, "video.m3u8")).hint
+        assert hint is not None
+        part = await blocked(programme.origin, client.get(LIVE + hint))
+        await programme.publish_until(1, 2)
+        assert (await part).headers["content-type"] == "video/mp4"
+        head = await client.head(LIVE + hint)
+        assert head.headers["content-length"] == (await part).headers["content-length"]
 
 
 async def test_tls_is_1_2_or_newer_and_offers_http_2(tmp_path: Path) -> None:
     tls = self_signed(tmp_path)
-    context = ssl.create_default_context(cafile=str(tls.certificate))
-    context.check_hostname = False
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context = trusting(tls, "h2", "http/1.1")
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     server = HlsServer(HlsOrigin(), "127.0.0.1", 0, tls=tls)
     async with running(server):

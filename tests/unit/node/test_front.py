@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hotpath.hls.exchange import Application, Request
 from hotpath.node.front import TOKEN, Front
 
 
@@ -16,9 +17,20 @@ class App:
         self.scopes.append(scope)
 
 
+class Origin(App, Application):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+
+    def receive(self, request: Request) -> bool:
+        self.requests.append(request)
+        return True
+
+
 async def led(path: str) -> tuple[str, Any]:
-    apps = {"origin": App(), "whep": App(), "whip": App()}
-    front = Front(apps["origin"], apps["whep"], apps["whip"])
+    origin, whep, whip = Origin(), App(), App()
+    apps: dict[str, App] = {"origin": origin, "whep": whep, "whip": whip}
+    front = Front(origin, whep, whip)
     await front({"type": "http", "path": path, "raw_path": path.encode()}, None, None)  # type: ignore[arg-type]
     found = [(name, app.scopes[0]) for name, app in apps.items() if app.scopes]
     assert len(found) == 1
@@ -47,6 +59,22 @@ async def test_every_path_has_one_application(path: str, app: str) -> None:
     assert (await led(path))[0] == app
 
 
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("/live/default/ev_1/main/index.m3u8", True),
+        ("/live/default/whep/main/index.m3u8", True),
+        ("/t/TOKEN/live/default/ev_1/main/whep", False),
+        ("/whip/ev_1", False),
+    ],
+)
+def test_what_is_not_the_origins_is_left_to_asgi(path: str, taken: bool) -> None:
+    origin = Origin()
+    request = Request("GET", path, "", {}, lambda _: None)
+    assert Front(origin, App(), App()).receive(request) is taken
+    assert origin.requests == ([request] if taken else [])
+
+
 async def test_whep_gets_the_token_beside_the_path() -> None:
     _, scope = await led("/t/TOKEN/live/default/ev_1/main/whep")
     assert scope[TOKEN] == "TOKEN"
@@ -73,7 +101,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for_at_the_stop(path: str
         while not got or got[-1]["type"] != "http.disconnect":
             got.append(await receive())
 
-    front = Front(App(), reads, reads)
+    front = Front(Origin(), reads, reads)
     scope = {"type": "http", "method": "POST", "path": path}
     request = asyncio.create_task(front(scope, receive, None))  # type: ignore[arg-type]
     while not got:

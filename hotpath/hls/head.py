@@ -1,0 +1,72 @@
+"""Heads of simple requests: what a player sends, read in a few look-ups.
+
+Invariant: what is taken is exactly one HTTP/1.1 request without a body, of the plainest form that
+RFC 9112 has, so that no other parser can read it in another way; whatever else there is, good or
+bad, is left to a parser for all of HTTP. Pure. Upstream: `plain`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+MAX_HEAD = 64 * 1024
+_METHODS = {b"GET": "GET", b"HEAD": "HEAD", b"OPTIONS": "OPTIONS"}
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_VISIBLE = bytes(range(0x21, 0x7F))
+_VALUE = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+_NOT_SIMPLE = (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
+_CONNECTION = {b"keep-alive": False, b"close": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Header fields; many requests have the same."""
+
+    by_name: Mapping[bytes, bytes]
+    """By lower-case name; several of one name are one list (RFC 9110 5.3)."""
+    close: bool
+    """The client wants the connection to end with the answer."""
+
+
+@dataclass(slots=True)
+class Head:
+    method: str
+    path: str
+    query: str
+    fields: Fields
+
+
+def simple(data: bytes) -> Head | None:
+    """The request that `data` is, if it is one request of the simple kind and nothing more."""
+    line, _, rest = data.partition(b"\r\n")
+    pieces = line.split(b" ")
+    if len(pieces) != 3 or pieces[2] != b"HTTP/1.1":
+        return None
+    method, target = _METHODS.get(pieces[0]), pieces[1]
+    if method is None or target.translate(None, _VISIBLE) or not target.startswith(b"/"):
+        return None
+    path, _, query = target.partition(b"?")
+    if b"%" in path or b"#" in target:
+        return None
+    fields = _fields(rest)
+    return None if fields is None else Head(method, path.decode(), query.decode(), fields)
+
+
+@lru_cache(maxsize=1024)  # a client sends the same ones again and again
+def _fields(block: bytes) -> Fields | None:
+    """Those of a block that ends with its empty line, and with nothing after it."""
+    if not block.endswith(b"\r\n\r\n") or len(block) > MAX_HEAD:
+        return None
+    found: dict[bytes, bytes] = {}
+    for line in block[:-4].split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        value = value.strip(b" \t")
+        if not colon or not name or name.translate(None, _TOKEN) or value.translate(None, _VALUE):
+            return None
+        name = name.lower()
+        found[name] = value if name not in found else found[name] + b", " + value
+    if b"host" not in found or b"," in found[b"host"] or any(n in found for n in _NOT_SIMPLE):
+        return None
+    close = _CONNECTION.get(found.get(b"connection", b"keep-alive").lower())
+    return None if close is None else Fields(MappingProxyType(found), close)
