@@ -195,12 +195,16 @@ def test_a_silent_publisher_that_stalls_leaves_the_slate_on() -> None:
 
 def test_a_takeover_that_brings_a_keyframe_in_time_shows_no_slate() -> None:
     harness = on_air()
+    harness.wait(1)
+    # A standby steps in with what it has held since its newest keyframe.
     harness.program.publisher_replaced(1, EPOCH + harness.now)
     harness.connect(2, FORMATS)
-    harness.send(coded(2, start=3), publisher=2)
+    held = coded(1, start=3)
+    harness.program.publisher_units(2, held, harness.now, EPOCH + harness.now)
+    harness.send(coded(2, start=4), publisher=2)
     assert slate_of(harness) == []
     harness.connect(3, FORMATS)
-    harness.send(coded(2, start=6), publisher=3)
+    harness.send(coded(2, start=6.05), publisher=3)
     assert slate_of(harness) == []
 
 
