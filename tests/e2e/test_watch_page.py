@@ -212,6 +212,10 @@ async def test_page_waits_recovers_and_ends_with_the_event(
         await until_playing(page, 2.0)
     studio.wait_for_state(event, "reconnecting")
     await page.locator("#state[data-state=reconnecting]").wait_for(timeout=TIMEOUT_MS)
+    # The last picture is shown meanwhile, five times a second.
+    before = await facts(page)
+    await until_playing(page, 2.0)
+    assert (await facts(page))["frames"] - before["frames"] > 4
     with studio.publishing(event):
         await page.locator("#state[data-state=live]").wait_for(timeout=TIMEOUT_MS)
         await until_playing(page, 2.0)
