@@ -62,6 +62,11 @@ class Files:
             left_ms = 2 * self._window_ms
         else:
             left_ms = max(stored.expires_ms - self._clock(), 0)
-        expires = http_date(self._clock_s() + left_ms // 1000)
         age = max_age(left_ms) + b", immutable"
-        return Reply(200, stored.content_type, age, stored.body, expires=expires)
+        expires = http_date(self._clock_s() + left_ms // 1000)
+        reply = stored.reply
+        if reply is None or reply.cache_control != age or reply.expires != expires:
+            # One for all who ask within the second.
+            reply = Reply(200, stored.content_type, age, stored.body, expires=expires)
+            stored.reply = reply
+        return reply

@@ -31,6 +31,8 @@ from infra.keys import ProgramKey
 
 MULTIVARIANT = "index.m3u8"
 BLOCK_LIMIT = 3  # target durations; 6.2.5.2
+ANSWERS = 64
+"""Answers that are kept for who asks the same."""
 
 
 def monotonic_ms() -> int:
@@ -115,6 +117,9 @@ class LivePlaylists:
         self._stopped = False
         self._ended = False
         self._multivariant: tuple[str, Text] | None = None
+        self._answers: dict[tuple[str, str], Reply | Blocked] = {}
+        """By name and query, to what was asked about this version of the playlists."""
+        self._answers_version = 0
 
     @property
     def linger_s(self) -> int:
@@ -207,6 +212,7 @@ class LivePlaylists:
     def release_all(self) -> None:
         """Send every waiting request home with what there is."""
         self._stopped = True
+        self._answers.clear()
         self._start_gate.release(lambda _key: True)
         for rendition in self._renditions.values():
             rendition.edge_gate.release(lambda _key: True)
@@ -243,12 +249,10 @@ class LivePlaylists:
         `waited`: how the wait ended that an earlier answer asked for. None: it is neither a
         playlist nor a file that is here now or to come, so `files` may find it elsewhere.
         """
+        if name.endswith(".m3u8"):
+            return self._answer_list(name, query, waited)
         if (reply := self.files.held(name)) is not None:
             return reply
-        if name == MULTIVARIANT:
-            return self._answer_multivariant(waited)
-        if name.endswith(".m3u8"):
-            return self._answer_playlist(name, query, waited)
         for rendition in self._renditions.values():
             if name == rendition.hint_name:
                 # 6.2.6: whole when it is there; if it gets lost, the hint goes, and it is a 404.
@@ -264,6 +268,24 @@ class LivePlaylists:
             return None
         reason = "the programme has no whole segment yet"
         return self._wait(self._start_gate, name, waited, reason)
+
+    def _answer_list(self, name: str, query: str, waited: Outcome | None) -> Reply | Blocked:
+        """A crowd asks the same again and again: while nothing changes it gets the same answer."""
+        version = sum([rendition.playlist.version for rendition in self._renditions.values()])
+        if version != self._answers_version:
+            self._answers.clear()
+            self._answers_version = version
+        if waited is None or waited is Outcome.READY:
+            known = self._answers.get((name, query))
+            if known is not None:
+                return known
+        if name == MULTIVARIANT:
+            return self._answer_multivariant(waited)
+        return self._answer_playlist(name, query, waited)
+
+    def _remember(self, name: str, query: str, answer: Reply | Blocked) -> None:
+        if len(self._answers) < ANSWERS:
+            self._answers[name, query] = answer
 
     def _answer_multivariant(self, waited: Outcome | None) -> Reply | Blocked:
         if (early := self._wait_start(MULTIVARIANT, waited)) is not None:
@@ -285,14 +307,20 @@ class LivePlaylists:
         if isinstance(decision, Block):
             key = (decision.msn, decision.part)
             reason = f"segment {decision.msn} has not come"
-            return self._wait(rendition.edge_gate, key, waited, reason)
+            answer = self._wait(rendition.edge_gate, key, waited, reason)
+            if isinstance(answer, Blocked):
+                self._remember(name, query, answer)
+            return answer
         begun = (other for other in self._renditions.values() if other.playlist.version)
         siblings = [other for other in begun if other is not rendition]
         text = rendition.text(siblings, self._delta(decision.skip))
         # An answer for a position stays right for it; what is asked for as it is now ages at once.
         target_ms = self.target_duration_s * 1000
         positioned = "_HLS_msn=" in query
-        return self._text_reply(text, SKIP_UNTIL * target_ms if positioned else target_ms // 2)
+        reply = self._text_reply(text, SKIP_UNTIL * target_ms if positioned else target_ms // 2)
+        if decision.skip is not Skip.DATES:  # what those leave out depends on the time, too
+            self._remember(name, query, reply)
+        return reply
 
     def _delta(self, skip: Skip) -> Delta | None:
         if skip is Skip.NOTHING:

@@ -8,11 +8,13 @@ whole. Upstream: `holdings` puts and schedules removal. Time is an argument, in 
 import heapq
 from collections.abc import Sequence
 
+from hotpath.hls.reply import Reply
+
 
 class StoredFile:
     """One media file; joined into one piece when first asked for."""
 
-    __slots__ = ("_chunks", "content_type", "expires_ms")
+    __slots__ = ("_chunks", "content_type", "expires_ms", "reply")
 
     def __init__(
         self, chunks: Sequence[bytes], content_type: bytes, expires_ms: int | None
@@ -21,6 +23,8 @@ class StoredFile:
         self.content_type = content_type
         self.expires_ms = expires_ms
         """When it will be removed, or not before when that is not decided yet; None: it stays."""
+        self.reply: Reply | None = None
+        """What it was last served as."""
 
     @property
     def body(self) -> bytes:
