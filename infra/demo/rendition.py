@@ -109,7 +109,10 @@ class Rendition:
                     self.skipped += segment.msn - msn
                     msn, part = segment.msn, 0
                 for uri in self._due(segment, part):
-                    yield await self._fetch(segment, uri)
+                    if uri is None:
+                        self.gaps += 1
+                    else:
+                        yield await self._fetch(segment, uri)
                 if segment.uri is None:
                     part = max(part, len(segment.parts))
                 else:
@@ -118,14 +121,12 @@ class Rendition:
                 return
             playlist = await self.reload(msn, part)
 
-    def _due(self, segment: Segment, part: int) -> list[str]:
-        """URIs of a segment still to be fetched from its part number `part` on."""
-        if segment.gap and not segment.parts:
-            self.gaps += 1
-            return []
+    def _due(self, segment: Segment, part: int) -> list[str | None]:
+        """URIs of a segment still to be fetched from its part number `part` on; None: lost."""
         if segment.parts:
-            self.gaps += sum(p.gap for p in segment.parts[part:])
-            return [p.uri for p in segment.parts[part:] if not p.gap]
+            return [None if one.gap else one.uri for one in segment.parts[part:]]
+        if segment.gap:
+            return [None]
         if part == 0 and segment.uri is not None:
             return [segment.uri]
         self.skipped += 1

@@ -59,6 +59,13 @@ class SwitchingPlayer:
         self._coded = 0
         self._decoding: _Decoding | None = None
         self._renditions: dict[str, Rendition] = {}
+        self._shown_after = 0
+        """What had been lost when the newest part was shown."""
+
+    @property
+    def _lost(self) -> int:
+        """Parts that were listed as lost, or no longer, where it wanted to play them."""
+        return sum(one.gaps + one.skipped for one in self._renditions.values())
 
     async def play(self) -> Switching:
         """Through every rung and back to the source, or until the programme ends."""
@@ -73,7 +80,6 @@ class SwitchingPlayer:
                     break
                 msn += LEG
             self._close()
-        gaps = sum(one.gaps + one.skipped for one in self._renditions.values())
         continuity = self._continuity
         return Switching(
             tuple(self._path),
@@ -81,20 +87,18 @@ class SwitchingPlayer:
             continuity.pictures,
             continuity.max_discontinuity_ms,
             continuity.out_of_step,
-            gaps,
+            self._lost,
         )
 
     async def _leg(self, name: str, msn: int) -> bool:
         """Play from the beginning of a segment; False: the programme has ended before."""
-        rendition, played = self._renditions[name], False
-        lost = rendition.gaps + rendition.skipped
+        rendition, played, lost = self._renditions[name], False, self._lost
         async for item in rendition.follow(await rendition.load(), Place(msn, 0, 0), msn + LEG):
-            if not played:
+            if self._path[-1:] != [name]:
                 self._path.append(name)
-            now_lost = rendition.gaps + rendition.skipped
-            await self._show(item, after_gap=now_lost > lost)
-            played, lost = True, now_lost
-        return played
+            await self._show(item, after_gap=self._lost > self._shown_after)
+            played, self._shown_after = True, self._lost
+        return played or self._lost > lost
 
     async def _show(self, item: Fetched, *, after_gap: bool) -> None:
         found = samples(item.data)

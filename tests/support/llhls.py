@@ -100,6 +100,8 @@ class Origin:
     """A file name whose answer is delayed until a wall-clock time, to provoke a stall."""
     gone: set[str] = field(default_factory=set)
     """File names that are not found."""
+    lost: set[str] = field(default_factory=set)
+    """Names of parts that playlists list as gaps."""
 
     async def __aenter__(self) -> "Origin":
         self._connections: set[asyncio.Task[None]] = set()
@@ -204,7 +206,9 @@ class Origin:
             first = (
                 ",INDEPENDENT=YES" if number % SEGMENT_PARTS == 0 or rendition == "audio" else ""
             )
-            lines.append(f'#EXT-X-PART:DURATION={PART_S},URI="{rendition}-{number}.mp4"{first}')
+            name = f"{rendition}-{number}.mp4"
+            gap = ",GAP=YES" if name in self.lost else ""
+            lines.append(f'#EXT-X-PART:DURATION={PART_S},URI="{name}"{first}{gap}')
             if number % SEGMENT_PARTS == SEGMENT_PARTS - 1:
                 msn = number // SEGMENT_PARTS
                 lines += [f"#EXTINF:{PART_S * SEGMENT_PARTS:.3f},", f"{rendition}-s{msn}.mp4"]

@@ -1,5 +1,6 @@
 """The demo's changing player and its watch over renditions, against a small origin over HTTP."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,10 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Media]:
     return {**make_media(tmp_path_factory.mktemp("source"), SECONDS), "180p": small}
 
 
-async def played(media: dict[str, Media]) -> Switching:
+async def played(media: dict[str, Media], lost: Iterable[int] = ()) -> Switching:
+    """`lost`: parts of the rung that the playlist owns to have lost."""
     async with Origin(media) as origin:
+        origin.lost |= {f"180p-{number}.mp4" for number in lost}
         origin.start_s -= 60  # it has ended, and can be played at once
         return await SwitchingPlayer(origin.url, FPS).play()
 
@@ -57,6 +60,22 @@ async def test_finds_a_segment_that_does_not_begin_with_a_keyframe(media: dict[s
     small = media["180p"]
     found = await played({**media, "180p": Media(small.init, [*small.parts[1:], small.parts[0]])})
     assert found.pictures - found.decoded == (SEGMENT_PARTS - 1) * PART_FRAMES
+
+
+async def test_what_the_playlist_owns_to_have_lost_is_no_seam(media: dict[str, Media]) -> None:
+    end = 2 * SEGMENT_PARTS
+    found = await played(media, range(end - 2, end))
+    assert found.path == (SOURCE, "180p", SOURCE)
+    assert found.gaps == 2
+    assert found.pictures == (SEGMENTS * SEGMENT_PARTS - 2) * PART_FRAMES
+    assert found.problems() == []
+
+
+async def test_goes_on_behind_a_segment_that_is_lost_as_a_whole(media: dict[str, Media]) -> None:
+    found = await played(media, range(SEGMENT_PARTS, 2 * SEGMENT_PARTS))
+    assert found.path == (SOURCE,)
+    assert found.pictures == 2 * SEGMENT_PARTS * PART_FRAMES
+    assert found.problems() == []
 
 
 async def test_watches_every_rendition_to_the_end(media: dict[str, Media]) -> None:
