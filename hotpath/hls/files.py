@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from hotpath.hls.replay import Replay
 from hotpath.hls.reply import Reply, http_date, max_age, refusal
-from hotpath.hls.shelf import Shelf, StoredFile
+from hotpath.hls.shelf import Served, Shelf, StoredFile
 from hotpath.hls.vault import VaultUnavailable
 
 NOT_HERE = "there is no such file here, or no longer"
@@ -57,16 +57,21 @@ class Files:
 
     def _reply(self, stored: StoredFile) -> Reply:
         """6.2.2: with an Expires header that reflects how long it will be there."""
+        now_ms, served = self._clock(), stored.served
+        if (
+            served is not None
+            and now_ms < served.until_ms
+            and served.expires_ms == stored.expires_ms
+        ):
+            return served.reply
         if stored.expires_ms is None:
             # Kept as long as the programme, so for longer than this after its end.
             left_ms = 2 * self._window_ms
         else:
-            left_ms = max(stored.expires_ms - self._clock(), 0)
-        age = max_age(left_ms) + b", immutable"
+            left_ms = max(stored.expires_ms - now_ms, 0)
         expires = http_date(self._clock_s() + left_ms // 1000)
-        reply = stored.reply
-        if reply is None or reply.cache_control != age or reply.expires != expires:
-            # One for all who ask within the second.
-            reply = Reply(200, stored.content_type, age, stored.body, expires=expires)
-            stored.reply = reply
+        age = max_age(left_ms) + b", immutable"
+        reply = Reply(200, stored.content_type, age, stored.body, expires=expires)
+        # One for all who ask until the age is another.
+        stored.served = Served(reply, now_ms + left_ms % 1000 + 1, stored.expires_ms)
         return reply

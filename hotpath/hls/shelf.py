@@ -7,14 +7,24 @@ whole. Upstream: `holdings` puts and schedules removal. Time is an argument, in 
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hotpath.hls.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A reply, which is right until a moment and for one time of removal."""
+
+    reply: Reply
+    until_ms: int
+    expires_ms: int | None
 
 
 class StoredFile:
     """One media file; joined into one piece when first asked for."""
 
-    __slots__ = ("_chunks", "content_type", "expires_ms", "reply")
+    __slots__ = ("_chunks", "content_type", "expires_ms", "served")
 
     def __init__(
         self, chunks: Sequence[bytes], content_type: bytes, expires_ms: int | None
@@ -23,8 +33,8 @@ class StoredFile:
         self.content_type = content_type
         self.expires_ms = expires_ms
         """When it will be removed, or not before when that is not decided yet; None: it stays."""
-        self.reply: Reply | None = None
-        """What it was last served as."""
+        self.served: Served | None = None
+        """What it was served as last."""
 
     @property
     def body(self) -> bytes:
