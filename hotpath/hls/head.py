@@ -5,15 +5,18 @@ RFC 9112 has, so that no other parser can read it in another way; whatever else 
 bad, is left to a parser for all of HTTP. Pure. Upstream: `plain`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 MAX_HEAD = 64 * 1024
-_METHODS = {b"GET": "GET", b"HEAD": "HEAD", b"OPTIONS": "OPTIONS"}
+KEPT = 2048
+"""Bytes of fields up to which they are remembered."""
+# The path has neither an escape nor, like the query, a fragment.
+_LINE = re.compile(rb'(GET|HEAD|OPTIONS) (/[!"$&->@-~]*)(?:\?([!"$-~]*))? HTTP/1\.1\r\n')
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_VISIBLE = bytes(range(0x21, 0x7F))
 _VALUE = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _NOT_SIMPLE = (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
 _CONNECTION = {b"keep-alive": False, b"close": True}
@@ -39,21 +42,17 @@ class Head:
 
 def simple(data: bytes) -> Head | None:
     """The request that `data` is, if it is one request of the simple kind and nothing more."""
-    line, _, rest = data.partition(b"\r\n")
-    pieces = line.split(b" ")
-    if len(pieces) != 3 or pieces[2] != b"HTTP/1.1":
+    line = _LINE.match(data)
+    if line is None:
         return None
-    method, target = _METHODS.get(pieces[0]), pieces[1]
-    if method is None or target.translate(None, _VISIBLE) or not target.startswith(b"/"):
+    block = data[line.end() :]
+    fields = _known(block) if len(block) <= KEPT else _fields(block)
+    if fields is None:
         return None
-    path, _, query = target.partition(b"?")
-    if b"%" in path or b"#" in target:
-        return None
-    fields = _fields(rest)
-    return None if fields is None else Head(method, path.decode(), query.decode(), fields)
+    method, path, query = line.groups(b"")
+    return Head(method.decode(), path.decode(), query.decode(), fields)
 
 
-@lru_cache(maxsize=1024)  # a client sends the same ones again and again
 def _fields(block: bytes) -> Fields | None:
     """Those of a block that ends with its empty line, and with nothing after it."""
     if not block.endswith(b"\r\n\r\n") or len(block) > MAX_HEAD:
@@ -70,3 +69,7 @@ def _fields(block: bytes) -> Fields | None:
         return None
     close = _CONNECTION.get(found.get(b"connection", b"keep-alive").lower())
     return None if close is None else Fields(MappingProxyType(found), close)
+
+
+# A client sends the same ones again and again.
+_known = lru_cache(maxsize=1024)(_fields)
