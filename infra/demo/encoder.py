@@ -105,14 +105,15 @@ class Encoder:
         if process is None:
             return
         process.terminate()
+        # It looks at the signal between two frames, and would wait for the next one.
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
         self._process = None
 
     def _why(self) -> str:
