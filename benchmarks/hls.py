@@ -12,7 +12,8 @@ encoder's clock, when the part has arrived; memory is the growth of private page
 The floor, in the same run, is the same server library with an application that knows nothing and
 answers as many bytes. Behind Varnish each player has a URL prefix of its own, so that each is
 checked, as with tokens; origin requests are counted by the origin. Where there are two cores, the
-server has one and players, publisher and Varnish the other.
+server has one, players and publisher the other, and Varnish both, for the origin has little to do
+then.
 """
 
 import argparse
@@ -133,7 +134,8 @@ def floor(plan: Plan, clients: int, like: Row) -> Row:
 
 
 def behind_varnish(plan: Plan, node: Node, clients: int, idle: float) -> Row:
-    with on_cores(plan.client_cores), Varnish(Origin(node.origin, SECRET)) as varnish:
+    cores = (*plan.server_cores, *plan.client_cores)
+    with on_cores(cores), Varnish(Origin(node.origin, SECRET)) as varnish:
         url = f"{varnish.url}/live/{node.event_url.partition('/live/')[2]}/video.m3u8"
         before = origin_requests(node)
         both = play(plan, url, clients, [node.media.pid, varnish.pid], "--prefixes")

@@ -90,7 +90,7 @@ def varnish_before_a_port() -> Iterator[tuple[Varnish, int]]:
     need_varnish()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    with Varnish(Origin(f"http://127.0.0.1:{port}", SECRET)) as varnish:
+    with Varnish(Origin(f"http://127.0.0.1:{port}", SECRET), exact=True) as varnish:
         yield varnish, port
 
 
