@@ -23,12 +23,12 @@ VIDEO_BITRATE = "2500k"
 STOP_TIMEOUT_S = 5.0
 
 
-def command(url: str, programme: Programme, speech: Path = SPEECH) -> list[str]:
+def command(url: str, programme: Programme, preset: str, speech: Path = SPEECH) -> list[str]:
     """The ffmpeg command line: raw frames on stdin and looped speech, out as MPEG-TS to `url`."""
     fps = programme.fps
     video_in = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-framerate", str(fps)]
     video_in += ["-video_size", f"{programme.width}x{programme.height}", "-i", "pipe:0"]
-    video = ["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency"]
+    video = ["-c:v", "libx264", "-preset", preset, "-tune", "zerolatency"]
     video += ["-g", str(fps), "-keyint_min", str(fps), "-sc_threshold", "0"]
     video += ["-b:v", VIDEO_BITRATE, "-maxrate", VIDEO_BITRATE, "-bufsize", VIDEO_BITRATE]
     audio = ["-c:a", "aac", "-b:a", "128k", "-ar", "48000", "-ac", "2"]
@@ -49,8 +49,8 @@ def command(url: str, programme: Programme, speech: Path = SPEECH) -> list[str]:
 class Encoder:
     """One ffmpeg process and the thread-safe count of what it was given. Use as `with`."""
 
-    def __init__(self, url: str, programme: Programme) -> None:
-        self._command = command(url, programme)
+    def __init__(self, url: str, programme: Programme, preset: str = "veryfast") -> None:
+        self._command = command(url, programme, preset)
         self._programme = programme
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__

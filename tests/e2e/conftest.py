@@ -139,7 +139,8 @@ class Studio:
             except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
                 failures.append(error)
 
-        with Encoder(event["ingest"]["srt"]["url"], Programme(*SIZE, FPS)) as encoder:
+        url = event["ingest"]["srt"]["url"]
+        with Encoder(url, Programme(*SIZE, FPS), preset="ultrafast") as encoder:
             thread = threading.Thread(target=feed, args=(encoder,), name="encoder")
             thread.start()
             try:

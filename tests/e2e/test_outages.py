@@ -18,14 +18,13 @@ from infra.demo import verify
 from infra.demo.encoder import Encoder
 from infra.demo.errors import EncoderFailed
 from infra.demo.programme import Programme
-from tests.e2e.conftest import Studio, studio_of, until
+from tests.e2e.conftest import FPS, SIZE, Studio, studio_of, until
 from tests.support.m3u8 import Playlist, parse
 from tests.support.postgres import PostgresServer
 from tests.support.stack import RunningStack, stack_on_thread
 
 pytestmark = pytest.mark.slow
 
-FPS = 30
 ATTEMPTS = 20
 PARTS_A_SECOND = 5
 OUTAGE_PARTS = 10 * PARTS_A_SECOND
@@ -36,10 +35,13 @@ class Publishing:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._encoder = Encoder(url, Programme(640, 360, FPS))
+        self._encoder = self._new_encoder()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._feed, name="encoder")
         self.failure: BaseException | None = None
+
+    def _new_encoder(self) -> Encoder:
+        return Encoder(self._url, Programme(*SIZE, FPS), preset="ultrafast")
 
     @property
     def frames_sent(self) -> int:
@@ -55,7 +57,7 @@ class Publishing:
                         # Encoders try again when the connection before is not yet gone.
                         if self.frames_sent > FPS:
                             raise
-                        self._encoder = Encoder(self._url, Programme(640, 360, FPS))
+                        self._encoder = self._new_encoder()
                         continue
                 return
         except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
