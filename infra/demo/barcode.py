@@ -86,24 +86,19 @@ def read(luma: Plane) -> Stamp | None:
     white, black = cells[:, 0].mean(), cells[:, -1].mean()
     if white - black < MIN_CONTRAST:
         return None
-    code = 0
-    for bit in (cells[:, 1:-1] > (white + black) / 2).ravel():
-        code = code << 1 | int(bit)
-    return decode(code)
+    bits = (cells[:, 1:-1] > (white + black) / 2).ravel()
+    # `packbits` fills the last byte with zeros behind the code.
+    return decode(int.from_bytes(np.packbits(bits).tobytes(), "big") >> -BITS % 8)
 
 
 def _cell_means(luma: Plane, height: int, width: int) -> NDArray[np.float64]:
     """Mean level of the middle of every cell; its edges carry the coding's ringing."""
-    row_height = strip_height(height) / ROWS
-    column_width = width / COLUMNS
-    means = np.empty((ROWS, COLUMNS))
-    for row in range(ROWS):
-        top, bottom = _middle(row, row_height)
-        band = luma[top:bottom].mean(axis=0)
-        for column in range(COLUMNS):
-            left, right = _middle(column, column_width)
-            means[row, column] = band[left:right].mean()
-    return means
+    lines = [_middle(row, strip_height(height) / ROWS) for row in range(ROWS)]
+    bands = np.stack([luma[top:bottom].mean(axis=0) for top, bottom in lines])
+    edges = np.array([_middle(column, width / COLUMNS) for column in range(COLUMNS)])
+    # Every other sum is of what lies between two middles.
+    sums = np.add.reduceat(bands, edges.ravel(), axis=1)[:, ::2]
+    return np.asarray(sums / (edges[:, 1] - edges[:, 0]))
 
 
 def _middle(number: int, size: float) -> tuple[int, int]:
