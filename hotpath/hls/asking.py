@@ -124,7 +124,7 @@ def send(request: Request, kind: str, reply: Reply) -> None:
         reply = _in_part(headers, reply)
     _REQUESTS[kind, reply.status] += 1
     gzip = isinstance(reply.content, Text) and _names_gzip(headers.get(b"accept-encoding", b""))
-    response = reply.response(gzip=gzip)
+    response = reply.response(gzip)
     if request.method == "HEAD":
         response = replace(response, body=b"")
     request.respond(response)

@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
+from typing import TypeAlias
 
 MAX_HEAD = 64 * 1024
 KEPT = 2048
 """Bytes of fields up to which they are remembered."""
 # The path has neither an escape nor, like the query, a fragment.
-_LINE = re.compile(rb'(GET|HEAD|OPTIONS) (/[!"$&->@-~]*)(?:\?([!"$-~]*))? HTTP/1\.1\r\n')
+_LINE = re.compile(r'(GET|HEAD|OPTIONS) (/[!"$&->@-~]*)(?:\?([!"$-~]*))? HTTP/1\.1\r\n')
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VALUE = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _NOT_SIMPLE = (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te")
@@ -32,33 +32,30 @@ class Fields:
     """The client wants the connection to end with the answer."""
 
 
-@dataclass(slots=True)
-class Head:
-    method: str
-    path: str
-    query: str
-    fields: Fields
+Head: TypeAlias = tuple[str, str, str, Fields]
+"""Method, path, query and fields."""
 
 
 def simple(data: bytes) -> Head | None:
     """The request that `data` is, if it is one request of the simple kind and nothing more."""
-    line = _LINE.match(data)
+    text = data.decode("latin-1")
+    line = _LINE.match(text)
     if line is None:
         return None
-    block = data[line.end() :]
+    block = text[line.end() :]
     fields = _known(block) if len(block) <= KEPT else _fields(block)
     if fields is None:
         return None
-    method, path, query = line.groups(b"")
-    return Head(method.decode(), path.decode(), query.decode(), fields)
+    method, path, query = line.groups("")
+    return method, path, query, fields
 
 
-def _fields(block: bytes) -> Fields | None:
+def _fields(block: str) -> Fields | None:
     """Those of a block that ends with its empty line, and with nothing after it."""
-    if not block.endswith(b"\r\n\r\n") or len(block) > MAX_HEAD:
+    if not block.endswith("\r\n\r\n") or len(block) > MAX_HEAD:
         return None
     found: dict[bytes, bytes] = {}
-    for line in block[:-4].split(b"\r\n"):
+    for line in block[:-4].encode("latin-1").split(b"\r\n"):
         name, colon, value = line.partition(b":")
         value = value.strip(b" \t")
         if not colon or not name or name.translate(None, _TOKEN) or value.translate(None, _VALUE):
@@ -68,7 +65,7 @@ def _fields(block: bytes) -> Fields | None:
     if b"host" not in found or b"," in found[b"host"] or any(n in found for n in _NOT_SIMPLE):
         return None
     close = _CONNECTION.get(found.get(b"connection", b"keep-alive").lower())
-    return None if close is None else Fields(MappingProxyType(found), close)
+    return None if close is None else Fields(found, close)
 
 
 # A client sends the same ones again and again.

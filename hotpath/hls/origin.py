@@ -159,14 +159,16 @@ class HlsOrigin(Application):
     # ---- asked by viewers
 
     def receive(self, request: Request) -> bool:
-        if request.method == "OPTIONS":
-            request.respond(_PREFLIGHT)
-        elif request.method not in ("GET", "HEAD"):
-            send(request, "other", _NOT_ALLOWED)
-        elif request.path in OPS_PATHS:
-            send(request, "ops", self._operations(request.path))
+        path, method = request.path, request.method
+        if method not in ("GET", "HEAD"):
+            if method == "OPTIONS":
+                request.respond(_PREFLIGHT)
+            else:
+                send(request, "other", _NOT_ALLOWED)
+        elif path in OPS_PATHS:
+            send(request, "ops", self._operations(path))
         else:
-            self._find(request, _kind(request.path))
+            self._find(request, _kind(path))
         return True
 
     def _operations(self, path: str) -> Reply:

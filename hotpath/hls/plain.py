@@ -122,10 +122,9 @@ class Connection(asyncio.Protocol):
         if head is None:
             self._not_simple(data)
             return
-        self._last = head.fields.close
-        request = self._asked = Request(
-            head.method, head.path, head.query, head.fields.by_name, self._respond
-        )
+        method, path, query, fields = head
+        self._last = fields.close
+        request = self._asked = Request(method, path, query, fields.by_name, self._respond)
         try:
             taken = self._direct.receive(request)
         except Exception:

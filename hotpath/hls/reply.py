@@ -46,7 +46,7 @@ class Reply:
     def body(self) -> bytes:
         return self.content if isinstance(self.content, bytes) else self.content.plain
 
-    def response(self, *, gzip: bool) -> Response:
+    def response(self, gzip: bool) -> Response:
         """For a client that accepts gzip, or does not; built once for all of them."""
         found = self._responses.get(gzip)
         if found is None:

@@ -21,29 +21,30 @@ def with_line(line: bytes) -> bytes:
 def test_what_a_player_sends() -> None:
     head = simple(PLAYER)
     assert head is not None
-    assert (head.method, head.path) == ("GET", "/t/a.b-c/live/acme/ev_1/main/video.m3u8")
-    assert head.query == "_HLS_msn=7&_HLS_part=2"
-    assert head.fields.by_name == {
+    method, path, query, fields = head
+    assert (method, path) == ("GET", "/t/a.b-c/live/acme/ev_1/main/video.m3u8")
+    assert query == "_HLS_msn=7&_HLS_part=2"
+    assert fields.by_name == {
         b"host": b"example.com:8080",
         b"accept-encoding": b"gzip, br",
         b"accept": b"*/*",
         b"connection": b"keep-alive",
         b"x-empty": b"",
     }
-    assert not head.fields.close
+    assert not fields.close
 
 
 @pytest.mark.parametrize("value", [b"close", b"Close", b" close "])
 def test_the_last_request_of_a_connection(value: bytes) -> None:
     head = simple(with_line(b"connection:" + value))
     assert head is not None
-    assert head.fields.close
+    assert head[3].close
 
 
 def test_fields_of_one_name_are_one_list() -> None:
     head = simple(with_line(b"Range: bytes=0-1\r\nRANGE: bytes=4-5"))
     assert head is not None
-    assert head.fields.by_name[b"range"] == b"bytes=0-1, bytes=4-5"
+    assert head[3].by_name[b"range"] == b"bytes=0-1, bytes=4-5"
 
 
 @pytest.mark.parametrize(
@@ -126,16 +127,17 @@ def test_no_other_parser_reads_what_is_taken_in_another_way(tail: bytes) -> None
         head = simple(data)
         if head is None:
             continue
+        method, path, query, fields = head
         other = h11.Connection(h11.SERVER)
         other.receive_data(data)
         request = other.next_event()
         assert isinstance(request, h11.Request)
-        assert request.method.decode() == head.method
-        assert request.target.decode().partition("?")[::2] == (head.path, head.query)
+        assert request.method.decode() == method
+        assert request.target.decode().partition("?")[::2] == (path, query)
         found: dict[bytes, list[bytes]] = {}
         for name, value in request.headers:
             found.setdefault(name, []).append(value)
-        assert {name: b", ".join(values) for name, values in found.items()} == head.fields.by_name
+        assert {name: b", ".join(values) for name, values in found.items()} == fields.by_name
         assert isinstance(other.next_event(), h11.EndOfMessage)
-        assert other.next_event() is h11.NEED_DATA or head.fields.close
+        assert other.next_event() is h11.NEED_DATA or fields.close
         assert other.trailing_data == (b"", False)
