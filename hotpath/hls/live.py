@@ -7,9 +7,9 @@ Lives on one event loop. Spec: draft-pantos-hls-rfc8216bis, 6.2.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from hotpath.hls.answers import Answer, Answers, Blocked
 from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
 from hotpath.hls.daterange import DateRange, DateRangeError
 from hotpath.hls.directives import Block, Reject, Skip, decide
@@ -31,8 +31,6 @@ from infra.keys import ProgramKey
 
 MULTIVARIANT = "index.m3u8"
 BLOCK_LIMIT = 3  # target durations; 6.2.5.2
-ANSWERS = 64
-"""Answers that are kept for who asks the same."""
 
 
 def monotonic_ms() -> int:
@@ -45,15 +43,6 @@ def unix_s() -> int:
 
 def microseconds(ticks: int, timescale: int) -> int:
     return ticks * 1_000_000 // timescale
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """An answer that has to wait until `gate` releases `key`, or for so long."""
-
-    gate: Gate[Any]
-    key: Any
-    timeout_s: int
 
 
 class LivePlaylists:
@@ -117,9 +106,7 @@ class LivePlaylists:
         self._stopped = False
         self._ended = False
         self._multivariant: tuple[str, Text] | None = None
-        self._answers: dict[tuple[str, str], Reply | Blocked] = {}
-        """By name and query, to what was asked about this version of the playlists."""
-        self._answers_version = 0
+        self._answers = Answers()
 
     @property
     def linger_s(self) -> int:
@@ -241,9 +228,7 @@ class LivePlaylists:
 
     # ---- read by viewers
 
-    def answer(
-        self, name: str, query: str, waited: Outcome | None = None
-    ) -> Reply | Blocked | None:
+    def answer(self, name: str, query: str, waited: Outcome | None = None) -> Answer | None:
         """The reply to `GET {name}?{query}` below the programme's URL, or what it waits for.
 
         `waited`: how the wait ended that an earlier answer asked for. None: it is neither a
@@ -262,32 +247,24 @@ class LivePlaylists:
     def _text_reply(self, text: Text, age_ms: int) -> Reply:
         return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text)
 
-    def _wait_start(self, name: str, waited: Outcome | None) -> Reply | Blocked | None:
+    def _wait_start(self, name: str, waited: Outcome | None) -> Answer | None:
         """None once a player can start; one that comes early waits instead of polling."""
         if self._can_start(name):
             return None
         reason = "the programme has no whole segment yet"
         return self._wait(self._start_gate, name, waited, reason)
 
-    def _answer_list(self, name: str, query: str, waited: Outcome | None) -> Reply | Blocked:
+    def _answer_list(self, name: str, query: str, waited: Outcome | None) -> Answer:
         """A crowd asks the same again and again: while nothing changes it gets the same answer."""
         version = sum([rendition.playlist.version for rendition in self._renditions.values()])
-        if version != self._answers_version:
-            self._answers.clear()
-            self._answers_version = version
-        if waited is None or waited is Outcome.READY:
-            known = self._answers.get((name, query))
-            if known is not None:
-                return known
+        known = self._answers.get(version, name, query)
+        if known is not None and waited in (None, Outcome.READY):
+            return known
         if name == MULTIVARIANT:
             return self._answer_multivariant(waited)
         return self._answer_playlist(name, query, waited)
 
-    def _remember(self, name: str, query: str, answer: Reply | Blocked) -> None:
-        if len(self._answers) < ANSWERS:
-            self._answers[name, query] = answer
-
-    def _answer_multivariant(self, waited: Outcome | None) -> Reply | Blocked:
+    def _answer_multivariant(self, waited: Outcome | None) -> Answer:
         if (early := self._wait_start(MULTIVARIANT, waited)) is not None:
             return early
         text = self._offers.multivariant()
@@ -295,7 +272,7 @@ class LivePlaylists:
             self._multivariant = (text, Text(text))
         return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
 
-    def _answer_playlist(self, name: str, query: str, waited: Outcome | None) -> Reply | Blocked:
+    def _answer_playlist(self, name: str, query: str, waited: Outcome | None) -> Answer:
         if self._playable and name not in self._by_playlist:
             return refusal(404, NOT_HERE)
         if (early := self._wait_start(name, waited)) is not None:
@@ -309,7 +286,7 @@ class LivePlaylists:
             reason = f"segment {decision.msn} has not come"
             answer = self._wait(rendition.edge_gate, key, waited, reason)
             if isinstance(answer, Blocked):
-                self._remember(name, query, answer)
+                self._answers.put(name, query, answer)
             return answer
         begun = (other for other in self._renditions.values() if other.playlist.version)
         siblings = [other for other in begun if other is not rendition]
@@ -319,7 +296,7 @@ class LivePlaylists:
         positioned = "_HLS_msn=" in query
         reply = self._text_reply(text, SKIP_UNTIL * target_ms if positioned else target_ms // 2)
         if decision.skip is not Skip.DATES:  # what those leave out depends on the time, too
-            self._remember(name, query, reply)
+            self._answers.put(name, query, reply)
         return reply
 
     def _delta(self, skip: Skip) -> Delta | None:
@@ -327,9 +304,7 @@ class LivePlaylists:
             return None
         return Delta() if skip is Skip.SEGMENTS else self._dates.delta(self._clock())
 
-    def _wait(
-        self, gate: Gate[Any], key: Any, waited: Outcome | None, reason: str
-    ) -> Reply | Blocked:
+    def _wait(self, gate: Gate[Any], key: Any, waited: Outcome | None, reason: str) -> Answer:
         if waited is Outcome.FULL:
             reason = "too many requests are waiting"
         if self._stopped or waited in (Outcome.FULL, Outcome.EXPIRED):

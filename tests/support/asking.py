@@ -2,7 +2,8 @@
 
 import asyncio
 
-from hotpath.hls.live import Blocked, LivePlaylists
+from hotpath.hls.answers import Blocked
+from hotpath.hls.live import LivePlaylists
 from hotpath.hls.reply import Reply
 from hotpath.hls.waiting import Outcome, Waiter
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hotpath.hls.live import ANSWERS, Blocked
+from hotpath.hls.answers import KEPT, Blocked
 from hotpath.hls.reply import Reply
 from hotpath.hls.waiting import Outcome
 from hotpath.media.unit import AUDIO, VIDEO
@@ -75,9 +75,9 @@ async def test_the_end_changes_the_answer() -> None:
 
 def test_queries_without_number_are_answered_and_not_all_kept() -> None:
     made_up = programme()
-    for number in range(2 * ANSWERS):
+    for number in range(2 * KEPT):
         assert replied(made_up, f"session={number}").status == 200
-    assert len(made_up.live._answers) == ANSWERS
+    assert len(made_up.live._answers) == KEPT
 
 
 def test_who_asks_for_a_file_within_a_second_gets_the_same_reply() -> None:
