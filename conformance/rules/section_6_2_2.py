@@ -135,12 +135,15 @@ def expires_true(seen: Observation) -> Iterator[Case]:
         first: dict[str, tuple[float, float]] = {}
         for one in track.fetched:
             known = first.get(one.uri)
-            if known is not None and one.exchange.asked_s < known[1]:
+            # It was said after the first request, and holds for an answer that came before it ran
+            # out: the observer's own delay is in neither.
+            if known is not None and one.exchange.head_s < known[1]:
                 age = one.exchange.asked_s - known[0]
                 words = f"{track.name}: {one.exchange.outcome} at {age:.1f} s of its max-age"
                 yield case(one.exchange.status not in (404, 410), words)
             elif one.exchange.status == 200 and one.exchange.max_age is not None:
-                first[one.uri] = (one.exchange.done_s, one.exchange.done_s + one.exchange.max_age)
+                asked = one.exchange.asked_s
+                first[one.uri] = (asked, asked + one.exchange.max_age)
 
 
 @must("6.2.2-type", "a live playlist has no EXT-X-PLAYLIST-TYPE")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.boxes import Run
-from conformance.observation import Fetched, Observation, Probe, Version
+from conformance.observation import Exchange, Fetched, Observation, Probe, Version
 from conformance.reading import read_media
 from conformance.rule import Outcome, judge
 from conformance.rules import RULES
@@ -88,15 +88,15 @@ def held(seen: Observation) -> Observation:
     return answers("reload", status=200, head_s=99.0)(seen)
 
 
+def later_by(seconds: float, answer: Exchange) -> Exchange:
+    return replace(answer, asked_s=answer.asked_s + seconds, head_s=answer.head_s + seconds)
+
+
 def expired_early(seen: Observation) -> Observation:
     def track(found: Any) -> Any:
         gone = [one for one in found.fetched if one.kind == "segment"][:3]
         again = [
-            replace(
-                one,
-                exchange=replace(one.exchange, asked_s=one.exchange.asked_s + 5, status=404),
-            )
-            for one in gone
+            replace(one, exchange=replace(later_by(5, one.exchange), status=404)) for one in gone
         ]
         return replace(found, fetched=(*found.fetched, *again))
 
@@ -115,7 +115,7 @@ def fetched_again(seen: Observation) -> Observation:
 
     def track(found: Any) -> Any:
         again = [
-            replace(one, exchange=replace(one.exchange, asked_s=one.exchange.asked_s + 5))
+            replace(one, exchange=later_by(5, one.exchange))
             for one in found.fetched
             if one.kind == "segment"
         ]
@@ -412,3 +412,13 @@ def test_a_hinted_part_that_is_listed_as_lost_may_be_gone() -> None:
     assert (verdict.outcome, verdict.broken) == (Outcome.BROKEN, 1)
     lost = swap(f'{uri}"', f'{uri}",GAP=YES', since=0)
     assert judge(BY_ID["6.2.6-available"], observed(change=gone, edit=lost)).outcome is Outcome.OK
+
+
+def test_a_file_may_be_gone_when_its_max_age_ran_out_while_the_answer_was_on_its_way() -> None:
+    def track(found: Any) -> Any:
+        one = next(one for one in found.fetched if one.kind == "segment")
+        late = replace(later_by(19.5, one.exchange), status=404, head_s=one.exchange.asked_s + 20.5)
+        return replace(found, fetched=(*found.fetched, replace(one, exchange=late)))
+
+    verdict = judge(BY_ID["6.2.2-expires-true"], observed(change=every_track(track)))
+    assert verdict.outcome is not Outcome.BROKEN
