@@ -20,6 +20,9 @@ HOLD_S = 2
 HELD_MAX = 1024
 """Units held per track at most, whatever their clock says."""
 
+AHEAD = 4
+"""A track may end so many parts of a second after the lead."""
+
 Place = Callable[[Track, Unit, int], list[Item]]
 
 
@@ -62,8 +65,9 @@ class Followers:
         self._clock.forget(min((track.msn for track in self._tracks.values()), default=0))
         return items
 
-    def force(self, lead: Track, now_ns: int) -> list[Item]:
-        """The lead was closed: every other track ends where it stands."""
+    def force(self, lead: Track, now_ns: int, *, whole: bool) -> list[Item]:
+        """The lead was closed: every other track ends where it stands, or near where the lead does:
+        what is further ahead would leave the lead a hole before whatever comes next."""
         items: list[Item] = []
         for track in self:
             while track.msn < lead.msn:
@@ -73,6 +77,8 @@ class Followers:
                 while track.held and track.msn == lead.msn - 1:
                     unit, _ = track.admit(track.held[0])
                     limit = track.segment_start + self._limits.longest(track)
+                    if not whole:
+                        limit = min(limit, boundary + track.format.timescale // AHEAD)
                     if unit.dts + track.cadence.duration > limit:
                         break
                     track.held.popleft()

@@ -147,8 +147,11 @@ class MarkWriter:
         )
         return max(times, default=0)
 
-    def close(self, now_ns: int) -> list[Item]:
-        """Close every open part and segment at what is known now; the programme may go on."""
+    def close(self, now_ns: int, *, whole: bool = False) -> list[Item]:
+        """Close every open part and segment at what is known now; the programme may go on.
+
+        `whole`: with all that is held of the others, however far it is ahead of the lead.
+        """
         lead = self._clock.track
         if lead is None:
             return []
@@ -160,13 +163,13 @@ class MarkWriter:
             if any(t.segment_units for t in open_tracks):
                 end = lead.end if lead.end and lead.segment_units else lead.segment_start + 1
                 items += self._cut_lead(lead, end, silent=not lead.segment_units)
-            items += self._followers.force(lead, now_ns)
+            items += self._followers.force(lead, now_ns, whole=whole)
         self._followers.drop()
         return items
 
     def end(self, now_ns: int, *, final: bool) -> list[Item]:
         """Close everything; nothing may follow."""
-        return [*self.close(now_ns), ProgramEnd(final)]
+        return [*self.close(now_ns, whole=True), ProgramEnd(final)]
 
     # -- the lead decides --------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ class Output:
 
     def leave(self, wall_ns: int) -> list[Item]:
         """The session has had its turn: what it sent is closed."""
-        return [] if self._slate.on else self._writer.close(wall_ns)
+        return [] if self._slate.on else self._close(wall_ns)
 
     # -- the slate ---------------------------------------------------------------------------
 
@@ -136,10 +136,12 @@ class Output:
         return self._slate.on
 
     def _begin_slate(self, now: int, wall_ns: int) -> list[Item]:
-        items = self._writer.close(wall_ns)
-        start = max(self._timeline.reached, self._writer.reached)
-        formats = self._slate.begin(self._formats, self._companion.format, start, now)
+        items, companion = self._close(wall_ns), self._companion.format
+        start = self._writer.reached
+        formats = self._slate.begin(self._formats, start, now)
         if formats:
+            if companion is not None:
+                self._slate.accompany(companion, self._timeline.companion_end)
             self._counts["slates"] += 1
             items += self._begin(formats, wall_ns)
         return items
@@ -161,6 +163,12 @@ class Output:
             self._publish(self._writer.end(wall_ns, final=final))
         self._slate.stop()
         self._publish = None
+
+    def _close(self, wall_ns: int) -> list[Item]:
+        items = self._writer.close(wall_ns)
+        # A sound may have been mapped far ahead of a late picture, and left out now.
+        self._timeline.reserve(self._writer.reached)
+        return items
 
     def _begin(self, formats: tuple[Format, ...], wall_ns: int) -> list[Item]:
         self._formats = formats

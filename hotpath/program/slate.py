@@ -113,28 +113,36 @@ class Slate:
         """The picture that was remembered is not the programme's any more."""
         self._key = None
 
-    def begin(
-        self, formats: Sequence[Format], companion: Format | None, clock: int, now: int
-    ) -> tuple[Format, ...]:
+    def begin(self, formats: Sequence[Format], clock: int, now: int) -> tuple[Format, ...]:
         """Be on from `clock` with these formats' tracks; those that it can fill, or none at all."""
         video = next((format for format in formats if format.track == VIDEO), None)
         self._pictures = stills(video, self._key.data) if video and self._key else ()
         if video is not None and not self._pictures:
             return ()
-        every = formats if companion is None else (*formats, companion)
-        found = [(format, silence_for(format)) for format in every if format.track != VIDEO]
-        self._sounds = [_Sound(format, silence) for format, silence in found if silence]
-        for sound in self._sounds:
-            sound.start(clock)
-        marked = [sound for sound in self._sounds if sound.format is not companion]
-        self._beats = _Beats(clock, self._part, self._target, marked)
+        self._sounds = []
+        for format in formats:
+            self._add_sound(format, clock)
+        self._beats = _Beats(clock, self._part, self._target, self._sounds)
         self._number, self._newest, self.end = 0, now, clock
-        made = [replace(sound.format, frame_duration=sound.silence.samples) for sound in marked]
+        made = [
+            replace(sound.format, frame_duration=sound.silence.samples) for sound in self._sounds
+        ]
         if video is not None:
             duration = self._beats.length * CLOCK_HZ // 1
             made.insert(0, replace(video, frame_duration=duration))
         self.on, self.due = bool(made), now
         return tuple(made)
+
+    def accompany(self, companion: Format, clock: int) -> None:
+        """Fill this track too, from `clock` on; it has no parts."""
+        self._add_sound(companion, clock)
+
+    def _add_sound(self, format: Format, clock: int) -> None:
+        silence = silence_for(format)
+        if silence is not None:
+            sound = _Sound(format, silence)
+            sound.start(clock)
+            self._sounds.append(sound)
 
     def stop(self) -> None:
         """A publisher is on the air again, or nothing will be."""

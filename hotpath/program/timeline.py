@@ -145,13 +145,13 @@ class Timeline:
             held.extend(kept)
 
     @property
-    def reached(self) -> int:
-        """90 kHz: no track was mapped to a later time."""
-        return max(self.end, self._companion_end)
+    def companion_end(self) -> int:
+        """90 kHz: no unit of the companion was mapped to a later time."""
+        return self._companion_end
 
     def reserve(self, end: int) -> None:
-        """The programme has filled the time up to here without a publisher."""
-        self.end = max(self.end, end)
+        """Time is filled up to here without a publisher; what was mapped beyond never went out."""
+        self.end = end
         self._companion_end = max(self._companion_end, end)
 
     def receive(self, unit: Unit) -> list[Unit | Stretch]:

@@ -243,6 +243,28 @@ def test_the_event_or_the_node_ends_the_slate(final: bool) -> None:
     assert harness.program.next_deadline() is None
 
 
+def test_sound_far_ahead_of_a_late_picture_leaves_no_hole() -> None:
+    harness = Harness()
+    harness.connect(formats=FORMATS)
+    late = 90_000
+    harness.send(
+        replace(u, dts=u.dts - late, pts=u.pts - late) if u.track == VIDEO else u
+        for u in coded(5, start=1)
+    )
+    harness.lose()
+    harness.wait(3)
+    for track, most in ((VIDEO, HZ // 4), (AUDIO, 0)):
+        parts = harness.parts(track)
+        (cut,) = [n for n, part in enumerate(parts) if part.slate][:1]
+        assert parts[cut].start - parts[cut - 1].end <= most
+        check_cadence(parts[cut + 6 :])
+    harness.connect(2, FORMATS)
+    harness.send(coded(1, start=9), publisher=2)
+    back = next(part for part in harness.parts() if part.discontinuity_seq == 2)
+    # The programme began a second after the test's clock.
+    assert abs(back.start - 8 * HZ) <= 0.25 * HZ
+
+
 def test_sound_alone_is_silent() -> None:
     harness = on_air([AAC], seconds=6)
     harness.lose()
@@ -284,7 +306,7 @@ def test_the_companion_is_silent_too_and_its_clock_goes_on() -> None:
     assert len(slate) >= 140
     assert all(after.pts - before.pts == 960 for before, after in pairwise(slate))
     assert {unit.data for unit in slate} == {b"\xf8\xff\xfe"}
-    assert slate[0].pts >= next(u.pts for u in reversed(heard) if not u.slate) + 960
+    assert slate[0].pts >= next(u.pts for u in reversed(heard) if not u.slate) + 480
 
 
 def _packets(unit: Unit) -> Iterable[Unit]:
@@ -385,7 +407,7 @@ def test_a_beat_is_one_legal_part(
     formats = [PICTURE]
     if rate is not None:
         formats.append(replace(AAC, timescale=rate, sample_rate=rate))
-    assert slate.begin(formats, None, 12_345, 0)
+    assert slate.begin(formats, 12_345, 0)
     beats = slate.poll(0, 12_345 + 2 * HZ, EPOCH)
     starts = [beat[-1].dts for beat in beats]
     assert len(starts) >= 1
@@ -398,15 +420,15 @@ def test_a_beat_is_one_legal_part(
 def test_its_pictures_are_shown_as_much_later_as_those_of_the_publisher() -> None:
     slate = Slate(215, 2)
     slate.remember(Unit(VIDEO, 9000, 3000, True, KEY, 0, 0))
-    slate.begin([PICTURE], None, 90_000, 0)
+    slate.begin([PICTURE], 90_000, 0)
     (unit,) = slate.poll(0, 90_000 + 18_000, EPOCH)[0]
     assert (unit.dts, unit.pts) == (90_000, 96_000)
 
 
 def test_sound_that_is_not_understood_is_left_out() -> None:
     slate = Slate(215, 2)
-    assert slate.begin([replace(AAC, config=b"")], None, 0, 0) == ()
+    assert slate.begin([replace(AAC, config=b"")], 0, 0) == ()
     assert not slate.on
     slate.remember(Unit(VIDEO, 0, 0, True, KEY, 0, 0))
-    made = slate.begin([H264, replace(AAC, config=b"")], None, 0, 0)
+    made = slate.begin([H264, replace(AAC, config=b"")], 0, 0)
     assert [format.track for format in made] == [VIDEO]
