@@ -111,7 +111,7 @@ async def test_both_sounds_are_on_the_programmes_clock() -> None:
         await until(lambda: made[0].waiting == 0)
         await until(
             lambda: (
-                sum(i.unit.track == AUDIO for i in programme.items if isinstance(i, Sample)) >= 170
+                sum(i.unit.track == AUDIO for i in programme.items if isinstance(i, Sample)) >= 140
             )
         )
         registry = CollectorRegistry()
