@@ -37,7 +37,6 @@ _PREFLIGHT = Response(
         (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
         (b"access-control-allow-headers", b"*"),
         (b"access-control-max-age", b"86400"),
-        (b"content-length", b"0"),
     ),
     b"",
 )

@@ -48,15 +48,8 @@ class Connection(asyncio.Protocol):
     """One client, as long as its requests are simple; see the module for the invariant."""
 
     __slots__ = (
-        "_asked",
-        "_deadline",
-        "_direct",
-        "_full",
-        "_held",
-        "_last",
-        "_server",
-        "transport",
-    )
+        "_asked", "_direct", "_full", "_held", "_last", "_server", "deadline", "transport", "unsent"
+    )  # fmt: skip
 
     transport: asyncio.Transport
 
@@ -71,11 +64,13 @@ class Connection(asyncio.Protocol):
         """What has come and cannot be taken yet."""
         self._full = False
         """The client does not read what was sent."""
-        self._deadline = server.loop.time() + server.limits.idle_s
+        self.deadline = server.loop.time() + server.limits.idle_s
         """For the end of the next head."""
+        self.unsent = 0
+        """What had not been sent when that was overdue the last time."""
 
     def overdue(self, now: float) -> bool:
-        return self._asked is None and now >= self._deadline
+        return self._asked is None and now >= self.deadline
 
     def shutdown(self) -> None:
         """No more requests after the one that is being answered."""
@@ -143,7 +138,7 @@ class Connection(asyncio.Protocol):
         else:
             self._held = data
             head_s = self._server.limits.head_s
-            self._deadline = min(self._deadline, self._server.loop.time() + head_s)
+            self.deadline = min(self.deadline, self._server.loop.time() + head_s)
 
     def _respond(self, response: Response) -> None:
         asked, self._asked = self._asked, None
@@ -151,6 +146,8 @@ class Connection(asyncio.Protocol):
             return
         asked.left = None  # it leads back to the request
         server, transport = self._server, self.transport
+        if transport.is_closing():
+            return
         tail = _CLOSE + server.last_header if self._last else server.last_header
         if len(response.body) <= JOINED:
             transport.write(b"".join((response.head, tail, response.body)))
@@ -159,13 +156,13 @@ class Connection(asyncio.Protocol):
         if self._last:
             transport.close()
             return
-        self._deadline = server.loop.time() + server.limits.idle_s
+        self.deadline = server.loop.time() + server.limits.idle_s
         if self._held:
             self._go_on()
 
     def _go_on(self) -> None:
         """Take what has come meanwhile."""
-        if self._held and self._asked is None and not self._full:
+        if self._held and self._asked is None and not (self._full or self.transport.is_closing()):
             held, self._held = self._held, b""
             self.transport.resume_reading()
             self._take(held)
@@ -185,11 +182,12 @@ class General(H11Protocol):
     def __init__(self, server: "PlainServer") -> None:
         super().__init__(server.config, server.state, {}, server.loop)
         self._server = server
-        self._deadline = self.loop.time() + server.limits.idle_s
+        self.deadline = self.loop.time() + server.limits.idle_s
+        self.unsent = 0
 
     def overdue(self, now: float) -> bool:
         idle = self.cycle is None or self.cycle.response_complete
-        return idle and now >= self._deadline
+        return idle and now >= self.deadline
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
@@ -200,11 +198,11 @@ class General(H11Protocol):
         self._server.lost(self)
 
     def data_received(self, data: bytes) -> None:
-        self._deadline = min(self._deadline, self.loop.time() + self._server.limits.head_s)
+        self.deadline = min(self.deadline, self.loop.time() + self._server.limits.head_s)
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        self._deadline = self.loop.time() + self._server.limits.idle_s
+        self.deadline = self.loop.time() + self._server.limits.idle_s
         super().on_response_complete()
 
 
@@ -225,7 +223,7 @@ class PlainServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=int(limits.idle_s),
+            timeout_keep_alive=int(limits.idle_s) + 1,
         )
         self.state = ServerState()
         self.last_header = b""
@@ -252,7 +250,7 @@ class PlainServer:
                 self._tell_time()
             now = self.loop.time()
             for connection in [one for one in self._connections if one.overdue(now)]:
-                connection.transport.close()
+                self._expire(connection, now)
 
     async def stop(self, timeout_s: float) -> None:
         """Take no more requests, let answers out for so long, then cut what is left off."""
@@ -296,6 +294,17 @@ class PlainServer:
 
     def _client(self) -> Connection | General:
         return General(self) if self._direct is None else Connection(self, self._direct)
+
+    def _expire(self, connection: Connection | General, now: float) -> None:
+        """Close it; who still reads an answer may do so as long as he does."""
+        transport = connection.transport
+        unsent = transport.get_write_buffer_size()
+        if not unsent:
+            transport.close()
+        elif unsent == connection.unsent:
+            transport.abort()
+        else:
+            connection.unsent, connection.deadline = unsent, now + self.limits.idle_s
 
     async def _all_gone(self) -> None:
         while self._connections:

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.integration
 LARGE = b"x" * 300_000
 FLOOD = 64 * 1024 * 1024
 """More than the buffers of two sockets hold."""
+HUGE = bytes(FLOOD)
+READ = 256 * 1024
 ROOMY = Limits(1000)
 NO_DATE = re.compile(rb"date: [^\r]*\r\n")
 
@@ -45,7 +47,8 @@ class App(Application):
         elif request.path == "/bug":
             raise ZeroDivisionError
         else:
-            request.respond(text(LARGE if request.path == "/large" else request.path.encode()))
+            body = {"/large": LARGE, "/huge": HUGE}.get(request.path, request.path.encode())
+            request.respond(text(body))
         return True
 
     def _leave(self) -> None:
@@ -274,6 +277,21 @@ async def test_a_connection_on_which_no_request_comes_is_closed() -> None:
             assert await client.ended()
         here.app.later[0].respond(text(b"at last"))
         assert (await blocked.answer())[2] == b"at last"
+
+
+async def test_who_reads_slowly_may_and_who_stops_reading_is_cut_off() -> None:
+    limits = Limits(1000, idle_s=0.2, sweep_s=1)
+    async with served(limits) as here, here.client() as slow, here.client() as stopped:
+        for client in (slow, stopped):
+            client.send(get(b"/huge"))
+            await client.reader.readuntil(b"\r\n\r\n")
+        await until(lambda: here.server.connections == 2)
+        while here.server.connections == 2:
+            await slow.reader.readexactly(READ)
+            await asyncio.sleep(0.05)
+        # It still gets all of it, after that.
+        await slow.reader.readexactly(READ)
+        assert here.server.connections == 1
 
 
 async def test_more_connections_than_may_be_are_closed() -> None:
