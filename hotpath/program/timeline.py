@@ -104,6 +104,8 @@ class Timeline:
         self._offset: int | None = None
         """Programme clock minus publisher's clock, 90 kHz."""
         self._anchored = False
+        self._ahead = 0
+        """90 kHz: how much earlier than the wall clock says the lead's newest unit came."""
         self._stretch = 0
         self._start = 0
         self._held: deque[Unit] = deque()
@@ -199,8 +201,7 @@ class Timeline:
             self.epoch_ns = unit.ingest_ns
         same_clock = self._offset is not None
         if self._offset is None:
-            wall = (unit.ingest_ns - self.epoch_ns) * CLOCK_HZ // 1_000_000_000
-            self._offset = max(wall, self.end) - unit.dts
+            self._offset = max(self._wall(unit), self.end) - unit.dts
         self._anchored = True
         self._stretch += 1
         self._start = unit.dts + self._offset
@@ -224,6 +225,10 @@ class Timeline:
     def _receive_other(self, track: _Track, unit: Unit) -> list[Unit | Stretch]:
         lead = self._tracks[self._lead] if self._lead else track
         raw = unit.dts
+        if raw + (self._offset or 0) - self._wall(unit) > self._ahead + NEAR:
+            # An encoder that ends may send sound that it never had the time to play.
+            self._count(unit, "other-clock")
+            return []
         near = lead.last is not None and abs(raw - lead.last) <= NEAR
         if track.stretch == self._stretch:
             if track.continues(raw) or near:
@@ -237,6 +242,10 @@ class Timeline:
         track.follow(raw)
         self._count(unit, "other-clock")
         return []
+
+    def _wall(self, unit: Unit) -> int:
+        """The programme's clock by the wall when the unit came."""
+        return (unit.ingest_ns - (self.epoch_ns or 0)) * CLOCK_HZ // 1_000_000_000
 
     def _hold(self, unit: Unit) -> None:
         held = self._held_companion if unit.track == COMPANION else self._held
@@ -255,6 +264,8 @@ class Timeline:
         track.follow(unit.dts)
         track.stretch = self._stretch
         pts, dts = unit.pts + offset, unit.dts + offset
+        if unit.track == self._lead:
+            self._ahead = dts - self._wall(unit)
         if unit.track == VIDEO:
             self.end = max(self.end, dts + track.format.frame_duration)
             return [replace(unit, pts=pts, dts=dts)]

@@ -179,6 +179,27 @@ def test_lost_video_with_audio_going_on_is_a_hole_not_a_jump() -> None:
     assert len(on(VIDEO, out)) == 135
 
 
+def test_sound_that_runs_away_from_the_picture_and_the_wall_clock_is_left_out() -> None:
+    """As from an encoder whose picture has ended and whose sound is a file."""
+    timeline = started()
+    feed(timeline, source(0, NS, 4))
+    sound = [audio(4 * CLOCK_HZ + n * 1920, 5 * NS + n * NS // 1000) for n in range(600)]
+    out = on(AUDIO, feed(timeline, sound))
+    assert 1.3 < len(out) * 1024 / 48_000 < 2.2
+    assert timeline.counts["other-clock"] == 600 - len(out)
+
+
+def test_sound_goes_on_without_a_picture_though_both_were_ahead_of_the_wall_clock() -> None:
+    def came(unit: Unit) -> int:
+        """The first four seconds in two, then as they last."""
+        return NS + (unit.dts - min(unit.dts, 4 * CLOCK_HZ) // 2) * NS // CLOCK_HZ
+
+    units = [replace(unit, ingest_ns=came(unit)) for unit in source(0, NS, 12)]
+    kept = [unit for unit in units if unit.track == AUDIO or unit.dts < 4 * CLOCK_HZ]
+    sounds = [unit for unit in kept if unit.track == AUDIO]
+    assert len(on(AUDIO, feed(started(), kept))) == len(sounds)
+
+
 def test_a_format_change_of_one_publisher_keeps_its_clock() -> None:
     timeline = started()
     units = list(source(0, 100 * NS, 4))
