@@ -71,7 +71,9 @@ def check_ladder(ladder: dict[str, Any]) -> None:
         assert bandwidths == sorted(bandwidths, reverse=True)
         switched = ladder["switch_test"]
         assert switched["ok"] is True
-        assert switched["path"][:2] == ["source", RENDITIONS[0]]
+        # A rendition that trails on a busy machine is not offered while it does.
+        assert switched["path"][0] == "source"
+        assert switched["path"][1] in RENDITIONS
         assert switched["frames_decoded"] == switched["frames"] > 0
         assert switched["max_discontinuity_ms"] <= 1
     if ladder["whep_moved"] is not None:  # else the broadcast was over before
