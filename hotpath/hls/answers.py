@@ -7,6 +7,7 @@ Upstream: `live`.
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from hotpath.hls.playlist import Revision
 from hotpath.hls.reply import Reply
 from hotpath.hls.waiting import Gate
 
@@ -28,21 +29,23 @@ Answer: TypeAlias = Reply | Blocked
 class Answers:
     """By name and query; see the module for the invariant."""
 
-    def __init__(self) -> None:
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
         self._answers: dict[tuple[str, str], Answer] = {}
-        self._version = 0
+        self._of = revision.number
+        """What the answers were given about."""
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def get(self, version: int, name: str, query: str) -> Answer | None:
-        if version != self._version:
+    def get(self, name: str, query: str) -> Answer | None:
+        if self._of != self._revision.number:
             self._answers.clear()
-            self._version = version
+            self._of = self._revision.number
         return self._answers.get((name, query))
 
     def put(self, name: str, query: str, answer: Answer) -> None:
-        """Keep what answers the version that was asked for last."""
+        """Keep what `get` did not have."""
         if len(self._answers) < KEPT:
             self._answers[name, query] = answer
 

@@ -17,7 +17,7 @@ from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.files import NOT_HERE, Files
 from hotpath.hls.listing import Place
 from hotpath.hls.offers import Offers
-from hotpath.hls.playlist import WINDOW
+from hotpath.hls.playlist import WINDOW, Revision
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.replay import Replay
 from hotpath.hls.reply import PLAYLIST_TYPE, Reply, max_age, refusal
@@ -78,6 +78,7 @@ class LivePlaylists:
         self.window_s = WINDOW * target_duration_s
         """At least so much is listed."""
         self._renditions: dict[str, Rendition] = {}
+        self._revision = Revision()
         replay = None
         if vault is not None and dvr_window_s > self.window_s:
             self.window_s = dvr_window_s
@@ -106,7 +107,7 @@ class LivePlaylists:
         self._stopped = False
         self._ended = False
         self._multivariant: tuple[str, Text] | None = None
-        self._answers = Answers()
+        self._answers = Answers(self._revision)
 
     @property
     def linger_s(self) -> int:
@@ -128,6 +129,7 @@ class LivePlaylists:
                 f"{self.incarnation}/{format.track}/",
                 self._shelf,
                 self._room,
+                self._revision,
                 target_duration_s=self.target_duration_s,
                 part_target_ms=self.part_target_ms,
                 window_s=self.window_s if self._outlives_memory else 0,
@@ -256,9 +258,8 @@ class LivePlaylists:
 
     def _answer_list(self, name: str, query: str, waited: Outcome | None) -> Answer:
         """A crowd asks the same again and again: while nothing changes it gets the same answer."""
-        version = sum([rendition.playlist.version for rendition in self._renditions.values()])
-        known = self._answers.get(version, name, query)
-        if known is not None and waited in (None, Outcome.READY):
+        known = self._answers.get(name, query)
+        if known is not None and (waited is None or waited is Outcome.READY):
             return known
         if name == MULTIVARIANT:
             return self._answer_multivariant(waited)

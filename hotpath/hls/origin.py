@@ -198,7 +198,7 @@ class HlsOrigin(Application):
             denied = self.access.check(project, event, path, token, playlists.access)
         if denied is not None:
             send(request, kind, refusal(denied.status, denied.reason))
-        elif (reply := playlists.files.held(name)) is not None:
+        elif kind == "media" and (reply := playlists.files.held(name)) is not None:
             send(request, kind, reply)
         else:
             earlier = self._earlier.get(key)

@@ -46,6 +46,15 @@ class Trimmed:
     segments: tuple[int, ...] = ()
 
 
+class Revision:
+    """Rises with every change of any of the playlists that share it."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
 class MediaPlaylist:
     """One rendition's playlist; see the module for the invariant.
 
@@ -62,12 +71,14 @@ class MediaPlaylist:
         part_target_ms: int,
         independent: bool = False,
         window_s: int = 0,
+        revision: Revision | None = None,
     ) -> None:
         self.prefix = prefix
         self.target_duration_us = target_duration_s * US
         self.part_target_us = part_target_ms * 1000
         self.version = 0
         """Rises with every change of the text."""
+        self._revision = revision or Revision()
         self.ended = False
         self.duration_us = 0
         """Of the listed complete segments."""
@@ -157,19 +168,19 @@ class MediaPlaylist:
             raise PlaylistError("the playlist has ended")
         msn = self._next_msn or 0
         self._dates.append(ListedDate(id, line, msn, len(self._open.parts) if self._open else 0))
-        self.version += 1
+        self._changed()
 
     def drop_dates(self, ids: Collection[str]) -> None:
         """Remove every line of these date ranges."""
         self._dates = [date for date in self._dates if date.id not in ids]
         self._older.drop_dates(ids)
-        self.version += 1
+        self._changed()
 
     def end(self) -> None:
         """Nothing follows: EXT-X-ENDLIST."""
         self.ended = True
         self._open = None
-        self.version += 1
+        self._changed()
 
     def render(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> str:
         """The whole of `text`."""
@@ -215,6 +226,10 @@ class MediaPlaylist:
     def _map(self, init: int) -> str:
         return tags.media_map(self.prefix + init_name(init))
 
+    def _changed(self) -> None:
+        self.version += 1
+        self._revision.number += 1
+
     def _opened(self, place: Place, part: int | None = None) -> ListedSegment:
         """The open segment, opened at `place` if there is none; `part` is to follow its last."""
         if self.ended:
@@ -245,7 +260,7 @@ class MediaPlaylist:
     def _list_part(self, segment: ListedSegment, attributes: str, duration_us: int) -> None:
         segment.parts.append(f"#EXT-X-PART:DURATION={seconds(duration_us)},{attributes}\n")
         segment.parts_us += duration_us
-        self.version += 1
+        self._changed()
 
     def _close(self, segment: ListedSegment, duration_us: int, *, gap: bool) -> Trimmed:
         uri = self.prefix + segment_name(segment.place.msn)
@@ -254,7 +269,7 @@ class MediaPlaylist:
         self._segments.append(segment)
         self.duration_us += duration_us
         self._open, self._next_msn = None, segment.place.msn + 1
-        self.version += 1
+        self._changed()
         dropped = self._drop_parts()
         self._fold()
         return Trimmed(dropped, self._drop_segments())

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from hotpath.hls.directives import Skip
 from hotpath.hls.holdings import Holdings
 from hotpath.hls.listing import Place
-from hotpath.hls.playlist import MediaPlaylist, Trimmed
+from hotpath.hls.playlist import MediaPlaylist, Revision, Trimmed
 from hotpath.hls.reply import AUDIO_TYPE, MEDIA_TYPE
 from hotpath.hls.shelf import Shelf
 from hotpath.hls.tags import Delta, Report
@@ -33,6 +33,7 @@ class Rendition:
         prefix: str,
         shelf: Shelf,
         room: WaitingRoom,
+        revision: Revision,
         *,
         target_duration_s: int,
         part_target_ms: int,
@@ -47,6 +48,7 @@ class Rendition:
             # The source may be cut anywhere; the ladder's encoder begins each segment with an IDR.
             independent=format.track in RUNGS,
             window_s=window_s,
+            revision=revision,
         )
         self.holdings = Holdings(
             prefix,

@@ -144,11 +144,12 @@ class Gate(Generic[K]):
 
     def wait(self, key: K, timeout_s: float, waiter: Waiter) -> bool:
         """Tell the waiter when `release` accepts `key`, or the time is up; False: no room."""
-        if self._room.full:
+        room = self._room
+        if room.count >= room.capacity:
             return False
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(self._room, self._groups, key)
+            group = self._groups[key] = _Group(room, self._groups, key)
         group.add(waiter, timeout_s)
         return True
 
