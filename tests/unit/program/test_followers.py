@@ -128,6 +128,12 @@ def test_jitter_of_a_network_delays_nothing() -> None:
     assert max(delay for dts, delay in run.delays().items() if dts / RATE < 11) <= 1 / FPS
 
 
+def test_sound_that_was_late_once_soon_waits_no_more() -> None:
+    """As from an encoder that takes a second to start."""
+    run = Run(lambda n: max(1.2, (n + 1) * FRAME + 0.05))
+    assert max(delay for dts, delay in run.delays().items() if 3.2 < dts / RATE < 11) <= 1 / FPS
+
+
 def test_the_delay_goes_when_the_bursts_do() -> None:
     def calm_after_4_s(n: int) -> float:
         return bursts(16)(n) if n * FRAME < 4 else (n + 1) * FRAME + 0.02
