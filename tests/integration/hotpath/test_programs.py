@@ -291,9 +291,10 @@ async def test_the_end_of_an_event_sends_its_standby_away_too(tmp_path: Path) ->
 async def test_a_standby_that_is_needed_is_asked_for_a_keyframe(tmp_path: Path) -> None:
     async with running(tmp_path, "ev_one") as node:
         node.connect(1, "ev_one")
-        node.connect(2, "ev_one", Role.BACKUP)
         node.publish(1)
         await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+        # Only now: one that has been silent for a second is no standby to go on with.
+        node.connect(2, "ev_one", Role.BACKUP)
         node.sink.publisher_disconnected(1, "connection-lost")
         assert node.ingest.asked == [("ev_one", Role.BACKUP)]
         node.publish(2, start=3)
