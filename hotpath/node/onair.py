@@ -45,6 +45,15 @@ class OnAir:
     told: Presence | None = None
     """What control was told last."""
 
+    rests_until: int = 0
+    """Monotonic ns: not to be polled before."""
+
+    @property
+    def due(self) -> int | None:
+        """Monotonic ns at which it is to be polled."""
+        due = self.switcher.next_deadline()
+        return None if due is None else max(due, self.rests_until)
+
     @property
     def program(self) -> Program:
         return self.switcher.program

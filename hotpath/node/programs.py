@@ -37,6 +37,9 @@ from infra.keys import ProgramKey
 
 log = structlog.get_logger(__name__)
 
+REST_NS = 1_000_000_000
+"""A programme that brought out a bug is not polled again for so long."""
+
 
 class Programs:
     """All programmes of the node; see the module for the invariant."""
@@ -100,11 +103,10 @@ class Programs:
         while True:
             now, wall_ns = time.monotonic_ns(), time.time_ns()
             for entry in list(self._on_air.values()):
-                due = entry.switcher.next_deadline()
+                due = entry.due
                 if due is not None and due <= now:
-                    entry.switcher.poll(now, wall_ns)
-                    self._tell_presence(entry)
-            deadlines = [entry.switcher.next_deadline() for entry in self._on_air.values()]
+                    self._poll(entry, now, wall_ns)
+            deadlines = [entry.due for entry in self._on_air.values()]
             self._sleeping_until = min((due for due in deadlines if due is not None), default=None)
             self._wake.clear()
             timeout = None
@@ -116,12 +118,20 @@ class Programs:
             except TimeoutError:
                 continue
 
+    def _poll(self, entry: OnAir, now: int, wall_ns: int) -> None:
+        try:
+            entry.switcher.poll(now, wall_ns)
+            self._tell_presence(entry)
+        except Exception:
+            log.exception("a programme brought out a bug; it goes on", program=str(entry.key))
+            entry.rests_until = now + REST_NS
+
     def touched(self, entry: OnAir) -> None:
         """Something was told to the programme: it may be due earlier, or done with."""
         self._tell_presence(entry)
         if not entry.switcher.roles and entry.program.state is ProgramState.WAITING:
             self._remove_unused(entry)
-        due = entry.switcher.next_deadline()
+        due = entry.due
         if due is not None and (self._sleeping_until is None or due < self._sleeping_until):
             self._wake.set()
 

@@ -32,6 +32,7 @@ from hotpath.node.programs import Programs
 from hotpath.node.sink import ProgramSink
 from hotpath.program import checkpoint as checkpoint_files
 from hotpath.program.checkpoint import Checkpoint
+from hotpath.program.service import Program
 from hotpath.webrtc.mux import Mux
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType, MediaFact
@@ -225,6 +226,34 @@ async def test_a_bug_in_a_programme_costs_that_publisher_its_connection(
         node.connect(1, "ev_one")
         node.sink.publisher_units(1, [None])  # type: ignore[list-item]
         assert node.ingest.disconnected == [(1, "internal error")]
+
+
+async def test_a_bug_in_what_time_brings_costs_no_other_programme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[[Program, int, int], None] = Program.poll
+    broken: set[int] = set()
+    tried: list[int] = []
+
+    def poll(self: Program, now: int, wall_ns: int) -> None:
+        if self.publisher in broken:
+            tried.append(now)
+            raise RuntimeError("a bug that this stream brings out")
+        real(self, now, wall_ns)
+
+    monkeypatch.setattr(Program, "poll", poll)
+    async with running(tmp_path, "ev_good", "ev_bad") as node:
+        for publisher, name in ((1, "ev_good"), (2, "ev_bad")):
+            node.connect(publisher, name)
+            node.publish(publisher)
+        await until("both are live", lambda: len(node.told(FactType.PROGRAM_LIVE)) == 2)
+        broken.add(2)
+        # Both are silent: the good one shows its last picture, the other is tried now and then.
+        await until("it was tried", lambda: bool(tried))
+        shown = node.programs.left_out()["slate-frames"]
+        await until("time goes on", lambda: node.programs.left_out()["slate-frames"] > shown + 8)
+        assert node.programs.states() == {"live": 2}
+        assert len(tried) < 6
 
 
 async def test_a_disk_that_refuses_delays_the_start_and_loses_nothing(

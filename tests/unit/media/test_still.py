@@ -12,7 +12,7 @@ from hotpath.media.annexb import START, BitReader
 from hotpath.media.h264 import parse_sps
 from hotpath.media.h264_idr import Idr, NotRewritable, nals
 from hotpath.media.still import stills
-from hotpath.media.unit import AUDIO, VIDEO, Codec, Format, Unit
+from hotpath.media.unit import AUDIO, Codec, Format
 from tests.support.pictures import ENCODERS, Source, encoded
 
 IDR_OR_SLICE = (1, 5)
@@ -132,10 +132,19 @@ def test_a_slice_that_refers_to_unknown_sets_is_refused() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.binary(min_size=1, max_size=120))
-def test_any_bytes_are_rewritten_or_refused(data: bytes) -> None:
-    source = encoded("h264-cavlc")
-    unit = Unit(VIDEO, 0, 0, True, START + b"\x65" + data, 0, 0)
-    made = stills(source.format, unit.data)
-    for each in made if len(made) > 1 else ():
+@given(
+    st.sampled_from(["h264-cavlc", "h264-cabac", "hevc-open-gop"]),
+    st.binary(max_size=120),
+    st.sampled_from([b"\x65", b"\x25", b"\x41", b"\x28\x01", b"\x2a\x01", b"\x2a", b""]),
+    st.binary(max_size=8),
+)
+def test_any_bytes_are_rewritten_or_refused(
+    name: str, data: bytes, head: bytes, sets: bytes
+) -> None:
+    source = encoded(name)
+    unit = START + head + data
+    made = stills(source.format, unit)
+    for each in made if len(made) > 1 and name.startswith("h264") else ():
         assert b"\0\0\0" not in each.replace(START, b"")
+    for kind in (b"\x67", b"\x68", b"\x42\x01", b"\x44\x01"):
+        stills(replace(source.format, config=START + kind + sets), unit)
