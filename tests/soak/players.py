@@ -22,6 +22,7 @@ import httpx2
 
 from benchmarks.hls_clients import RETRY_S, BadAnswer, Connection
 from infra.demo.m3u8 import parse_multivariant
+from infra.niceness import give_way
 from tests.soak.playback import Listings
 from tests.soak.player import Answered, Counts, Player, Track
 
@@ -157,6 +158,8 @@ def playlists(url: str) -> tuple[list[str], str | None]:
 
 
 def main() -> int:
+    # Elsewhere those who watch take nothing from the node.
+    give_way(19)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("url", help="of the multivariant playlist")
     parser.add_argument("-n", "--clients", type=int, default=300)

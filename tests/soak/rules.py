@@ -21,6 +21,7 @@ from conformance.observation import Observation
 from conformance.observe import Observer
 from conformance.rule import Outcome, Verdict, judge_all
 from conformance.rules import RULES
+from infra.niceness import give_way
 
 STRETCH_S = 45.0
 SHORTEST_S = 20.0
@@ -86,6 +87,8 @@ def judged(verdicts: Sequence[Sequence[Verdict]]) -> dict[str, Any]:
 
 
 def main() -> int:
+    # Elsewhere those who watch take nothing from the node.
+    give_way(19)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("url", help="of the multivariant playlist")
     parser.add_argument("--seconds", type=float, default=60.0, help="before the end is waited for")

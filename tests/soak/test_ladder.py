@@ -30,8 +30,6 @@ from tests.support.stack import RunningStack, running_stack
 RENDITIONS = ["360p", "240p"]
 SOURCE = Recipe(size="854x480", kbps=1200, seconds=8)
 SAMPLE_S = 5.0
-NICE = 10
-"""Of those who watch: elsewhere they take nothing from the node, and its encoder has nice 5."""
 LINE_S = 30.0
 """Between two lines of progress where there is no terminal."""
 LIVE_WITHIN_S = 60.0
@@ -64,9 +62,10 @@ async def telling(
 ) -> AsyncIterator["asyncio.Task[int]"]:
     """A process of the soak whose lines of JSON are heard; the task is done when it has ended."""
     process = await asyncio.create_subprocess_exec(
-        *("nice", "-n", str(NICE), sys.executable, "-m", module, *arguments),
+        *(sys.executable, "-m", module, *arguments),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
 
     async def listen() -> int:
@@ -109,6 +108,7 @@ class Watch:
         self._media = stack.pid("media")
         self._began = time.monotonic()
         self._cpu = usage([self._media])
+        self._told: set[str] = set()
 
     async def run(self, *others: "asyncio.Task[int]") -> None:
         """Until the time is over, or one of the processes is."""
@@ -122,6 +122,7 @@ class Watch:
             task, told = bar.add_task("", total=self._findings.seconds), 0.0
             while (at := time.monotonic() - self._began) < self._findings.seconds:
                 self._sample(at)
+                self._tell_broken(console)
                 bar.update(task, completed=at, description=self._words())
                 if not console.is_terminal and at - told >= LINE_S:
                     told = at
@@ -131,6 +132,14 @@ class Watch:
                     self._findings.failures.append(f"{len(early)} processes ended early")
                     break
         self._findings.cpu_s["media"] = usage([self._media]).since(self._cpu)
+
+    def _tell_broken(self, console: Console) -> None:
+        """What broke since the last look: half an hour is long to wait for it."""
+        broken = [w for level in ("MUST", "SHOULD") for w in self._findings.broken_rules(level)]
+        for words in broken:
+            if words not in self._told:
+                self._told.add(words)
+                console.print(words, highlight=False, markup=False)
 
     def _sample(self, at_s: float) -> None:
         if self._stack.status("media").pid != self._media:
