@@ -9,23 +9,13 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from coldpath import states
 from coldpath.records import Lease
-from coldpath.states import JobState
 from infra.db.jobs import Job, JobAttempt
+from infra.jobs import states
+from infra.jobs.orders import close_attempts, released
+from infra.jobs.states import JobState
 
 _MAX_ERROR = 4_000
-
-
-def released(state: JobState, now: int) -> dict[str, Any]:
-    """Column values of a job that nobody holds any more."""
-    return {
-        "state": state.value,
-        "lease_owner": None,
-        "lease_until_ms": None,
-        "next_attempt_ms": None,
-        "updated_ms": now,
-    }
 
 
 def failure_values(
@@ -55,22 +45,18 @@ def give_up_attempt(session: Session, job: Job, now: int) -> JobState:
     return JobState(job.state)
 
 
-def close_attempts(session: Session, job: str, now: int, outcome: str, error: str | None) -> None:
-    """Ends every attempt of the job that still counts as running."""
-    session.execute(
-        update(JobAttempt)
-        .where(JobAttempt.job == job, JobAttempt.ended_ms.is_(None))
-        .values(ended_ms=now, outcome=outcome, error=error)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def finish_attempt(
-    session: Session, lease: Lease, now: int, outcome: str, error: str | None
+    session: Session,
+    lease: Lease,
+    now: int,
+    outcome: str,
+    error: str | None = None,
+    *,
+    log: str | None,
 ) -> None:
     session.execute(
         update(JobAttempt)
         .where(JobAttempt.job == lease.job, JobAttempt.number == lease.fence)
-        .values(ended_ms=now, outcome=outcome, error=error and error[:_MAX_ERROR])
+        .values(ended_ms=now, outcome=outcome, error=error and error[:_MAX_ERROR], log=log)
         .execution_options(synchronize_session=False)
     )

@@ -18,6 +18,8 @@ from coldpath.deliveries import Delivery
 from coldpath.errors import BrokerError
 
 MAX_LISTED = 20_000
+GRACE_S = 30
+"""Between asking an attempt that takes too long to end and killing its process."""
 _UNACKED = "unacked"
 
 
@@ -38,6 +40,8 @@ class Broker:
                 args=(delivery.job,),
                 task_id=delivery.job,
                 queue=delivery.queue,
+                soft_time_limit=delivery.timeout_s,
+                time_limit=delivery.timeout_s + GRACE_S,
                 retry=False,
                 ignore_result=True,
             )

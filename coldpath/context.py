@@ -1,20 +1,32 @@
 """What a function gets to work with, and the only ways in which it touches the world.
 
 Invariant: an attempt that lost its lease raises `LeaseLost` at its next progress report or output
-and writes no further object.
+and writes no further object. One whose worker is about to go raises `Interrupted` there, if it said
+that it can be interrupted.
 """
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from coldpath.errors import LeaseLost
+from coldpath.errors import Interrupted, LeaseLost
 from coldpath.ledger import Ledger
 from coldpath.records import JobResult, Lease
 from infra.errors import ObjectExists, StorageError
 from infra.storage.objects import ObjectInfo, ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Why an attempt may have to end before its work does."""
+
+    lost: threading.Event
+    """Another attempt owns the job, or it was cancelled."""
+    stopping: Callable[[], bool] = lambda: False
+    """The worker is about to go."""
 
 
 class JobContext:
@@ -26,19 +38,37 @@ class JobContext:
         ledger: Ledger,
         store: ObjectStore,
         scratch: Path,
-        lost: threading.Event,
+        ends: Ends,
     ) -> None:
         self.lease = lease
         self.store = store
         self.scratch = scratch
         """Empty at the start, removed at the end."""
         self._ledger = ledger
-        self._lost = lost
+        self._ends = ends
         self._reported = 0
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """What the client asked for."""
+        return self.lease.params
+
+    @property
+    def resumed(self) -> Mapping[str, Any]:
+        """The last checkpoint of an earlier attempt; empty when there is none."""
+        return self.lease.checkpoint or {}
+
+    def checkpoint(self, done: Mapping[str, Any]) -> None:
+        """Notes in the ledger what need not be done again: JSON of a few kilobytes, media in
+        objects that it names. Where the worker is about to go, this is where the attempt ends."""
+        self.check()
+        self._ledger.checkpoint(self.lease, done)
+        if self._ends.stopping():
+            raise Interrupted(f"{self.lease.job}: the worker has to stop; another one goes on")
 
     def check(self) -> None:
         """Raises `LeaseLost` when another attempt owns the job or it was cancelled."""
-        if self._lost.is_set():
+        if self._ends.lost.is_set():
             raise LeaseLost(f"{self.lease.job}: attempt {self.lease.fence} lost its lease")
 
     def progress(self, done: int, total: int) -> None:

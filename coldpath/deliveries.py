@@ -8,18 +8,19 @@ Upstream: `coldpath.dispatch` and `coldpath.reconcile`. Downstream: the database
 transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from coldpath import states
 from coldpath.attempts import give_up_attempt
 from coldpath.clock import Clock, database_now_ms
-from coldpath.states import JobState
 from infra.db.control import Event
 from infra.db.jobs import Job
+from infra.jobs import states
+from infra.jobs.states import JobState
 from infra.lifecycle import EventState
 
 _IN_CHUNK = 500
@@ -33,6 +34,7 @@ class Delivery:
 
     job: str
     queue: str
+    timeout_s: int = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,17 @@ class EventPrefix:
 class Deliveries:
     """Finds owed deliveries and notes sent ones."""
 
-    def __init__(self, engine: Engine, *, clock: Clock = database_now_ms) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Clock = database_now_ms,
+        per_project: Mapping[str, int] | None = None,
+    ) -> None:
+        """`per_project`: by function, how many jobs a project may have under way at once."""
         self._engine = engine
         self._clock = clock
+        self.per_project = dict(per_project or {})
 
     def release_expired(self, limit: int) -> list[str]:
         """Ends attempts whose lease ran out; their jobs become retrying or dead."""
@@ -84,15 +94,49 @@ class Deliveries:
             return [job.id for job in due]
 
     def owed(self, limit: int) -> list[Delivery]:
-        """Queued jobs that no broker was told of."""
+        """Queued jobs that no broker was told of, without those that have to wait for others of
+        their project. Two dispatchers that ask at once may let a few too many go."""
         with Session(self._engine) as session:
+            under_way = self._under_way(session)
+            full = [pair for pair, count in under_way.items() if self._is_full(pair, count)]
             rows = session.execute(
-                select(Job.id, Job.queue)
-                .where(Job.state == JobState.QUEUED.value, Job.delivery_sent_ms.is_(None))
+                select(Job.id, Job.queue, Job.timeout_s, Job.function, Job.project)
+                .where(
+                    Job.state == JobState.QUEUED.value,
+                    Job.delivery_sent_ms.is_(None),
+                    *(~and_(Job.function == f, Job.project == p) for f, p in full),
+                )
                 .order_by(Job.created_ms)
                 .limit(limit)
             )
-            return [Delivery(job, queue) for job, queue in rows]
+            found: list[Delivery] = []
+            for job, queue, timeout_s, function, project in rows:
+                pair = (function, project)
+                if not self._is_full(pair, under_way[pair]):
+                    under_way[pair] += 1
+                    found.append(Delivery(job, queue, timeout_s))
+            return found
+
+    def _is_full(self, pair: tuple[str, str], count: int) -> bool:
+        most = self.per_project.get(pair[0])
+        return most is not None and count >= most
+
+    def _under_way(self, session: Session) -> Counter[tuple[str, str]]:
+        """Jobs that are with the broker or with a worker, of functions that have a limit."""
+        if not self.per_project:
+            return Counter()
+        rows = session.execute(
+            select(Job.function, Job.project, func.count())
+            .where(
+                Job.function.in_(self.per_project),
+                or_(
+                    Job.state.in_(states.OWNED),
+                    and_(Job.state == JobState.QUEUED.value, Job.delivery_sent_ms.is_not(None)),
+                ),
+            )
+            .group_by(Job.function, Job.project)
+        )
+        return Counter({(function, project): count for function, project, count in rows})
 
     def sent(self, jobs: Collection[str]) -> None:
         """The broker took these deliveries."""

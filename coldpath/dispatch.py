@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from coldpath.app import check_broker_url, create_app
 from coldpath.broker import Broker
+from coldpath.catalogue import publish
 from coldpath.deliveries import Deliveries
 from coldpath.errors import BrokerError
 from coldpath.functions.registry import load
@@ -31,11 +32,13 @@ from coldpath.ledger import Ledger
 from coldpath.reconcile import Reconciler
 from coldpath.s3events import ObjectCreated
 from coldpath.sqs import SqsPoller
-from coldpath.states import JobState
 from coldpath.webhook import Webhook
 from infra.db.engine import sync_engine
 from infra.db.jobs import Job
 from infra.errors import StorageError
+from infra.events.bell import rings
+from infra.events.bus import connect
+from infra.jobs.states import JobState
 from infra.settings import DispatcherSettings
 from infra.storage.objects import ObjectStore
 from infra.storage.url import parse_s3_url
@@ -66,12 +69,16 @@ class Dispatcher:
         self._on_stop = on_stop
         self._reconcile_s = settings.reconcile_interval_s
         self._stop = asyncio.Event()
+        self._rung = asyncio.Event()
+        self._bus_url = settings.bus_url
         self._stop_threads = threading.Event()
         self._answers: dict[str, str | None] = dict.fromkeys(_PROBED, "not asked yet")
         self._engine = sync_engine(settings.database_url)
         self._store = ObjectStore.from_url(settings.s3_url)
         self._broker = Broker(create_app(settings.broker_url), settings.broker_url)
-        registry, deliveries = load(), Deliveries(self._engine)
+        self._registry = registry = load()
+        limits = {f.name: f.terms.per_project for f in registry if f.terms.per_project}
+        deliveries = Deliveries(self._engine, per_project=limits)
         intake = Intake(self._store, registry, Ledger(self._engine), deliveries, self._broker)
         self._reconciler = Reconciler(
             self._store, intake, deliveries, self._broker, registry.queues()
@@ -93,12 +100,16 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._serve())
+                tasks.create_task(self._publish())
                 tasks.create_task(self._every("probe", _PROBE_S, self._probe))
-                tasks.create_task(self._every("sweep", SWEEP_S, self._reconciler.sweep))
+                tasks.create_task(self._every("sweep", SWEEP_S, self._reconciler.sweep, self._rung))
+                listening = tasks.create_task(self._listen())
                 tasks.create_task(self._every("reconcile", self._reconcile_s, self._reconcile))
                 if self._sqs is not None:
                     tasks.create_task(asyncio.to_thread(self._poll, self._sqs))
                 await self._stop.wait()
+                self._rung.set()
+                listening.cancel()
                 self._on_stop()
                 self._stop_threads.set()
         finally:
@@ -120,10 +131,25 @@ class Dispatcher:
         server.should_exit = True
         await serving
 
-    async def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
-        """Runs blocking `work` in a thread, again and again, until the role stops."""
-        failures = 0
+    async def _listen(self) -> None:
+        """A ring starts the next sweep at once."""
+        async with connect(self._bus_url) as client:
+            async for _ in rings(client):
+                self._rung.set()
+
+    async def _every(
+        self,
+        name: str,
+        seconds: float,
+        work: Callable[[], object],
+        sooner: asyncio.Event | None = None,
+    ) -> None:
+        """Runs blocking `work` in a thread, again and again, until the role stops; the next time
+        at once where `sooner` is set."""
+        failures, woken = 0, sooner or self._stop
         while not self._stop.is_set():
+            if sooner is not None:
+                sooner.clear()
             try:
                 await asyncio.to_thread(work)
                 if failures:
@@ -136,6 +162,18 @@ class Dispatcher:
                     log.warning("%s: failed %d times in a row: %s", name, failures, error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
+                    await woken.wait()
+
+    async def _publish(self) -> None:
+        """Once; while the database is away, again and again."""
+        while not self._stop.is_set():
+            try:
+                await asyncio.to_thread(publish, self._engine, self._registry)
+                return
+            except DBAPIError as error:
+                log.warning("the functions are not published yet: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PROBE_S):
                     await self._stop.wait()
 
     def _reconcile(self) -> None:

@@ -5,6 +5,7 @@ LivepathError (infra.errors)
     ├── EventFormatError   an object-event body that no parser understands; nothing was filed
     ├── BrokerError        the broker did not take a delivery; the ledger keeps it as unsent
     ├── LeaseLost          this attempt no longer owns its job; it may write nothing more
+    ├── Interrupted        this worker is about to go; the attempt gives its job back
     ├── RetryLater         the job cannot run yet (an input is missing); try again after a pause
     └── PermanentFailure   trying again cannot help; the job is dead at once
         └── DamagedMedia   a segment does not hold what its manifest says
@@ -27,6 +28,10 @@ class BrokerError(ColdPathError):
 
 class LeaseLost(ColdPathError):
     """Another attempt owns the job, or it was cancelled."""
+
+
+class Interrupted(ColdPathError):
+    """The worker has to stop before the job can be done; another one goes on."""
 
 
 class RetryLater(ColdPathError):

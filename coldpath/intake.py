@@ -14,11 +14,13 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter
 
+from coldpath.binding import Registry
 from coldpath.deliveries import Deliveries, Delivery
 from coldpath.errors import BrokerError
 from coldpath.ledger import Ledger
-from coldpath.plan import JobRequest, ObjectVersion, Registry, plan
+from coldpath.plan import ObjectVersion, plan
 from coldpath.s3events import ObjectCreated
+from infra.jobs.filing import JobRequest
 from infra.storage.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,14 @@ class Intake:
         for request in new:
             log.info("%s: %s of %s filed", request.id, request.function, request.input_key)
             _FILED.labels(request.function).inc()
-        self.send([Delivery(request.id, request.queue) for request in new])
+        # Those of which a project may have only so many under way are the sweep's to send.
+        self.send(
+            [
+                Delivery(request.id, request.queue, request.timeout_s)
+                for request in new
+                if request.function not in self._deliveries.per_project
+            ]
+        )
         return new
 
     def send(self, owed: Sequence[Delivery]) -> int:

@@ -4,7 +4,8 @@ Invariant: a job succeeds at most once, and every write by an attempt is guarded
 fence in the same UPDATE that makes it, so an attempt that lost its lease (a zombie) changes
 nothing. Attempts are counted when they start: a job that kills its worker runs out of them.
 
-Upstream: the dispatcher files, `coldpath.runner` leases and finishes. Downstream: the database
+Upstream: the dispatcher files (so does the control API, what clients ask for), `coldpath.runner`
+leases and finishes. Downstream: the database
 (SQLite or Postgres). `coldpath.deliveries` is the other half: what the broker is owed. Celery only
 delivers ids. One method is one transaction.
 """
@@ -15,29 +16,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from coldpath import states
-from coldpath.attempts import (
-    close_attempts,
-    failure_values,
-    finish_attempt,
-    give_up_attempt,
-    released,
-)
+from coldpath.attempts import failure_values, finish_attempt, give_up_attempt
 from coldpath.clock import Clock, database_now_ms
 from coldpath.errors import LeaseLost
 from coldpath.event_state import advance_or_catch_up
-from coldpath.plan import JobRequest
-from coldpath.records import (
-    JobResult,
-    Lease,
-    asset_row,
-    attempt_row,
-    insert_new,
-    job_row,
-    lease_of,
-)
-from coldpath.states import JobState, JobTrigger, sources
+from coldpath.records import JobResult, Lease, asset_row, attempt_row, lease_of
 from infra.db.jobs import Asset, Job, JobAttempt
+from infra.jobs import orders, states
+from infra.jobs.filing import JobRequest, insert_new, job_row
+from infra.jobs.orders import close_attempts, released
+from infra.jobs.states import JobState, JobTrigger, sources
 
 DEFAULT_LEASE_MS = 20_000
 
@@ -104,7 +92,13 @@ class Ledger:
         """Notes how far the attempt is, and keeps the lease."""
         self._owned(lease, None, {"progress": max(0, min(1000, thousandths))})
 
-    def succeed(self, lease: Lease, result: JobResult, cost: Mapping[str, Any]) -> None:
+    def checkpoint(self, lease: Lease, done: Mapping[str, Any]) -> None:
+        """Notes what a further attempt need not do again, and keeps the lease."""
+        self._owned(lease, None, {"checkpoint": dict(done)})
+
+    def succeed(
+        self, lease: Lease, result: JobResult, cost: Mapping[str, Any], log: str | None = None
+    ) -> None:
         """Records outputs and assets and moves the event on, all or nothing."""
         with Session(self.engine) as session, session.begin():
             now = self.clock(session)
@@ -113,18 +107,25 @@ class Ledger:
                 "outputs": dict(result.outputs),
                 "cost": dict(cost),
                 "progress": 1000,
+                "checkpoint": None,
                 "error": None,
                 "finished_ms": now,
             }
             self._write(session, lease, sources(JobTrigger.SUCCEED), values, now)
-            finish_attempt(session, lease, now, "succeeded", None)
+            finish_attempt(session, lease, now, "succeeded", log=log)
             for asset in result.assets:
                 insert_new(session, Asset, asset_row(lease, asset, now))
             if result.trigger is not None:
                 advance_or_catch_up(session, lease.event, result.trigger, now)
 
     def fail(
-        self, lease: Lease, error: str, *, permanent: bool = False, delay_ms: int | None = None
+        self,
+        lease: Lease,
+        error: str,
+        *,
+        permanent: bool = False,
+        delay_ms: int | None = None,
+        log: str | None = None,
     ) -> JobState:
         """Records the failed attempt; the job is `retrying` after a pause, or `dead`."""
         with Session(self.engine) as session, session.begin():
@@ -136,8 +137,20 @@ class Ledger:
                 raise LeaseLost(f"{lease.job}: attempt {lease.fence} no longer owns the job")
             values = failure_values(job, error, now, permanent=permanent, delay_ms=delay_ms)
             self._write(session, lease, sources(JobTrigger.FAIL), values, now)
-            finish_attempt(session, lease, now, "failed", error)
+            finish_attempt(session, lease, now, "failed", error, log=log)
             return JobState(values["state"])
+
+    def release(self, lease: Lease, log: str | None = None) -> None:
+        """The attempt gives its job back, with its checkpoint; it does not count."""
+        with Session(self.engine) as session, session.begin():
+            now = self.clock(session)
+            values = {
+                **released(JobState.QUEUED, now),
+                "attempt_count": Job.attempt_count - 1,
+                "delivery_sent_ms": None,
+            }
+            self._write(session, lease, sources(JobTrigger.HAND_BACK), values, now)
+            finish_attempt(session, lease, now, "handed-back", log=log)
 
     def hand_back(self, worker: str) -> list[str]:
         """Gives back every job that processes of `worker` hold; their attempts do not count.
@@ -168,23 +181,12 @@ class Ledger:
     def cancel(self, job: str) -> bool:
         """Stops the job for good; an attempt that runs finds out at its next write."""
         with Session(self.engine) as session, session.begin():
-            now = self.clock(session)
-            values = {**released(JobState.CANCELLED, now), "finished_ms": now}
-            changed = self._transition(session, job, JobTrigger.CANCEL, values)
-            if changed:
-                close_attempts(session, job, now, "cancelled", None)
-            return changed
+            return orders.cancel(session, job, self.clock(session))
 
     def requeue(self, job: str) -> bool:
         """Gives a dead job a fresh round of attempts."""
         with Session(self.engine) as session, session.begin():
-            values = {
-                **released(JobState.QUEUED, self.clock(session)),
-                "attempt_count": 0,
-                "delivery_sent_ms": None,
-                "finished_ms": None,
-            }
-            return self._transition(session, job, JobTrigger.REQUEUE, values)
+            return orders.requeue(session, job, self.clock(session))
 
     def owner(self, job: str) -> str | None:
         """Who holds the job now."""
@@ -234,18 +236,6 @@ class Ledger:
         ).scalar_one_or_none()
         if written is None:
             raise LeaseLost(f"{lease.job}: attempt {lease.fence} no longer owns the job")
-
-    def _transition(
-        self, session: Session, job: str, trigger: JobTrigger, values: Mapping[str, Any]
-    ) -> bool:
-        changed = session.execute(
-            update(Job)
-            .where(Job.id == job, Job.state.in_(sources(trigger)))
-            .values(**values, fence=Job.fence + 1)
-            .returning(Job.id)
-            .execution_options(synchronize_session=False)
-        ).scalar_one_or_none()
-        return changed is not None
 
 
 def _run_out(now: int, dead_owner: str | None) -> ColumnElement[bool]:

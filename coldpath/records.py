@@ -6,12 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
-
-from coldpath.plan import JobRequest
-from coldpath.states import JobState
-from infra.db.jobs import Asset, Job
+from infra.db.jobs import Job
 from infra.lifecycle import Trigger
 
 
@@ -29,6 +24,10 @@ class Lease:
     attempt: int
     fence: int
     traceparent: str | None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """What a client asked for, of a job that a client filed."""
+    checkpoint: Mapping[str, Any] | None = None
+    """What an earlier attempt had done, as it said itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +58,6 @@ def asset_id(key: str) -> str:
     return "as_" + base64.b32encode(digest).decode("ascii").lower()[:20]
 
 
-def insert_new(session: Session, table: type[Job] | type[Asset], values: Mapping[str, Any]) -> bool:
-    """Inserts the row unless one with the same unique columns exists; says whether it did."""
-    statement: sqlite.Insert | postgresql.Insert
-    if session.get_bind().dialect.name == "sqlite":
-        statement = sqlite.insert(table).values(**values).on_conflict_do_nothing()
-    else:
-        statement = postgresql.insert(table).values(**values).on_conflict_do_nothing()
-    return session.execute(statement.returning(table.id)).first() is not None
-
-
-def job_row(request: JobRequest, now: int) -> dict[str, Any]:
-    return {
-        "id": request.id,
-        "project": request.project,
-        "event": request.event,
-        "feed": request.feed,
-        "function": request.function,
-        "input_key": request.input_key,
-        "input_version": request.input_version,
-        "queue": request.queue,
-        "state": JobState.QUEUED.value,
-        "attempt_count": 0,
-        "max_attempts": request.max_attempts,
-        "progress": 0,
-        "fence": 0,
-        "outputs": {},
-        "cost": {},
-        "created_ms": now,
-        "updated_ms": now,
-    }
-
-
 def lease_of(job: Job) -> Lease:
     return Lease(
         job=job.id,
@@ -103,6 +70,8 @@ def lease_of(job: Job) -> Lease:
         attempt=job.attempt_count,
         fence=job.fence,
         traceparent=job.traceparent,
+        params=job.params,
+        checkpoint=job.checkpoint,
     )
 
 

@@ -9,9 +9,12 @@ function that is bound to the job.
 
 import logging
 import os
+import resource
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -19,10 +22,12 @@ from typing import Self
 
 from sqlalchemy.exc import DBAPIError
 
-from coldpath.context import JobContext, JobFunction
-from coldpath.errors import LeaseLost, PermanentFailure, RetryLater
+from coldpath.binding import Registry
+from coldpath.context import Ends, JobContext, JobFunction
+from coldpath.errors import Interrupted, LeaseLost, PermanentFailure, RetryLater
 from coldpath.ledger import Ledger
-from coldpath.plan import Registry
+from coldpath.log_tail import LogTail
+from coldpath.metering import MeteredStore
 from coldpath.records import JobResult, Lease
 from infra.errors import LivepathError
 from infra.storage.objects import ObjectStore
@@ -36,6 +41,8 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     LOST = "lost"
+    HANDED_BACK = "handed-back"
+    """The worker is about to go; another one goes on from the checkpoint."""
 
 
 class LeaseKeeper:
@@ -82,6 +89,26 @@ class LeaseKeeper:
         self._thread.join()
 
 
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """Time on the wall and on processors, with that of child processes that have ended."""
+
+    wall_s: float
+    cpu_s: float
+
+    @classmethod
+    def now(cls) -> "_Spent":
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        own = time.process_time()
+        return cls(time.monotonic(), own + children.ru_utime + children.ru_stime)
+
+    def since(self, before: "_Spent") -> dict[str, int]:
+        return {
+            "wall_ms": round((self.wall_s - before.wall_s) * 1000),
+            "cpu_ms": round((self.cpu_s - before.cpu_s) * 1000),
+        }
+
+
 class Runner:
     """Runs jobs in this process, one at a time."""
 
@@ -93,12 +120,14 @@ class Runner:
         *,
         scratch: Path,
         worker: str,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._registry = registry
         self._scratch = scratch
         self._worker = worker
+        self._stopping = stopping
 
     def run(self, job: str) -> Outcome:
         """Works on the job if it is to be had."""
@@ -106,34 +135,43 @@ class Runner:
         lease = self._ledger.lease(job, owner, dead_owner=self._dead_owner(job))
         if lease is None:
             return Outcome.NOT_MINE
-        log.info("%s: %s of %s, attempt %d", job, lease.function, lease.input_key, lease.attempt)
         try:
-            return self._attempt(lease)
+            with LogTail() as tail:
+                log.info(
+                    "%s: %s of %s, attempt %d", job, lease.function, lease.input_key, lease.attempt
+                )
+                return self._attempt(lease, tail)
         except LeaseLost as error:
             log.warning("%s", error)
             return Outcome.LOST
 
-    def _attempt(self, lease: Lease) -> Outcome:
-        wall, cpu = time.monotonic(), time.process_time()
+    def _attempt(self, lease: Lease, tail: LogTail) -> Outcome:
+        store, began = MeteredStore(self._store), _Spent.now()
         try:
-            result = self._call(lease)
+            result = self._call(lease, store)
         except LeaseLost:
             raise
+        except Interrupted as error:
+            log.warning("%s", error)
+            self._ledger.release(lease, tail.text)
+            return Outcome.HANDED_BACK
         except LivepathError as error:
-            return self._failed(lease, error, permanent=isinstance(error, PermanentFailure))
+            permanent = isinstance(error, PermanentFailure)
+            return self._failed(lease, error, tail, permanent=permanent)
         except Exception as error:
             # A function may be anybody's code; its bug is this job's failure, not the worker's.
             log.exception("%s: %s failed", lease.job, lease.function)
-            return self._failed(lease, error)
+            return self._failed(lease, error, tail)
         cost = {
-            "wall_ms": round((time.monotonic() - wall) * 1000),
-            "cpu_ms": round((time.process_time() - cpu) * 1000),
+            **_Spent.now().since(began),
+            "bytes_in": store.bytes_in,
+            "bytes_out": store.bytes_out,
         }
-        self._ledger.succeed(lease, result, cost)
         log.info("%s: %s succeeded in %d ms", lease.job, lease.function, cost["wall_ms"])
+        self._ledger.succeed(lease, result, cost, tail.text)
         return Outcome.SUCCEEDED
 
-    def _call(self, lease: Lease) -> JobResult:
+    def _call(self, lease: Lease, store: ObjectStore) -> JobResult:
         bound = self._registry.get(lease.function)
         if bound is None:
             raise RetryLater(f"this worker has no function {lease.function!r}; is it up to date?")
@@ -143,13 +181,19 @@ class Runner:
             tempfile.TemporaryDirectory(prefix=f"{lease.job}.", dir=self._scratch) as folder,
             LeaseKeeper(self._ledger, lease) as keeper,
         ):
-            context = JobContext(lease, self._ledger, self._store, Path(folder), keeper.lost)
+            ends = Ends(keeper.lost, self._stopping)
+            context = JobContext(lease, self._ledger, store, Path(folder), ends)
             return bound.run(context)
 
-    def _failed(self, lease: Lease, error: Exception, *, permanent: bool = False) -> Outcome:
+    def _failed(
+        self, lease: Lease, error: Exception, tail: LogTail, *, permanent: bool = False
+    ) -> Outcome:
         reason = f"{type(error).__name__}: {error}"
-        state = self._ledger.fail(lease, reason, permanent=permanent)
-        log.warning("%s: attempt %d failed, %s: %s", lease.job, lease.attempt, state, reason)
+        bound = self._registry.get(lease.function)
+        pause = None if bound is None else bound.terms.pause_ms(lease.attempt)
+        log.warning("%s: attempt %d failed: %s", lease.job, lease.attempt, reason)
+        state = self._ledger.fail(lease, reason, permanent=permanent, delay_ms=pause, log=tail.text)
+        log.warning("%s: is %s", lease.job, state)
         return Outcome.FAILED
 
     def _dead_owner(self, job: str) -> str | None:

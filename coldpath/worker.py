@@ -3,12 +3,14 @@
 The main process talks to the broker, keeps deliveries invisible and answers health questions. It
 forks the pool's processes; each makes its own database engine and store connection when it starts,
 because neither survives a fork. On SIGTERM jobs have `SOFT_SHUTDOWN_S` to finish; what is left is
-handed back to the ledger, so another worker takes it at once.
+handed back to the ledger, so another worker takes it at once. A notice that the machine is about to
+go (`coldpath.spot`) stops the taking of work; jobs with checkpoints are handed back at the next.
 """
 
 import logging
 import os
 import secrets
+import signal
 import socket
 import warnings
 from collections.abc import Mapping
@@ -22,13 +24,16 @@ from celery.exceptions import SecurityWarning
 from prometheus_client import Gauge
 
 from coldpath.app import JOB_TASK, check_broker_url, create_app
+from coldpath.draining import drain_step
 from coldpath.functions.registry import load
 from coldpath.heartbeat import VisibilityHeartbeat
 from coldpath.ledger import Ledger
 from coldpath.runner import Runner
 from coldpath.scratch import Scratch
+from coldpath.spot import Metadata, Notice, StopFlag, Watch
 from infra.db.engine import sync_engine
 from infra.errors import ConfigurationError
+from infra.niceness import give_way
 from infra.settings import WorkerSettings
 from infra.storage.objects import ObjectStore
 from infra.storage.url import parse_s3_url
@@ -64,14 +69,22 @@ class Worker:
             settings.broker_url, visibility_timeout_s=settings.visibility_timeout_s
         )
         self._app.steps["worker"].add(VisibilityHeartbeat)
+        self._app.steps["worker"].add(
+            drain_step(lambda: self._draining is not None, _queues(settings))
+        )
         self._runner: Runner | None = None
         self._celery: Any = None
         self._scratch_root = settings.data_dir / "worker" / "scratch"
         self._told_to_stop = False
+        self._stopping = StopFlag()
+        """Seen by the pool's processes."""
+        self._draining: Notice | None = None
         self._ops = OpsServer(settings.worker_host, settings.worker_port, self._checks())
 
     def run(self) -> None:
         """Works until it is told to stop; then every job it held is finished or handed back."""
+        # The pool's processes inherit it.
+        give_way(NICENESS)
         self._register()
         _ACTIVE.set_function(self._active)
         self._listen()
@@ -87,7 +100,12 @@ class Worker:
 
     def _work(self) -> None:
         self._celery = _celery_worker(self._app, self._settings, self._name)
-        self._celery.start()
+        watch = self._watch()
+        try:
+            self._celery.start()
+        finally:
+            if watch is not None:
+                watch.close()
         if self._celery.exitcode and not self._told_to_stop:
             # Not an order but an accident: whoever supervises must see it.
             raise SystemExit(self._celery.exitcode)
@@ -116,11 +134,29 @@ class Worker:
 
     def _shutting_down(self, **_: Any) -> None:
         self._told_to_stop = True
+        self._stopping.set()
+
+    def _watch(self) -> Watch | None:
+        url = self._settings.imds_url
+        if not url:
+            return None
+        watch = Watch(Metadata(url), self._drain, self._stop, poll_s=self._settings.imds_poll_s)
+        watch.start()
+        return watch
+
+    def _drain(self, notice: Notice) -> None:
+        """No more work; what has checkpoints ends at the next one. Called in the watch's thread."""
+        log.warning("%s: this worker takes no more work", notice.reason)
+        self._draining = notice
+        self._stopping.set()
+
+    def _stop(self, notice: Notice) -> None:
+        log.warning("%s: this worker stops now", notice.reason)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _process_init(self, **_: Any) -> None:
         # A pool process that outlives a killed main process must not keep its port.
         self._ops.close_inherited()
-        os.nice(NICENESS)
         settings = self._settings
         ledger = Ledger(
             sync_engine(settings.database_url), lease_ms=lease_ms(settings.visibility_timeout_s)
@@ -131,6 +167,7 @@ class Worker:
             load(),
             scratch=self._scratch_root / self._name,
             worker=self._name,
+            stopping=self._stopping.is_set,
         )
 
     def _hand_back(self) -> None:
@@ -147,7 +184,14 @@ class Worker:
         return float(len(state.active_requests))
 
     def _checks(self) -> Mapping[str, Check]:
-        return {"broker": self._broker, "processes": self._processes}
+        return {
+            "broker": self._broker,
+            "processes": self._processes,
+            "machine": self._machine,
+        }
+
+    def _machine(self) -> str | None:
+        return None if self._draining is None else f"is about to go: {self._draining.reason}"
 
     def _broker(self) -> str | None:
         consumer = getattr(self._celery, "consumer", None)

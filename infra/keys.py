@@ -6,9 +6,11 @@ Invariant: `parse(format(x)) == x`, and a key names its project first, so a pref
     live/{project}/{event}/{feed}/{incarnation}/{rendition}/s{msn}.m4s
     live/{project}/{event}/{feed}/{incarnation}/manifest.json
     vod/{project}/{event}/{feed}/{content}/{name}
+    work/{project}/{event}/{feed}/{incarnation}/{kind}/{name}
 
 An incarnation is one life of a programme on one media node; it is part of every key, so a restart
-can never overwrite an object. Viewers fetch the same `live/...` path from the media node.
+can never overwrite an object. Viewers fetch the same `live/...` path from the media node. What
+functions make while a programme is live, for themselves or for the end, is `work/...`.
 """
 
 import re
@@ -24,6 +26,10 @@ _INIT = re.compile(
 )
 _MANIFEST = re.compile(rf"live/({NAME})/({NAME})/({NAME})/({NAME})/manifest\.json")
 _VOD = re.compile(rf"vod/({NAME})/({NAME})/({NAME})/({NAME})/([A-Za-z0-9][A-Za-z0-9._-]{{0,127}})")
+
+_WORK = re.compile(
+    rf"work/({NAME})/({NAME})/({NAME})/({NAME})/({NAME})/([A-Za-z0-9][A-Za-z0-9._-]{{0,127}})"
+)
 
 
 def is_name(text: str) -> bool:
@@ -89,7 +95,21 @@ class VodKey:
         return f"vod/{self.program}/{self.content}/{self.name}"
 
 
-ObjectKey = SegmentKey | InitKey | ManifestKey | VodKey
+@dataclass(frozen=True, slots=True)
+class WorkKey:
+    """A piece of work on an incarnation: live, so its whole is not known yet."""
+
+    program: ProgramKey
+    incarnation: str
+    kind: str
+    """Whose work it is, such as `captions`."""
+    name: str
+
+    def __str__(self) -> str:
+        return f"work/{self.program}/{self.incarnation}/{self.kind}/{self.name}"
+
+
+ObjectKey = SegmentKey | InitKey | ManifestKey | VodKey | WorkKey
 
 
 def parse(key: str) -> ObjectKey | None:
@@ -102,4 +122,6 @@ def parse(key: str) -> ObjectKey | None:
         return InitKey(ProgramKey(m[1], m[2], m[3]), m[4], m[5], int(m[6]))
     if m := _VOD.fullmatch(key):
         return VodKey(ProgramKey(m[1], m[2], m[3]), m[4], m[5])
+    if m := _WORK.fullmatch(key):
+        return WorkKey(ProgramKey(m[1], m[2], m[3]), m[4], m[5], m[6])
     return None

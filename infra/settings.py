@@ -211,6 +211,9 @@ class DispatcherSettings(RoleSettings):
     reconcile_interval_s: float = Field(
         30.0, description="Seconds between two comparisons of bucket, ledger and broker."
     )
+    bus_url: str = Field(
+        "redis://127.0.0.1:8087/0", description="Valkey that control rings on when it files jobs."
+    )
     database_url: str = Field("sqlite:///livepath-data/livepath.db", description="As for control.")
     broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
     s3_url: str = Field(
@@ -228,6 +231,12 @@ class WorkerSettings(RoleSettings):
     visibility_timeout_s: int = Field(
         60, description="Seconds after which a dead worker's delivery is handed out again."
     )
+    imds_url: str = Field(
+        "",
+        description="Instance metadata service that tells of spot interruptions, in EC2 "
+        "http://169.254.169.254; empty: nobody asks.",
+    )
+    imds_poll_s: float = Field(5.0, description="Seconds between two questions to it.")
     database_url: str = Field("sqlite:///livepath-data/livepath.db", description="As for control.")
     broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
     s3_url: str = Field(

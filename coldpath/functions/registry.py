@@ -8,8 +8,8 @@ Livepath's own register on import. A third party's package adds an entry point i
 import importlib
 from importlib.metadata import entry_points
 
+from coldpath.binding import Registry
 from coldpath.context import JobFunction
-from coldpath.plan import Registry
 
 ENTRY_POINTS = "livepath.functions"
 _OWN = ("coldpath.functions.archive",)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from infra.cli import jobs
 from infra.cli.doctor import doctor
 from infra.cli.up import up
 from infra.supervisor.roles import ROLE_MODULES
@@ -19,7 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ONE_MACHINE, ROLES = "On one machine", "Single roles (settings from LIVEPATH_* variables)"
+ONE_MACHINE, DEPLOYMENT = "On one machine", "Any deployment, over its API"
+ROLES = "Single roles (settings from LIVEPATH_* variables)"
 
 app.command(rich_help_panel=ONE_MACHINE)(up)
 
@@ -50,6 +52,9 @@ app.command(rich_help_panel=ONE_MACHINE)(doctor)
 def conformance(context: typer.Context) -> None:
     """Check any LL-HLS server's URL against the draft; `--help` lists the options."""
     os.execv(sys.executable, [sys.executable, "-m", "conformance", *context.args])  # noqa: S606
+
+
+app.add_typer(jobs.app, name="jobs", rich_help_panel=DEPLOYMENT)
 
 
 def _run_role(name: str) -> None:

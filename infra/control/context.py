@@ -33,7 +33,7 @@ class ControlContext:
     links: Links
     presigner: Presigner
     ring: Callable[[], None]
-    """Tells the publisher that desired state has changed."""
+    """Tells the publisher and dispatchers that something was written."""
     checks: Mapping[str, Check]
     """For `/readyz`."""
     now_ms: Callable[[], int]

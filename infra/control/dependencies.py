@@ -36,7 +36,7 @@ Context = Annotated[ControlContext, Depends(control_context)]
 
 
 async def transaction(request: Request, context: Context) -> AsyncIterator[AsyncSession]:
-    """The request's transaction; writers ring the publisher once it is committed."""
+    """The request's transaction; writers ring once it is committed."""
     reading = request.method in _READING
     make = context.databases.reading if reading else context.databases.writing
     async with make() as session:

@@ -1,10 +1,14 @@
 """Jobs, and what they make of a recording, as they travel over the API."""
 
+import json
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from infra.control.schemas import Out, Timestamp
+from infra.control.schemas import In, Out, Timestamp
+from infra.keys import NAME
+
+MAX_PARAMS = 8_192
 
 
 class AssetOut(Out):
@@ -36,6 +40,7 @@ class AttemptOut(Out):
     ended_at: Timestamp | None
     outcome: str | None = Field(description="null while it runs.")
     error: str | None
+    log: str | None = Field(description="The last lines that it logged; null while it runs.")
 
 
 class JobOut(Out):
@@ -50,6 +55,7 @@ class JobOut(Out):
     input_key: str
     attempt_count: int
     max_attempts: int
+    params: dict[str, Any] = Field(description="What was asked for; empty when an object did.")
     progress: float = Field(ge=0, le=1, description="Share of the work that is done.")
     error: str | None
     outputs: dict[str, Any]
@@ -68,3 +74,43 @@ class JobDetail(JobOut):
 class JobPage(Out):
     items: list[JobOut]
     next: str | None
+
+
+class JobCreate(In):
+    """Work on an event that a function does when it is asked."""
+
+    function: str = Field(
+        max_length=64, examples=["clip"], description="One with `trigger` request."
+    )
+    feed: str = Field("main", pattern=f"^{NAME}$")
+    params: dict[str, Any] = Field(
+        {}, description="What the function needs to know; at most 8 KB of JSON."
+    )
+
+    @field_validator("params")
+    @classmethod
+    def _small(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if len(json.dumps(value)) > MAX_PARAMS:
+            raise ValueError(f"params must be at most {MAX_PARAMS} bytes of JSON")
+        return value
+
+
+class FunctionOut(Out):
+    """A function that this installation has."""
+
+    name: str = Field(examples=["archive"])
+    trigger: str = Field(
+        examples=["manifest"],
+        description="The kind of object that starts it, or `request`: it waits to be asked.",
+    )
+    doc: str
+    queue: str = Field(examples=["bulk"])
+    max_attempts: int
+    timeout_s: int
+    memory_mb: int
+    per_project: int | None = Field(description="Jobs of a project under way at once, at most.")
+    seen_at: Timestamp = Field(description="When a dispatcher that has it started last.")
+
+
+class FunctionList(Out):
+    items: list[FunctionOut]

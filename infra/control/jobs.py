@@ -1,28 +1,29 @@
-"""What the API shows of the cold path: jobs with their attempts, and assets. Reads only."""
+"""What the API shows of the cold path, and what it may order: a new job, an end, another round.
 
-from collections.abc import Sequence
-from enum import StrEnum
+Invariant: whatever is written here, the ledger's own rules hold: a request is filed once, an order
+goes along an edge of the table of states and raises the fence. Every query is scoped to one
+project; none commits.
+"""
+
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
+from infra.control.context import ControlContext
+from infra.control.job_schemas import JobCreate
 from infra.control.paging import PageRequest, page_of
-from infra.control.problems import NotFound
-from infra.db.jobs import Asset, Job, JobAttempt
-from infra.keys import is_name
+from infra.control.problems import Conflict, Invalid, NotFound
+from infra.control.service import EventService
+from infra.db.control import Event
+from infra.db.jobs import Asset, Function, Job, JobAttempt
+from infra.jobs import orders
+from infra.jobs.filing import JobRequest, insert_new, job_row, requested
+from infra.jobs.states import JobState
+from infra.keys import ProgramKey, is_name
 
-
-class JobState(StrEnum):
-    """States a job can be asked for."""
-
-    QUEUED = "queued"
-    LEASED = "leased"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    RETRYING = "retrying"
-    DEAD = "dead"
-    CANCELLED = "cancelled"
+Order = Callable[[Session, str, int], bool]
 
 
 async def page_of_jobs(
@@ -68,3 +69,70 @@ async def page_of_assets(
     """What was made from the event, newest first."""
     query = select(Asset).where(Asset.project == project, Asset.event == event)
     return await page_of(session, query, Asset, page)
+
+
+async def functions(session: AsyncSession) -> Sequence[Function]:
+    """Every function that a dispatcher ever had, by name."""
+    return (await session.scalars(select(Function).order_by(Function.name))).all()
+
+
+class JobService:
+    """Orders of one project's clients, within one transaction."""
+
+    def __init__(self, session: AsyncSession, context: ControlContext, project: str) -> None:
+        self._session = session
+        self._context = context
+        self._project = project
+        self._events = EventService(session, context, project)
+
+    async def request(self, event_id: str, wanted: JobCreate, key: str | None) -> tuple[Job, bool]:
+        """The job that does what is wanted, and whether it is new. Equal requests are one job;
+        with an idempotency key, requests with an equal key are."""
+        event = await self._events.get(event_id)
+        request = _request(await self._function(wanted.function), event, wanted, key)
+        row = job_row(request, self._context.now_ms())
+        is_new = await self._session.run_sync(lambda sync: insert_new(sync, Job, row))
+        job = await self._session.get_one(Job, request.id)
+        if job.params != wanted.params:
+            raise Invalid(
+                "the Idempotency-Key was used for another job of this event",
+                "Send a new key with every new job.",
+            )
+        return job, is_new
+
+    async def order(self, job_id: str, order: Order) -> tuple[Job, Sequence[JobAttempt]]:
+        """Carries out `infra.jobs.orders.cancel` or `requeue`."""
+        job, _ = await job_with_attempts(self._session, self._project, job_id)
+        now = self._context.now_ms()
+        if not await self._session.run_sync(lambda sync: order(sync, job_id, now)):
+            await self._session.refresh(job)
+            raise Conflict(f"job {job_id} is {job.state}", _REMEDIES[order])
+        self._session.expire_all()
+        return await job_with_attempts(self._session, self._project, job_id)
+
+    async def _function(self, name: str) -> Function:
+        function = await self._session.get(Function, name)
+        if function is None or function.trigger != "request":
+            raise Invalid(
+                f"there is no function {name!r} that can be asked for",
+                "List the functions with GET /v1/functions; it must be one with trigger request.",
+            )
+        return function
+
+
+def _request(function: Function, event: Event, wanted: JobCreate, key: str | None) -> JobRequest:
+    return requested(
+        function.name,
+        ProgramKey(event.project, event.id, wanted.feed),
+        wanted.params,
+        queue=function.terms["queue"],
+        max_attempts=function.terms["max_attempts"],
+        timeout_s=function.terms["timeout_s"],
+        idempotency_key=key,
+    )
+
+
+_REMEDIES: dict[Order, str] = {
+    orders.cancel: "Only a job that is not over can be cancelled.",
+    orders.requeue: "Only a dead job can be given another round; others go on by themselves.",
+}

@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 import uvicorn
@@ -23,6 +23,7 @@ from infra.control.presign import Presigner
 from infra.control.publisher import DesiredPublisher
 from infra.control.readiness import Readiness
 from infra.db.engine import async_engine
+from infra.events.bell import Bell
 from infra.events.bus import connect
 from infra.events.desired_bus import DesiredBus
 from infra.events.facts_bus import FactReader
@@ -53,6 +54,7 @@ async def run_control(settings: ControlSettings) -> None:
     facts_client = connect(settings.bus_url)
     databases = Databases.of(engine)
     publisher = DesiredPublisher(DesiredBus(client), databases, now_ms)
+    bell = Bell(client)
     reader = FactReader(facts_client, secrets.token_hex(8))
     facts = FactConsumer(reader, databases, publisher.ring, now_ms)
     readiness = Readiness(databases, settings.ready_urls, trusted=settings.tls_certificate)
@@ -60,7 +62,7 @@ async def run_control(settings: ControlSettings) -> None:
         databases=databases,
         links=links_of(settings),
         presigner=Presigner(settings.s3_url),
-        ring=publisher.ring,
+        ring=_both(publisher.ring, bell.ring),
         checks={
             **readiness.checks(),
             "bus": lambda: facts.problem,
@@ -87,6 +89,7 @@ async def run_control(settings: ControlSettings) -> None:
                 tasks = [
                     group.create_task(publisher.run(), name="publisher"),
                     group.create_task(facts.run(), name="facts"),
+                    group.create_task(bell.run(), name="bell"),
                     group.create_task(readiness.run(), name="readiness"),
                 ]
                 await _serve(server, listener)
@@ -97,6 +100,14 @@ async def run_control(settings: ControlSettings) -> None:
         await client.aclose()
         await facts_client.aclose()
         await engine.dispose()
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    def ring() -> None:
+        first()
+        second()
+
+    return ring
 
 
 async def _serve(server: _Server, listener: socket.socket) -> None:

@@ -12,12 +12,12 @@ from infra.control.ingest_schemas import (
     SrtOut,
     WhipOut,
 )
-from infra.control.job_schemas import AssetOut, AttemptOut, JobDetail, JobOut
+from infra.control.job_schemas import AssetOut, AttemptOut, FunctionOut, JobDetail, JobOut
 from infra.control.links import Links
 from infra.control.schemas import Access, at, required_at
 from infra.control.viewer_schemas import PlaybackLinks, PlaybackOut
 from infra.db.control import OPEN_STATES, Event, Fact
-from infra.db.jobs import Asset, Job, JobAttempt
+from infra.db.jobs import Asset, Function, Job, JobAttempt
 from infra.events.facts import FactType
 from infra.lifecycle import EventState
 from infra.publishers import Role
@@ -184,6 +184,7 @@ def job_out(job: Job) -> JobOut:
         input_key=job.input_key,
         attempt_count=job.attempt_count,
         max_attempts=job.max_attempts,
+        params=job.params,
         progress=min(1.0, max(0.0, job.progress / 1000)),
         error=job.error,
         outputs=job.outputs,
@@ -207,7 +208,22 @@ def job_detail(job: Job, attempts: Sequence[JobAttempt]) -> JobDetail:
                 ended_at=at(attempt.ended_ms),
                 outcome=attempt.outcome,
                 error=attempt.error,
+                log=attempt.log,
             )
             for attempt in attempts
         ],
+    )
+
+
+def function_out(row: Function) -> FunctionOut:
+    return FunctionOut(
+        name=row.name,
+        trigger=row.trigger,
+        doc=row.doc,
+        queue=row.terms["queue"],
+        max_attempts=row.terms["max_attempts"],
+        timeout_s=row.terms["timeout_s"],
+        memory_mb=row.terms["memory_mb"],
+        per_project=row.terms["per_project"],
+        seen_at=required_at(row.seen_ms),
     )

@@ -46,10 +46,16 @@ class Job(Base):
     """When the broker took the last delivery; None: one is owed."""
     next_attempt_ms: Mapped[int | None]
     error: Mapped[str | None] = mapped_column(Text)
+    timeout_s: Mapped[int] = mapped_column(default=3600)
+    """Seconds that an attempt may take."""
+    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What a client asked for; empty when an object did."""
+    checkpoint: Mapped[dict[str, Any] | None]
+    """What attempts so far have done, for the next one to go on from."""
     outputs: Mapped[dict[str, Any]]
     """`{"keys": [...], ...}`: what the function returned."""
     cost: Mapped[dict[str, Any]]
-    """`{"wall_ms", "cpu_ms"}` of the attempt that succeeded."""
+    """`{"wall_ms", "cpu_ms", "bytes_in", "bytes_out"}` of the attempt that succeeded."""
     traceparent: Mapped[str | None] = mapped_column(String(64))
     created_ms: Mapped[int]
     updated_ms: Mapped[int]
@@ -75,6 +81,24 @@ class JobAttempt(Base):
     outcome: Mapped[str | None] = mapped_column(String(16))
     """succeeded | failed | lost (the worker died) | handed-back | cancelled; None: it runs."""
     error: Mapped[str | None] = mapped_column(Text)
+    log: Mapped[str | None] = mapped_column(Text)
+    """The last lines that the attempt logged."""
+
+
+class Function(Base):
+    """A function that dispatchers know, for those who cannot import it: the API and people."""
+
+    __tablename__ = "functions"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    trigger: Mapped[str] = mapped_column(String(32))
+    """`segment`, `init`, `manifest`, `vod`, `work`, or `request`: a client asks for it."""
+    doc: Mapped[str] = mapped_column(Text)
+    """The first line of its docstring."""
+    terms: Mapped[dict[str, Any]]
+    """Queue, attempts, time-out and the rest, by name."""
+    seen_ms: Mapped[int]
+    """When a dispatcher that has it started last."""
 
 
 class Asset(Base):

@@ -1,18 +1,36 @@
-"""`/v1/jobs`: what the cold path does and did."""
+"""`/v1/jobs` and `/v1/functions`: what the cold path does and did, and can be asked to do."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
-from infra.control.dependencies import Page, ProjectId, Session
-from infra.control.job_schemas import JobDetail, JobPage
-from infra.control.jobs import JobState, job_with_attempts, page_of_jobs
-from infra.control.views import job_detail, job_out
+from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
+from infra.control.job_schemas import FunctionList, JobCreate, JobDetail, JobOut, JobPage
+from infra.control.jobs import JobService, functions, job_with_attempts, page_of_jobs
+from infra.control.views import function_out, job_detail, job_out
+from infra.jobs import orders
+from infra.jobs.states import JobState
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(tags=["jobs"])
+
+JobId = Annotated[str, Path(description="Id of the job.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[!-~]{1,128}$",
+        description="A repeated request with the same key makes no second job.",
+    ),
+]
 
 
-@router.get("", summary="List jobs, newest first")
+def _service(session: Session, project: ProjectId, context: Context) -> JobService:
+    return JobService(session, context, project)
+
+
+Jobs = Annotated[JobService, Depends(_service)]
+
+
+@router.get("/v1/jobs", summary="List jobs, newest first")
 async def list_jobs(
     session: Session,
     project: ProjectId,
@@ -24,8 +42,38 @@ async def list_jobs(
     return JobPage(items=[job_out(row) for row in rows], next=following)
 
 
-@router.get("/{job}", summary="One job with its attempts")
-async def get_job(
-    job: Annotated[str, Path(description="Id of the job.")], session: Session, project: ProjectId
-) -> JobDetail:
+@router.get("/v1/jobs/{job}", summary="One job with its attempts and their logs")
+async def get_job(job: JobId, session: Session, project: ProjectId) -> JobDetail:
     return job_detail(*await job_with_attempts(session, project, job))
+
+
+@router.post("/v1/events/{event}/jobs", status_code=201, summary="Ask a function for its work")
+async def create_job(
+    event: EventId,
+    wanted: JobCreate,
+    response: Response,
+    jobs: Jobs,
+    idempotency_key: IdempotencyKey = None,
+) -> JobOut:
+    """201 for a new job, 200 for one that was asked for before."""
+    job, is_new = await jobs.request(event, wanted, idempotency_key)
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job_out(job)
+
+
+@router.post("/v1/jobs/{job}/cancel", summary="Stop a job for good")
+async def cancel_job(job: JobId, jobs: Jobs) -> JobDetail:
+    """Whoever works on it finds out at the next write, within a third of its lease."""
+    return job_detail(*await jobs.order(job, orders.cancel))
+
+
+@router.post("/v1/jobs/{job}/retry", summary="Give a dead job another round of attempts")
+async def retry_job(job: JobId, jobs: Jobs) -> JobDetail:
+    return job_detail(*await jobs.order(job, orders.requeue))
+
+
+@router.get("/v1/functions", summary="The functions of this installation")
+async def list_functions(session: Session, project: ProjectId) -> FunctionList:
+    """`project` only says that the request has a key: functions belong to the installation."""
+    return FunctionList(items=[function_out(row) for row in await functions(session)])

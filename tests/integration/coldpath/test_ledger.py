@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ from coldpath.clock import database_now_ms
 from coldpath.deliveries import Deliveries, Delivery
 from coldpath.errors import LeaseLost
 from coldpath.ledger import Ledger
-from coldpath.plan import JobRequest, job_id
 from coldpath.records import JobResult, Lease, NewAsset
-from coldpath.states import JobState
 from infra.db.control import Event, Project
 from infra.db.jobs import Asset, Job, JobAttempt
+from infra.jobs.filing import JobRequest, job_id, requested
+from infra.jobs.states import JobState
+from infra.keys import ProgramKey
 from infra.lifecycle import EventState, Trigger
 
 pytestmark = pytest.mark.integration
@@ -370,3 +372,61 @@ class TestDeliveries:
     def test_events_without_archive_are_named(self, deliveries: Deliveries, engine: Engine) -> None:
         add_event(engine, EventState.ENDED)
         assert [(e.project, e.event) for e in deliveries.awaiting_archive(10)] == [("p", "ev_1")]
+
+    def test_a_project_may_have_only_so_many_under_way(
+        self, ledger: Ledger, clock: Clock, engine: Engine
+    ) -> None:
+        limited = Deliveries(engine, clock=clock, per_project={"archive": 2})
+        ledger.file([request(number) for number in range(4)])
+        first = [delivery.job for delivery in limited.owed(10)]
+        assert len(first) == 2
+        limited.sent(first)
+        assert limited.owed(10) == []
+        # One of them is worked on, which still counts; then it is done.
+        lease = ledger.lease(first[0], "w1/1")
+        assert lease is not None
+        assert limited.owed(10) == []
+        ledger.succeed(lease, JobResult(), {})
+        assert len(limited.owed(10)) == 1
+
+    def test_the_limit_of_one_project_holds_up_no_other(
+        self, ledger: Ledger, clock: Clock, engine: Engine
+    ) -> None:
+        limited = Deliveries(engine, clock=clock, per_project={"archive": 1})
+        ledger.file([request(number) for number in range(3)])
+        ledger.file([replace(request(9), project="q", id="job_q")])
+        limited.sent([one.job for one in limited.owed(1)])
+        # The two that have to wait take no place in the batch.
+        assert [one.job for one in limited.owed(1)] == ["job_q"]
+
+
+class TestCheckpoints:
+    def test_a_checkpoint_outlives_its_attempt_and_not_its_job(
+        self, ledger: Ledger, engine: Engine, clock: Clock
+    ) -> None:
+        ledger.checkpoint(leased(ledger), {"segments": 3})
+        clock.now += 10 * LEASE_MS
+        second = ledger.lease(JOB, "w2/1")
+        assert second is not None
+        assert second.checkpoint == {"segments": 3}
+        ledger.succeed(second, JobResult(), {}, "all is well")
+        assert row(engine).checkpoint is None
+        assert [a.log for a in rows(engine, JobAttempt)] == [None, "all is well"]
+
+    def test_an_attempt_may_give_its_job_back(self, ledger: Ledger, engine: Engine) -> None:
+        lease = leased(ledger)
+        ledger.release(lease, "the machine goes")
+        job = row(engine)
+        assert (job.state, job.attempt_count, job.lease_owner) == ("queued", 0, None)
+        assert [a.outcome for a in rows(engine, JobAttempt)] == ["handed-back"]
+        with pytest.raises(LeaseLost):
+            ledger.release(lease)
+
+    def test_what_a_client_asked_for_reaches_the_attempt(self, ledger: Ledger) -> None:
+        wanted = requested(
+            "clip", ProgramKey("p", "ev_1"), {"start": 1}, queue="fast", max_attempts=3, timeout_s=9
+        )
+        ledger.file([wanted])
+        lease = ledger.lease(wanted.id, "w1/1")
+        assert lease is not None
+        assert lease.params == {"start": 1}

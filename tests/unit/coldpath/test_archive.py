@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coldpath.context import JobContext
+from coldpath.context import Ends, JobContext
 from coldpath.errors import PermanentFailure, RetryLater
 from coldpath.functions.archive import archive
 from coldpath.functions.registry import load
@@ -54,11 +54,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def run(ledger: Ledger, store: MemoryObjectStore, of: str, folder: Path) -> JobResult:
-    (request,) = plan([ObjectVersion(of, "v1")], load())
+    requests = plan([ObjectVersion(of, "v1")], load())
+    (request,) = [one for one in requests if one.function == "archive"]
     ledger.file([request])
     lease = ledger.lease(request.id, "w/1") or ledger.lease(request.id, "w/2", dead_owner="w/1")
     assert lease is not None
-    return archive(JobContext(lease, ledger, store, folder, threading.Event()))
+    return archive(JobContext(lease, ledger, store, folder, Ends(threading.Event())))
 
 
 def recorded(incarnation: str = "i1", **changes: Any) -> Session:

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coldpath.binding import Registry, Requested, Terms
 from coldpath.functions.registry import load
-from coldpath.plan import ObjectVersion, Registry, job_id, plan
+from coldpath.plan import ObjectVersion, plan
+from infra.jobs.filing import job_id
 from infra.keys import ManifestKey, ProgramKey, SegmentKey
 
 PROGRAM = ProgramKey("acme", "ev_1")
@@ -59,6 +61,43 @@ def test_the_id_is_the_same_in_every_process_and_release() -> None:
 def test_different_triples_have_different_ids(triples: list[tuple[str, str, str]]) -> None:
     # ("ab", "c") and ("a", "bc") must not run together.
     assert len({job_id(*triple) for triple in triples}) == len(triples)
+
+
+def test_objects_that_are_the_same_to_a_function_make_one_job() -> None:
+    found: Registry[Any] = Registry()
+    found.function("poster", on=SegmentKey, same=lambda key: f"{key.incarnation}.{key.msn // 5}")(
+        print
+    )
+    keys = [str(SegmentKey(PROGRAM, "i1", "video", msn)) for msn in (4, 5, 7, 9, 10)]
+    requests = plan([ObjectVersion(key, "v1") for key in keys], found)
+    assert [r.input_key for r in requests] == [keys[0], keys[1], keys[4]]
+    elsewhere = str(SegmentKey(ProgramKey("acme", "ev_2"), "i1", "video", 5))
+    assert len(plan([ObjectVersion(keys[1], "v1"), ObjectVersion(elsewhere, "v1")], found)) == 2
+
+
+def test_what_clients_ask_for_no_object_starts() -> None:
+    found: Registry[Any] = Registry()
+    found.function("clip", on=Requested)(print)
+    assert plan([ObjectVersion(SEGMENT, "v1")], found) == []
+    assert not found.wants(SEGMENT)
+
+
+def test_a_request_carries_the_terms_of_its_function() -> None:
+    found: Registry[Any] = Registry()
+    found.function("poster", on=ManifestKey, queue="fast", timeout_s=60)(print)
+    (request,) = plan([ObjectVersion(MANIFEST, "v1")], found)
+    assert (request.queue, request.max_attempts, request.timeout_s) == ("fast", 5, 60)
+
+
+def test_pauses_double_up_to_a_limit() -> None:
+    terms = Terms(backoff_base_ms=500, backoff_limit_ms=1_500)
+    assert [terms.pause_ms(attempt) for attempt in (1, 2, 3, 40)] == [500, 1_000, 1_500, 1_500]
+
+
+@pytest.mark.parametrize("term", ["timeout_s", "memory_mb", "per_project", "backoff_base_ms"])
+def test_terms_that_make_no_sense_are_refused(term: str) -> None:
+    with pytest.raises(ValueError, match=f"{term} is 0"):
+        Terms(**{term: 0})  # type: ignore[arg-type]
 
 
 def test_a_name_is_registered_once() -> None:

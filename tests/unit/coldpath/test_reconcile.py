@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
+from coldpath.binding import Registry
 from coldpath.clock import database_now_ms
 from coldpath.context import JobFunction
 from coldpath.deliveries import Deliveries, Delivery
 from coldpath.errors import BrokerError
 from coldpath.intake import Intake
 from coldpath.ledger import Ledger
-from coldpath.plan import Registry
 from coldpath.reconcile import Reconciler
 from coldpath.records import JobResult
 from coldpath.s3events import ObjectCreated

@@ -1,5 +1,6 @@
 """One job in this process, over a database file and a store in memory."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,10 +11,11 @@ import pytest
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
+from coldpath.binding import Registry
 from coldpath.context import JobContext, JobFunction
 from coldpath.errors import LeaseLost, PermanentFailure, RetryLater
 from coldpath.ledger import Ledger
-from coldpath.plan import ObjectVersion, Registry, plan
+from coldpath.plan import ObjectVersion, plan
 from coldpath.records import JobResult
 from coldpath.runner import Outcome, Runner
 from infra.db.engine import sync_engine
@@ -35,6 +37,7 @@ class Bench:
         self.registry: Registry[JobFunction] = Registry()
         self.scratch = folder / "scratch"
         self.job = ""
+        self.stopping = False
 
     def given(self, function: JobFunction) -> Runner:
         self.registry.function("test", on=ManifestKey, max_attempts=3)(function)
@@ -43,11 +46,22 @@ class Bench:
         return self.runner()
 
     def runner(self, worker: str = "w1") -> Runner:
-        return Runner(self.ledger, self.store, self.registry, scratch=self.scratch, worker=worker)
+        return Runner(
+            self.ledger,
+            self.store,
+            self.registry,
+            scratch=self.scratch,
+            worker=worker,
+            stopping=lambda: self.stopping,
+        )
 
     def row(self) -> Job:
         with Session(self.engine, expire_on_commit=False) as session:
             return session.get_one(Job, self.job)
+
+    def logs(self) -> list[str | None]:
+        with Session(self.engine) as session:
+            return list(session.scalars(select(JobAttempt.log).order_by(JobAttempt.number)))
 
     def outcomes(self) -> list[str | None]:
         with Session(self.engine) as session:
@@ -80,7 +94,8 @@ def test_a_function_works_in_a_folder_of_its_own_that_is_gone_afterwards(bench: 
     assert bench.given(function).run(bench.job) is Outcome.SUCCEEDED
     assert not seen[0].exists()
     assert bench.row().state == "succeeded"
-    assert set(bench.row().cost) == {"wall_ms", "cpu_ms"}
+    assert set(bench.row().cost) == {"wall_ms", "cpu_ms", "bytes_in", "bytes_out"}
+    assert bench.row().cost["bytes_out"] == 4
     assert bench.runner().run(bench.job) is Outcome.NOT_MINE
 
 
@@ -111,6 +126,84 @@ def test_a_failure_is_written_down(bench: Bench, error: Exception, state: str) -
     assert bench.given(function).run(bench.job) is Outcome.FAILED
     assert bench.row().state == state
     assert bench.row().error == f"{type(error).__name__}: {error}"
+
+
+def test_what_an_attempt_logs_is_kept_with_it(bench: Bench) -> None:
+    def function(_: JobContext) -> JobResult:
+        logging.getLogger("somebody.else").warning("the third segment is odd")
+        raise RetryLater("not there yet")
+
+    bench.given(function).run(bench.job)
+    (log,) = bench.logs()
+    assert log is not None
+    assert "WARNING somebody.else: the third segment is odd" in log
+    assert "RetryLater: not there yet" in log
+
+
+def test_the_pause_before_the_next_attempt_is_the_functions_own(bench: Bench) -> None:
+    def function(_: JobContext) -> JobResult:
+        raise RetryLater("not there yet")
+
+    bench.registry.function("test", on=ManifestKey, backoff_base_ms=90_000)(function)
+    (request,) = bench.ledger.file(plan([OBJECT], bench.registry))
+    bench.job = request.id
+    assert bench.runner().run(bench.job) is Outcome.FAILED
+    row = bench.row()
+    assert (row.next_attempt_ms or 0) - row.updated_ms == 90_000
+
+
+class TestCheckpoints:
+    """What an attempt has done is not done again, whoever goes on."""
+
+    def test_the_next_attempt_is_told_what_the_last_one_had_done(self, bench: Bench) -> None:
+        resumed: list[object] = []
+
+        def function(context: JobContext) -> JobResult:
+            resumed.append(dict(context.resumed))
+            if context.resumed:
+                return JobResult()
+            context.checkpoint({"segments": 7})
+            raise RetryLater("one is missing")
+
+        runner = bench.given(function)
+        assert runner.run(bench.job) is Outcome.FAILED
+        bench.set(next_attempt_ms=0)
+        assert runner.run(bench.job) is Outcome.SUCCEEDED
+        assert resumed == [{}, {"segments": 7}]
+        assert bench.row().checkpoint is None
+
+    def test_a_worker_that_has_to_go_hands_the_job_back_at_a_checkpoint(self, bench: Bench) -> None:
+        steps: list[int] = []
+
+        def function(context: JobContext) -> JobResult:
+            for step in range(context.resumed.get("next", 0), 5):
+                steps.append(step)
+                bench.stopping = step == 2
+                context.checkpoint({"next": step + 1})
+            return JobResult()
+
+        runner = bench.given(function)
+        assert runner.run(bench.job) is Outcome.HANDED_BACK
+        assert (bench.row().state, bench.row().attempt_count) == ("queued", 0)
+        assert bench.row().delivery_sent_ms is None
+        bench.stopping = False
+        assert runner.run(bench.job) is Outcome.SUCCEEDED
+        assert steps == [0, 1, 2, 3, 4]
+        assert bench.outcomes() == ["handed-back", "succeeded"]
+
+    def test_a_job_without_checkpoints_finishes(self, bench: Bench) -> None:
+        bench.stopping = True
+        assert bench.given(lambda _: JobResult()).run(bench.job) is Outcome.SUCCEEDED
+
+    def test_a_zombie_writes_no_checkpoint(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            bench.set(lease_until_ms=0)
+            assert bench.ledger.lease(bench.job, "w2/1") is not None
+            context.checkpoint({"by": "zombie"})
+            return JobResult()
+
+        assert bench.given(function).run(bench.job) is Outcome.LOST
+        assert bench.row().checkpoint is None
 
 
 def test_a_function_that_this_worker_lacks_waits_for_one_that_has_it(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from infra.db.jobs import Function, Job
 from infra.storage.objects import ObjectStore
 from tests.integration.infra.control.conftest import Deployment
 from tests.integration.infra.control.rows import add_asset, add_job
@@ -68,3 +69,126 @@ class TestAssets:
             download = await anyone.get(asset["url"])
         assert download.content == b"movie"
         assert "archive.mp4" in download.headers["Content-Disposition"]
+
+
+def add_function(deployment: Deployment, name: str, trigger: str) -> None:
+    with deployment.session() as session, session.begin():
+        session.add(
+            Function(
+                name=name,
+                trigger=trigger,
+                doc="Does it.",
+                terms={
+                    "queue": "fast",
+                    "max_attempts": 3,
+                    "timeout_s": 60,
+                    "memory_mb": 128,
+                    "per_project": None,
+                },
+                seen_ms=deployment.now_ms,
+            )
+        )
+
+
+class TestAsking:
+    """Functions that wait to be asked."""
+
+    @pytest.fixture
+    async def event(self, api: httpx2.AsyncClient, deployment: Deployment) -> str:
+        add_function(deployment, "highlight", "request")
+        add_function(deployment, "archive", "manifest")
+        return str((await api.post("/v1/events", json={"name": "x"})).json()["id"])
+
+    async def test_functions_are_listed_with_their_terms(
+        self, api: httpx2.AsyncClient, event: str
+    ) -> None:
+        found = (await api.get("/v1/functions")).json()["items"]
+        assert [(one["name"], one["trigger"]) for one in found] == [
+            ("archive", "manifest"),
+            ("highlight", "request"),
+        ]
+        assert (found[0]["queue"], found[0]["timeout_s"]) == ("fast", 60)
+
+    async def test_a_job_is_asked_for_once(
+        self, api: httpx2.AsyncClient, event: str, deployment: Deployment
+    ) -> None:
+        wanted = {"function": "highlight", "params": {"at": 5}}
+        first = await api.post(f"/v1/events/{event}/jobs", json=wanted)
+        again = await api.post(f"/v1/events/{event}/jobs", json=wanted)
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert first.json() == again.json()
+        assert first.headers["Location"] == f"/v1/jobs/{first.json()['id']}"
+        job = (await api.get(first.headers["Location"])).json()
+        assert (job["state"], job["queue"], job["params"]) == ("queued", "fast", {"at": 5})
+        with deployment.reading() as session:
+            assert session.get_one(Job, job["id"]).timeout_s == 60
+
+    async def test_an_idempotency_key_tells_requests_apart(
+        self, api: httpx2.AsyncClient, event: str
+    ) -> None:
+        async def ask(key: str, at: int) -> httpx2.Response:
+            wanted = {"function": "highlight", "params": {"at": at}}
+            headers = {"Idempotency-Key": key}
+            return await api.post(f"/v1/events/{event}/jobs", json=wanted, headers=headers)
+
+        one, same, other = await ask("a", 1), await ask("a", 1), await ask("b", 1)
+        assert one.json()["id"] == same.json()["id"] != other.json()["id"]
+        refused = await ask("a", 2)
+        assert refused.status_code == 422
+        assert "Idempotency-Key was used" in refused.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("wanted", "said"),
+        [
+            ({"function": "archive"}, "no function 'archive' that can be asked for"),
+            ({"function": "nothing"}, "no function 'nothing'"),
+            ({"function": "highlight", "params": {"x": "y" * 9_000}}, "8192"),
+            ({"function": "highlight", "feed": "../main"}, "pattern"),
+        ],
+    )
+    async def test_what_cannot_be_asked_for_is_refused(
+        self, api: httpx2.AsyncClient, event: str, wanted: dict[str, object], said: str
+    ) -> None:
+        refused = await api.post(f"/v1/events/{event}/jobs", json=wanted)
+        assert refused.status_code == 422
+        assert said in refused.text
+
+    async def test_events_of_others_are_not_there(
+        self, api: httpx2.AsyncClient, event: str
+    ) -> None:
+        refused = await api.post("/v1/events/ev_none/jobs", json={"function": "highlight"})
+        assert refused.status_code == 404
+
+
+class TestOrders:
+    async def test_a_dead_job_gets_another_round(
+        self, api: httpx2.AsyncClient, deployment: Deployment
+    ) -> None:
+        job = add_job(deployment, "ev_1", state="dead")
+        done = (await api.post(f"/v1/jobs/{job}/retry")).json()
+        assert (done["state"], done["attempt_count"]) == ("queued", 0)
+        assert deployment.rings > 0
+
+    async def test_a_job_that_runs_is_cancelled_and_its_fence_rises(
+        self, api: httpx2.AsyncClient, deployment: Deployment
+    ) -> None:
+        job = add_job(deployment, "ev_1", state="running")
+        done = await api.post(f"/v1/jobs/{job}/cancel")
+        assert done.json()["state"] == "cancelled"
+        with deployment.reading() as session:
+            assert session.get_one(Job, job).fence == 3
+
+    @pytest.mark.parametrize(("order", "state"), [("retry", "running"), ("cancel", "succeeded")])
+    async def test_an_order_that_makes_no_sense_changes_nothing(
+        self, api: httpx2.AsyncClient, deployment: Deployment, order: str, state: str
+    ) -> None:
+        job = add_job(deployment, "ev_1", state=state)
+        refused = await api.post(f"/v1/jobs/{job}/{order}")
+        assert refused.status_code == 409
+        assert f"is {state}" in refused.json()["detail"]
+
+    async def test_jobs_of_others_are_not_there(
+        self, deployment: Deployment, other: httpx2.AsyncClient
+    ) -> None:
+        job = add_job(deployment, "ev_1", state="dead")
+        assert (await other.post(f"/v1/jobs/{job}/retry")).status_code == 404

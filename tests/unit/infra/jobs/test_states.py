@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldpath import states
-from coldpath.states import JobState, JobTrigger
 from infra.errors import IllegalTransition
+from infra.jobs import states
+from infra.jobs.states import JobState, JobTrigger
 
 
 def walk(*triggers: JobTrigger) -> JobState:

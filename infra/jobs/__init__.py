@@ -1,0 +1,1 @@
+"""What the control API and the cold path share of jobs: states, how one is filed, and orders."""
