@@ -91,13 +91,17 @@ def encode(
     bframes: int = 2,
     gop: int = 50,
     tone: int = 440,
+    codec: str = "libx264",
+    open_gop: bool = False,
 ) -> tuple[Track, Track]:
     """A test card and a tone, as one video and one audio track."""
     video = _fragments(
         ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate={fps}:duration={seconds}"],
         [
-            *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", str(gop)),
+            *("-c:v", codec, "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", str(gop)),
             *("-bf", str(bframes), "-sc_threshold", "0", "-video_track_timescale", "90000"),
+            *(["-x265-params", f"log-level=none:open-gop={open_gop:d}"] if "265" in codec else []),
+            *(["-x264-params", "open-gop=1:bframes=3"] if open_gop and "264" in codec else []),
         ],
     )
     audio = _fragments(
