@@ -12,7 +12,10 @@ from coldpath.binding import Registry
 from coldpath.context import JobFunction
 
 ENTRY_POINTS = "livepath.functions"
-_OWN = ("coldpath.functions.archive",)
+_OWN = (
+    "coldpath.functions.archive",
+    "coldpath.functions.clips",
+)
 
 registry: Registry[JobFunction] = Registry()
 
