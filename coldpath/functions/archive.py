@@ -5,72 +5,38 @@ the programme. Outputs are named by a hash of the manifests, so a rerun finds th
 nothing; an asset is listed once because its key is unique.
 """
 
-from collections.abc import Iterator
-
-from pydantic import ValidationError
-
 from coldpath.context import JobContext
-from coldpath.errors import PermanentFailure, RetryLater
+from coldpath.functions.recorded import Recorded, recorded
 from coldpath.functions.registry import registry
 from coldpath.media import vod
 from coldpath.media.pieces import Piece, archived, init_keys, pieces
-from coldpath.media.recording import Recording, content_id, recording
 from coldpath.records import JobResult, NewAsset
-from infra.errors import ObjectMissing
-from infra.keys import ManifestKey, ProgramKey, VodKey
+from infra.keys import ManifestKey
 from infra.lifecycle import Trigger
-from infra.manifest import SessionManifest
 from infra.storage.objects import ObjectInfo
 
 
 @registry.function("archive", on=ManifestKey, queue="bulk", max_attempts=8)
 def archive(context: JobContext) -> JobResult:
     """Makes the archive of the programme that the job's manifest ends."""
-    body = context.store.get(context.lease.input_key)
-    last = _parse(context.lease.input_key, body)
-    if not last.final:
-        return JobResult({"skipped": "the programme goes on in a later incarnation"})
-    bodies = [*_earlier(context, last), body]
-    whole = recording([_parse(context.lease.input_key, b) for b in bodies])
-    if not whole.renditions:
-        return JobResult({"skipped": "nothing was recorded"})
-    content = content_id(bodies)
-    assets = _Archive(context, whole, content).make()
+    found = recorded(context)
+    if isinstance(found, JobResult):
+        return found
+    assets = _Archive(context, found).make()
     return JobResult(
-        {"content": content, "keys": [asset.key for asset in assets]},
+        {"content": found.content, "keys": [asset.key for asset in assets]},
         assets,
         Trigger.ARCHIVE_READY,
     )
 
 
-def _earlier(context: JobContext, last: SessionManifest) -> Iterator[bytes]:
-    """The manifests of earlier incarnations, oldest first."""
-    program = ProgramKey(last.project, last.event, last.feed)
-    for incarnation in last.previous:
-        key = str(ManifestKey(program, incarnation))
-        try:
-            yield context.store.get(key)
-        except ObjectMissing:
-            raise RetryLater(
-                f"{key}, an earlier incarnation of the programme, is not there yet; "
-                "its media node uploads it when it is back"
-            ) from None
-
-
-def _parse(key: str, body: bytes) -> SessionManifest:
-    try:
-        return SessionManifest.model_validate_json(body)
-    except ValidationError as error:
-        raise PermanentFailure(f"{key} is no session manifest: {error}") from error
-
-
 class _Archive:
     """Writes the outputs of one recording."""
 
-    def __init__(self, context: JobContext, whole: Recording, content: str) -> None:
+    def __init__(self, context: JobContext, found: Recorded) -> None:
+        whole = found.whole
         self._context = context
-        self._whole = whole
-        self._content = content
+        self._found = found
         self._renditions = archived(whole)
         self._inits = {key: context.store.get(key) for key in init_keys(whole)}
         self._pieces = pieces(whole, self._inits)
@@ -81,7 +47,7 @@ class _Archive:
         return [*(self._mp4(piece) for piece in self._pieces), self._playlists()]
 
     def _mp4(self, piece: Piece) -> NewAsset:
-        key = self._key(piece.name)
+        key = self._found.key(piece.name)
         units = {r.kind: piece.samples(r) for r in self._renditions if r.name in piece.inits}
         stored = self._context.store.head(key)
         if stored is None:
@@ -117,21 +83,18 @@ class _Archive:
         return stored
 
     def _playlists(self) -> NewAsset:
-        texts = vod.playlists(self._whole, self._content)
+        texts = vod.playlists(self._found.whole, self._found.content)
         # The multivariant playlist comes last: whoever sees it finds the others.
         for name, text in texts.items():
-            stored = self._context.put(self._key(name), text.encode(), vod.CONTENT_TYPE)
+            stored = self._context.put(self._found.key(name), text.encode(), vod.CONTENT_TYPE)
         return NewAsset(
             kind="vod",
-            key=self._key(vod.MULTIVARIANT),
+            key=self._found.key(vod.MULTIVARIANT),
             content_type=vod.CONTENT_TYPE,
             bytes=stored.bytes,
-            duration_ms=round(vod.duration(self._whole) * 1000),
+            duration_ms=round(vod.duration(self._found.whole) * 1000),
             detail={"playlists": sorted(texts)},
         )
-
-    def _key(self, name: str) -> str:
-        return str(VodKey(self._whole.program, self._content, name))
 
     def _count(self, units: int) -> None:
         self._units_done += units
