@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from infra.control import problems
 from infra.control.context import ControlContext
 from infra.control.middleware import BodyLimit, Timing
-from infra.control.routes import events, jobs, markers, ops, playback, publishing
+from infra.control.routes import clips, events, jobs, markers, ops, playback, publishing
 from infra.web import pages
 
 _DESCRIPTION = """\
@@ -47,6 +47,7 @@ def create_app(context: ControlContext) -> FastAPI:
         openapi_tags=[
             {"name": "events", "description": "Scheduled, running and past events."},
             {"name": "markers", "description": "Timed metadata for the viewers of an event."},
+            {"name": "clips", "description": "Stretches of an event, to keep or to share."},
             {"name": "assets", "description": "Recordings and what was made of them."},
             {"name": "jobs", "description": "Work that runs after or beside an event."},
             {"name": "playback", "description": "What a player may know without a key."},
@@ -55,7 +56,7 @@ def create_app(context: ControlContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (events, markers, jobs, playback, publishing):
+    for module in (events, markers, clips, jobs, playback, publishing):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)
     app.include_router(pages.router)

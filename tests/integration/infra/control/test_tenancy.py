@@ -17,6 +17,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("patch", "/v1/events/{event}"): {"name": "stolen"},
     ("post", MARKERS): {"kind": "poll"},
     ("patch", MARKERS + "/{marker}"): {"end": "now"},
+    ("post", "/v1/events/{event}/jobs"): {"function": "clip-instant"},
+    ("post", "/v1/events/{event}/clips"): {"start": 1, "end": 2},
 }
 NO_KEYS = (
     None,
@@ -28,7 +30,7 @@ NO_KEYS = (
     "lp_default_key_of_the_tests",
 )
 """Authorization headers, the first of which is none."""
-ABSENT = {"event": "ev_absent", "job": "job_absent", "marker": "mk_absent"}
+ABSENT = {"event": "ev_absent", "job": "job_absent", "marker": "mk_absent", "clip": "clip_absent"}
 
 
 def operations(deployment: Deployment) -> list[tuple[str, str]]:
@@ -48,6 +50,7 @@ async def test_every_route_with_an_id_answers_404_to_another_project(
     posted = await api.post(f"/v1/events/{event['id']}/markers", json={"kind": "poll"})
     mine = {"event": event["id"], "job": add_job(deployment, event["id"])}
     mine["marker"] = posted.json()["id"]
+    mine["clip"] = mine["job"].replace("job", "clip")
     before = (await api.get(f"/v1/events/{event['id']}")).json()
     tried = operations(deployment)
     assert len(tried) >= 8
