@@ -123,8 +123,9 @@ def _continues(run: Run, msn: int, present: dict[str, Segment]) -> bool:
             return False
         if name in RUNGS:
             continue
-        earlier = run.of(name)
-        if earlier and earlier[-1].init_key != segment.init_key:
+        earlier = run.segments.get(name)
+        # Numbers rise, so the last one that was put in is the latest.
+        if earlier and next(reversed(earlier.values())).init_key != segment.init_key:
             return False
     return True
 
