@@ -95,10 +95,10 @@ def cut(
         try:
             return _Writer(task, joined=True).write(path)
         except NotJoinable as error:
-            log.info("%s: everything is encoded again: %s", piece.name, error)
+            log.info("everything is encoded again: %s", error)
             return replace(_Writer(task, joined=False).write(path), reason=str(error))
     except FFmpegError as error:
-        raise DamagedMedia(f"{piece.name}: a segment or init section is broken: {error}") from error
+        raise DamagedMedia(f"a segment or init section is broken: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """What the bucket holds of a programme, its manifest being there or not.
 
 Invariant: a session that has a manifest is described by it; of one that has none, those segments of
-a window that are stored. Where a segment that must come is not there yet, `NotYet` is raised, until
-the caller runs out of patience: then it counts as not recorded.
+a window that are stored. Where a segment may still come, `NotYet` is raised, until the caller runs
+out of patience: then it counts as not recorded, as it does when later ones are there.
 
 A live session costs one listing of its leading rendition, a bisection and one read per segment of
 the window, not of the session. It says of init sections only what one of them can: a source that
@@ -29,6 +29,8 @@ from infra.renditions import RUNGS
 from infra.storage.objects import ObjectStore
 
 READERS = 8
+_AT_A_TIME = 3
+"""Segments of a rendition that may be on their way together; a segment lasts seconds."""
 _MS = 1_000_000
 _JUMP = 10
 """Segments that are a tenth of a second apart or more do not follow on each other."""
@@ -161,7 +163,8 @@ class LiveSession:
     ) -> RenditionEntry:
         self._load(stored, sequences, pool)
         held = [msn for msn in sequences if self._times[stored.name, msn] is not None]
-        if self._patient and len(held) < len(sequences):
+        missing = sorted(set(sequences).difference(held))
+        if self._patient and not all(self._passed_over(stored, msn) for msn in missing):
             raise NotYet(f"segments of {stored.name} are not in the bucket yet")
         made = stored.track
         return RenditionEntry(
@@ -174,6 +177,19 @@ class LiveSession:
             height=made.height,
             channels=made.channels,
             segments=tuple(self._entry(stored, msn, sequences[msn]) for msn in held),
+        )
+
+    def _passed_over(self, stored: _Stored, msn: int) -> bool:
+        """Whether the segment will not come: the source had nothing for it, or it was lost.
+
+        The media node sends the oldest first, a few at a time.
+        """
+        later = range(msn + _AT_A_TIME, msn + 2 * _AT_A_TIME)
+        keys = (SegmentKey(self._program, self._incarnation, stored.name, n) for n in later)
+        return any(
+            self._times.get((stored.name, key.msn)) is not None
+            or self._store.head(str(key)) is not None
+            for key in keys
         )
 
     def _entry(self, stored: _Stored, msn: int, sequence: int) -> SegmentEntry:

@@ -13,6 +13,7 @@ from infra.control.service import EventService
 from infra.control.viewer_schemas import TokenCreate, TokenOut
 from infra.control.views import asset_out, event_out
 from infra.db.control import Event
+from infra.db.jobs import Asset
 from infra.lifecycle import EventState
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
@@ -124,10 +125,15 @@ async def list_assets(
     """Each asset comes with a download URL that anyone may use until `url_expires_at`."""
     await EventService(session, context, project).get(event)
     rows, following = await page_of_assets(session, project, event, page)
-    names = [row.key.rsplit("/", 1)[-1] if row.kind == "mp4" else None for row in rows]
+    names = [_saved_as(row) for row in rows]
     urls = await context.presigner.urls(
         [(row.key, name) for row, name in zip(rows, names, strict=True)]
     )
     expires_ms = context.now_ms() + context.presigner.expires_s * 1000
     items = [asset_out(row, url, expires_ms) for row, url in zip(rows, urls, strict=True)]
     return AssetPage(items=items, next=following)
+
+
+def _saved_as(asset: Asset) -> str | None:
+    """A browser saves films and shows everything else."""
+    return asset.key.rsplit("/", 1)[-1] if asset.content_type == "video/mp4" else None

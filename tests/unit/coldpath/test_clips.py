@@ -104,7 +104,7 @@ def recorded(incarnation: str = FIRST, **changes: Any) -> Session:
 def live(made: Session, store: MemoryObjectStore, *, without: tuple[str, ...] = ()) -> None:
     """Uploads segments and no manifest."""
     for key, data in made.objects.items():
-        if not key.endswith(without or "-"):
+        if not key.endswith(without or "-") and store.head(key) is None:
             store.put(key, data, "video/mp4")
 
 
@@ -199,6 +199,15 @@ class TestLive:
         live(recorded(), store, without=("/audio/s2.m4s",))
         with pytest.raises(RetryLater, match="segments of audio are not in the bucket yet"):
             ask(INSTANT, 1.4, 4.6)
+
+    def test_sound_that_was_left_out_is_not_waited_for(
+        self, ask: Asking, store: MemoryObjectStore
+    ) -> None:
+        for number in range(3):
+            gone = ("/audio/s1.m4s",)
+            live(recorded(start_s=6.0 * number, first_msn=3 * number), store, without=gone)
+        (asset,) = ask(INSTANT, 2.5, 4.5).assets
+        assert b"EXT-X-GAP" in store.get(asset.key.replace("index", "audio"))
 
     def test_nothing_of_the_programme_is_waited_for(self, ask: Asking) -> None:
         with pytest.raises(RetryLater, match="nothing of p/e/main"):
