@@ -15,6 +15,8 @@ ENTRY_POINTS = "livepath.functions"
 _OWN = (
     "coldpath.functions.archive",
     "coldpath.functions.clips",
+    "coldpath.functions.storyboard",
+    "coldpath.functions.thumbnails",
 )
 
 registry: Registry[JobFunction] = Registry()

@@ -99,8 +99,11 @@ class ColdStack:
         s3_url: str,
         port: int,
         settings: Mapping[str, str],
+        queues: Sequence[str] = ("fast", "bulk"),
     ) -> None:
+        """`queues`: what the workers take. Jobs of others are filed, and not counted here."""
         self._settings = dict(settings)
+        self._queues = queues
         self.folder = folder
         self.database_url = database_url
         self.s3_url = s3_url
@@ -124,6 +127,7 @@ class ColdStack:
             "LIVEPATH_DISPATCHER_PORT": str(self.dispatcher_port),
             "LIVEPATH_VISIBILITY_TIMEOUT_S": str(VISIBILITY_S),
             "LIVEPATH_RECONCILE_INTERVAL_S": "1",
+            "LIVEPATH_WORKER_QUEUES": ",".join(self._queues),
             **self._settings,
             **extra,
         }
@@ -166,7 +170,11 @@ class ColdStack:
             return session.scalars(select(Event.state).where(Event.id == event)).one()
 
     def jobs(self, event: str) -> list[Job]:
-        return self._all(select(Job).where(Job.event == event).order_by(Job.created_ms, Job.id))
+        return self._all(
+            select(Job)
+            .where(Job.event == event, Job.queue.in_(self._queues))
+            .order_by(Job.created_ms, Job.id)
+        )
 
     def attempts(self, event: str) -> list[JobAttempt]:
         return self._all(

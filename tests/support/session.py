@@ -93,10 +93,13 @@ def encode(
     tone: int = 440,
     codec: str = "libx264",
     open_gop: bool = False,
+    picture: str = "",
 ) -> tuple[Track, Track]:
-    """A test card and a tone, as one video and one audio track."""
+    """A test card and a tone, as one video and one audio track; `picture`: a filter graph in place
+    of the test card."""
+    card = f"testsrc2=size={size}:rate={fps}:duration={seconds}"
     video = _fragments(
-        ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate={fps}:duration={seconds}"],
+        ["-f", "lavfi", "-i", picture or card],
         [
             *("-c:v", codec, "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", str(gop)),
             *("-bf", str(bframes), "-sc_threshold", "0", "-video_track_timescale", "90000"),

@@ -31,7 +31,7 @@ from infra.keys import VodKey
 def bound(key):
     return key.name == "poison.bin"
 
-@registry.function("poison", on=VodKey, when=bound, queue="fast", max_attempts=3)
+@registry.function("poison", on=VodKey, when=bound, queue="poison", max_attempts=3)
 def poison(context):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -121,6 +121,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 s3_url=s3.url("cold"),
                 port=port,
                 settings={"PYTHONPATH": install_poison(folder / "packages")},
+                # Of the functions that an event starts, the archive alone.
+                queues=("bulk", "poison"),
             )
             yield World(s3, broker, stack)
             stack.close()
