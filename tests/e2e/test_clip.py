@@ -1,13 +1,17 @@
-"""An exact clip in a real browser: whole, from its first picture to its last."""
+"""Exact clips: of an event that is live, and in a browser, from the first picture to the last."""
 
+import io
+import logging
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import av
+import httpx2
 import numpy as np
 import pytest
 from playwright.async_api import Browser
@@ -16,11 +20,15 @@ from coldpath.media.cut import cut
 from coldpath.media.pieces import archived, init_keys, pieces
 from coldpath.media.recording import recording
 from coldpath.media.window import Window, within
+from infra.demo import barcode
+from infra.demo.decoding import luma
 from infra.keys import ProgramKey
 from infra.storage.memory import MemoryObjectStore
+from tests.e2e.conftest import Studio, until
+from tests.support import m3u8
 from tests.support.session import EPOCH_NS, Track, encode, session
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+log = logging.getLogger(__name__)
 
 FPS, WIDTH, HEIGHT = 25, 320, 180
 FIRST, LAST = 35, 114
@@ -106,6 +114,7 @@ def source(track: Track, path: Path) -> list[Any]:
         ]
 
 
+@pytest.mark.asyncio(loop_scope="session")
 async def test_an_exact_clip_plays_whole(
     plain_chromium: Browser, origin: str, tmp_path: Path
 ) -> None:
@@ -130,3 +139,48 @@ async def test_an_exact_clip_plays_whole(
         assert shown > 0
     finally:
         await page.close()
+
+
+def stamps(media: bytes) -> list[tuple[float, int]]:
+    """(seconds from the first picture, number of the frame) of every picture."""
+    with av.open(io.BytesIO(media)) as container:
+        frames = list(container.decode(video=0))
+    found = [(frame.time or 0.0, barcode.read(luma(frame))) for frame in frames]
+    return [(at - found[0][0], stamp.index) for at, stamp in found if stamp is not None]
+
+
+def on_the_playlist(url: str) -> tuple[datetime, list[tuple[float, int]]]:
+    """A segment that is listed: when it was, and its pictures."""
+    base = url.rpartition("/")[0]
+    with httpx2.Client(trust_env=False) as client:
+
+        def segments() -> list[m3u8.SegmentTag]:
+            return m3u8.parse(client.get(f"{base}/video.m3u8").text).segments
+
+        until("there are segments", lambda: len(segments()) > 2)
+        listed = segments()[-2]
+        assert listed.date is not None
+        parts = [client.get(f"{base}/{uri}").content for uri in (listed.map, listed.uri)]
+    return listed.date, stamps(b"".join(parts))
+
+
+def test_a_clip_of_a_live_event_holds_the_pictures_of_its_times(
+    studio: Studio, on_air: dict[str, Any]
+) -> None:
+    date, pictures = on_the_playlist(on_air["playback"]["hls_url"])
+    start, end = date + timedelta(seconds=0.5), date + timedelta(seconds=2.5)
+    path = f"/v1/events/{on_air['id']}/clips"
+    until("the end was published", lambda: datetime.now(end.tzinfo) > end)
+    clip = studio.call("POST", path, start=start.isoformat(), end=end.isoformat(), mode="exact")
+    until(
+        "the clip is there",
+        lambda: studio.call("GET", f"{path}/{clip['id']}")["state"] in ("succeeded", "dead"),
+    )
+    done = studio.call("GET", f"{path}/{clip['id']}")
+    assert done["asset"] is not None, done["error"]
+    film = stamps(httpx2.get(done["asset"]["url"], trust_env=False).content)
+    numbers = [number for _, number in film]
+    assert numbers == list(range(numbers[0], numbers[0] + 60))
+    expected = next(number for at, number in pictures if at >= 0.5 - 0.001)
+    log.info("the clip begins %d pictures late", numbers[0] - expected)
+    assert abs(numbers[0] - expected) <= 3
