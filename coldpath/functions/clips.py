@@ -60,6 +60,7 @@ def clip_instant(context: JobContext) -> JobResult:
     backoff_base_ms=500,
     backoff_limit_ms=4_000,
     memory_mb=512,
+    per_project=4,
 )
 def clip_exact(context: JobContext) -> JobResult:
     """Makes an MP4 of the very pictures of a stretch of a programme."""
@@ -192,7 +193,7 @@ class _Footage:
         if self._request.clock is ClipClock.RECORDING:
             return self._by_the_recording(names, list(sealed.values()))
         window = Window(self._request.start_ms * _MS, self._request.end_ms * _MS)
-        epoch_ns = live.epoch_of(list(sealed.values()), names[0])
+        epoch_ns = live.epoch_of(list(sealed.values()), self._request.epoch_ns, names[0])
         sessions = list(self._sessions(names, sealed, window, epoch_ns))
         if not sessions:
             raise PermanentFailure("nothing was recorded yet when the clip would end")

@@ -9,8 +9,9 @@ the window, not of the session. It says of init sections only what one of them c
 changed its format while live has to wait for its manifest.
 
 The wall clock of a live session is its tick 0, the programme's epoch: exactly, from an earlier
-manifest, else from the name of the first incarnation (`hotpath.program.checkpoint`: base 36 of the
-Unix milliseconds at which it was opened, at its first keyframe).
+manifest or as the control API was told it, else from the name of the first incarnation
+(`hotpath.program.checkpoint`: base 36 of the Unix milliseconds at which it was opened, some time
+after its first keyframe).
 
 Upstream: the object store. Downstream: `recording`, by way of the clip functions.
 """
@@ -54,14 +55,17 @@ def manifest(store: ObjectStore, program: ProgramKey, incarnation: str) -> bytes
         return None
 
 
-def epoch_of(earlier: Sequence[SessionManifest], first: str) -> int:
-    """Unix ns of the programme's tick 0; `first` names its first incarnation."""
+def epoch_of(earlier: Sequence[SessionManifest], told: int | None, first: str) -> int:
+    """Unix ns of the programme's tick 0; `told` by whoever asks, `first` names its first
+    incarnation."""
     for session in earlier:
         # Sound is shown in the order in which it is decoded, so its start has no offset.
         for rendition in sorted(session.renditions, key=lambda r: r.kind != "audio"):
             if rendition.segments:
                 entry = rendition.segments[0]
                 return entry.pdt_ns - entry.start * NS // rendition.timescale
+    if told is not None:
+        return told
     try:
         return int(first, 36) * _MS
     except ValueError:

@@ -24,8 +24,9 @@ from infra.control.paging import PageRequest, page_of
 from infra.control.problems import Conflict, Invalid, NotFound
 from infra.control.service import EventService
 from infra.control.views import asset_out
-from infra.db.control import OPEN_STATES, Event
+from infra.db.control import OPEN_STATES, Event, Fact
 from infra.db.jobs import Asset, Job
+from infra.events.facts import FactType
 from infra.jobs.clip_request import MAX_CLIP_MS, ClipClock, ClipRequest
 from infra.keys import is_name
 from infra.lifecycle import EventState
@@ -49,6 +50,8 @@ class ClipService:
         """The job that makes the clip, and whether it is new."""
         event = await self._events.get(event_id)
         request = _checked(event, wanted, self._context.now_ms())
+        if request.clock is ClipClock.WALL:
+            request = request.model_copy(update={"epoch_ns": await self._epoch_ns(event)})
         job = JobCreate(
             function=FUNCTIONS[wanted.mode], feed="main", params=request.model_dump(mode="json")
         )
@@ -85,6 +88,22 @@ class ClipService:
         expires_ms = self._context.now_ms() + presigner.expires_s * 1000
         linked = {a.key: asset_out(a, url, expires_ms) for a, url in zip(made, urls, strict=True)}
         return [clip_out(job, linked.get(_key_of(job))) for job in jobs]
+
+    async def _epoch_ns(self, event: Event) -> int | None:
+        """Where the event's timeline begins; media nodes say it when they go live."""
+        query = (
+            select(Fact)
+            .where(
+                Fact.project == event.project,
+                Fact.event == event.id,
+                Fact.type == FactType.PROGRAM_LIVE.value,
+            )
+            .order_by(Fact.at_ms.desc())
+            .limit(1)
+        )
+        fact = await self._session.scalar(query)
+        said = None if fact is None else fact.detail.get("epoch_ns")
+        return said if isinstance(said, int) and said >= 0 else None
 
     async def _assets(self, jobs: Sequence[Job]) -> dict[str, Asset]:
         """By key. Two jobs may have made the same object."""

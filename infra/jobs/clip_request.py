@@ -31,6 +31,9 @@ class ClipRequest(BaseModel):
     start_ms: int = Field(ge=0, lt=_MAX_MS)
     end_ms: int = Field(ge=0, lt=_MAX_MS)
     title: str | None = Field(None, max_length=120)
+    epoch_ns: int | None = Field(
+        None, ge=0, description="Unix ns of the programme's tick 0, as its media node told it."
+    )
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -175,6 +175,15 @@ class TestLive:
         assert held
         assert during.assets[0].detail == afterwards.assets[0].detail
 
+    def test_the_clock_is_as_the_media_node_told_it(
+        self, ask: Asking, store: MemoryObjectStore
+    ) -> None:
+        live(session(KEY, base36(EPOCH_MS + 90), *tracks()), store)
+        told = ask(EXACT, 1.4, 4.6, epoch_ns=EPOCH_NS)
+        assert told.assets[0].detail["encoded"] == 15
+        # The name of the incarnation is some pictures late, so the clip begins earlier.
+        assert ask(EXACT, 1.4, 4.6).assets[0].detail["encoded"] == 17
+
     def test_playlists_name_codecs_and_sizes(self, ask: Asking, store: MemoryObjectStore) -> None:
         live(recorded(), store)
         (asset,) = ask(INSTANT, 1.4, 4.6).assets

@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from infra.db.control import Fact
 from infra.db.events_state import advance_event
 from infra.db.jobs import Asset, Function, Job
 from infra.jobs.clip_request import EXACT, INSTANT
@@ -83,6 +84,7 @@ async def test_a_clip_of_a_live_event(
             "start_ms": NOW_MS + 80_500,
             "end_ms": NOW_MS + 92_000,
             "title": "Goal",
+            "epoch_ns": None,
         }
     assert deployment.rings > 0
 
@@ -92,6 +94,22 @@ async def test_a_clip_of_a_live_event(
     assert done["asset"]["detail"] == {"frames": 345}
     assert "clip.mp4" in done["asset"]["url"]
     assert "response-content-disposition" in done["asset"]["url"]
+
+
+async def test_the_job_is_told_where_the_timeline_begins(
+    api: httpx2.AsyncClient, deployment: Deployment, event: str, path: str
+) -> None:
+    with deployment.session() as session, session.begin():
+        for number, epoch_ns in enumerate((5, 7, "x")):
+            session.add(
+                Fact(
+                    id=f"f{number}", project="default", event=event, type="program.live",
+                    at_ms=number % 2, detail={"epoch_ns": epoch_ns},
+                )
+            )  # fmt: skip
+    clip = (await api.post(path, json=GOAL)).json()
+    with deployment.reading() as session:
+        assert session.get_one(Job, clip["job"]).params["epoch_ns"] == 7
 
 
 async def test_instant_is_what_is_made_unless_told(
