@@ -63,16 +63,15 @@ def _sheet(context: JobContext, found: Recorded, board: "Storyboard", sheet: int
     if context.store.head(key) is not None:
         return
     cells = board.on(sheet)
-    done = sheet * sprite.PER_SHEET
     drawn = {}
     for shot, picture in pictures(context.store, [cell.shot for cell in cells], CELL_SIDE):
-        done += 1
-        context.progress(done, len(board.cells))
+        context.check()
         if picture is not None:
             drawn[shot.at_ms] = picture
     if not drawn and not sheet:
         raise DamagedMedia(f"none of the first {len(cells)} key pictures decodes")
     context.put(key, sprite.draw(board, sheet, drawn), "image/jpeg")
+    context.progress(sheet + 1, board.sheets)
     context.checkpoint({"sheets": sheet + 1})
 
 

@@ -108,8 +108,8 @@ def _make(context: JobContext, found: Recorded, chosen: Sequence[Shot]) -> None:
 
     best: tuple[float, Picture] | None = None
     small: list[tuple[float, Picture]] = []
-    for number, (_, picture) in enumerate(decoded(context.store, chosen, POSTER_SIDE), 1):
-        context.progress(number, len(chosen) + 1)
+    for _, picture in decoded(context.store, chosen, POSTER_SIDE):
+        context.check()
         judged = score(reduced(picture, _JUDGED_SIDE))
         small.append((judged, reduced(picture, PREVIEW_SIDE)))
         if best is None or judged > best[0]:
