@@ -1,6 +1,7 @@
 """The few calls of the public API that the demo makes, as any client would make them."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx2
 from infra.demo.errors import ApiFailed, DemoError
 
 POLL_S = 0.25
+JOB_OVER = frozenset({"succeeded", "dead", "cancelled"})
 
 
 class Api:
@@ -38,6 +40,16 @@ class Api:
         body = await self._call("GET", f"/v1/jobs?event={event}")
         items: list[dict[str, Any]] = body["items"]
         return items
+
+    async def jobs_at_rest(self, event: str, timeout_s: float) -> list[dict[str, Any]]:
+        """The event's jobs when all of them are over; after `timeout_s`, as they are then."""
+        jobs = await self.jobs(event)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while any(job["state"] not in JOB_OVER for job in jobs):
+                    await asyncio.sleep(POLL_S)
+                    jobs = await self.jobs(event)
+        return jobs
 
     async def wait_for_state(
         self, event: str, states: Collection[str], timeout_s: float

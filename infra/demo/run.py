@@ -39,6 +39,7 @@ TRIMMED = "renditions-trimmed"
 LIVE_TIMEOUT_S = 20.0
 PLAYED_OUT_TIMEOUT_S = 20.0
 ARCHIVE_TIMEOUT_S = 120.0
+JOBS_TIMEOUT_S = 60.0
 # A silent publisher gets its open part closed after 2 s, so the player sees it after a little more.
 LAST_FRAMES_S = 6.0
 JOIN_EVERY_S = 0.77
@@ -161,7 +162,7 @@ class Demo:
                 self.findings.archive = await asyncio.to_thread(_fetch_and_inspect, asset["url"])
         finally:
             self.findings.ladder.trimmed = trimmed(await self._api.event(event))
-            self.findings.jobs = await self._api.jobs(event)
+            self.findings.jobs = await self._api.jobs_at_rest(event, JOBS_TIMEOUT_S)
             self.findings.stages_ms = await self._stages()
 
     async def _archive(self, event: str) -> dict[str, Any]:

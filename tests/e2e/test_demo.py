@@ -55,7 +55,9 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     assert body["archive"]["frames_sent"] == SECONDS * 30
     assert body["archive"]["frames_decoded"] == SECONDS * 30
     assert body["archive"]["audio"] is True
-    assert [(job["function"], job["state"]) for job in body["jobs"]] == [("archive", "succeeded")]
+    assert {job["state"] for job in body["jobs"]} == {"succeeded"}
+    functions = {job["function"] for job in body["jobs"]}
+    assert functions >= {"archive", "poster-live", "storyboard", "thumbnails"}
     assert "Everything arrived" in done.stdout
     assert not list(tmp_path.glob("livepath-demo-*")), "the temporary folder was left behind"
     assert left_running(tmp_path) == []
