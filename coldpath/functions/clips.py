@@ -20,10 +20,10 @@ from coldpath.binding import Requested
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure, RetryLater
 from coldpath.functions.registry import registry
-from coldpath.media import live, vod
+from coldpath.media import instant, live, vod
 from coldpath.media.pieces import archived, init_keys, pieces
 from coldpath.media.recording import Recording, recording
-from coldpath.media.window import NS, Window, began_ns, on_the_wall, reached_ns, within
+from coldpath.media.window import NS, Window, on_the_wall, reached_ns, within
 from coldpath.records import JobResult, NewAsset
 from infra.jobs.clip_request import EXACT, INSTANT, ClipClock, ClipRequest
 from infra.keys import ProgramKey, VodKey
@@ -87,14 +87,12 @@ class _Clip:
 
     def playlists(self) -> JobResult:
         """The multivariant playlist comes last: whoever sees it finds the others."""
-        began = began_ns(self._part) or 0
-        offset = max(Fraction(0), Fraction(self._window.start_ns - began, NS))
-        texts = vod.playlists(self._part, self._content)
+        texts = instant.playlists(self._part, self._content, self._window)
         for name, text in texts.items():
-            body = _starting(text, offset).encode()
-            stored = self._context.put(self._key(name), body, vod.CONTENT_TYPE)
+            stored = self._context.put(self._key(name), text.encode(), vod.CONTENT_TYPE)
         length = Fraction(self._window.end_ns - self._window.start_ns, NS)
-        detail = {"offset_s": _seconds(offset), "playlists": sorted(texts)}
+        begins = instant.offset(self._part, self._window)
+        detail = {"offset_s": round(float(begins), 3), "playlists": sorted(texts)}
         asset = self._asset(
             vod.MULTIVARIANT, vod.CONTENT_TYPE, stored.bytes, round(length * 1000), detail
         )
@@ -267,18 +265,6 @@ def _content(part: Recording, window: Window, mode: str) -> str:
     ]
     said = "\n".join([mode, str(window.start_ns), str(window.end_ns), *sorted(keys)])
     return hashlib.sha256(said.encode()).hexdigest()[:24]
-
-
-def _starting(playlist: str, offset: Fraction) -> str:
-    """RFC 8216bis 4.4.2.2: where a player begins."""
-    if not offset:
-        return playlist
-    head, rest = playlist.split("\n", 1)
-    return f"{head}\n#EXT-X-START:TIME-OFFSET={_seconds(offset):.3f},PRECISE=YES\n{rest}"
-
-
-def _seconds(value: Fraction) -> float:
-    return round(float(value), 3)
 
 
 def _date_time(ns: int) -> str:

@@ -2,6 +2,8 @@
 
 import io
 import logging
+import posixpath
+import shutil
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,14 +18,16 @@ import numpy as np
 import pytest
 from playwright.async_api import Browser
 
+from coldpath.media import instant, vod
 from coldpath.media.cut import cut
 from coldpath.media.pieces import archived, init_keys, pieces
 from coldpath.media.recording import recording
 from coldpath.media.window import Window, within
 from infra.demo import barcode
 from infra.demo.decoding import luma
-from infra.keys import ProgramKey
+from infra.keys import ProgramKey, VodKey
 from infra.storage.memory import MemoryObjectStore
+from infra.web import build
 from tests.e2e.conftest import Studio, until
 from tests.support import m3u8
 from tests.support.session import EPOCH_NS, Track, encode, session
@@ -139,6 +143,44 @@ async def test_an_exact_clip_plays_whole(
         assert shown > 0
     finally:
         await page.close()
+
+
+BEGIN = """async () => {
+    const {default: Hls} = await import("/hls.mjs");
+    const video = Object.assign(document.createElement("video"), {muted: true});
+    document.body.append(video);
+    const player = new Hls();
+    const begun = new Promise((resolve, reject) => {
+        video.onplaying = () => resolve([video.currentTime, video.duration]);
+        player.on(Hls.Events.ERROR, (_, data) => data.fatal && reject(new Error(data.details)));
+    });
+    player.loadSource("/index.m3u8");
+    player.attachMedia(video);
+    await video.play();
+    return await begun;
+}"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_an_instant_clip_begins_where_it_should(
+    browser: Browser, origin: str, tmp_path: Path
+) -> None:
+    made = session(ProgramKey("p", "e"), "i1", *encode(6.0, bframes=0, gop=FPS))
+    window = Window(EPOCH_NS + 2_500_000_000, EPOCH_NS + 3_500_000_000)
+    part = within(recording([made.manifest]), window)
+    folder = posixpath.dirname(str(VodKey(ProgramKey("p", "e"), "c", vod.MULTIVARIANT)))
+    files = dict(made.objects)
+    for name, text in instant.playlists(part, "c", window).items():
+        files[f"{folder}/{name}"] = text.encode()
+    for key, data in files.items():
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).write_bytes(data)
+    shutil.copy(build.VENDOR / "hls.min.mjs", tmp_path / "hls.mjs")
+    page = await browser.new_page()
+    await page.goto(origin)
+    begun, duration = await page.evaluate(BEGIN.replace("/index", f"/{folder}/index"))
+    assert 0.4 <= begun < 1.5
+    assert 1.9 < duration < 2.4
 
 
 def stamps(media: bytes) -> list[tuple[float, int]]:
