@@ -48,9 +48,9 @@ endif
 load: bootstrap-test ## 500 viewers for 10 minutes, overload, bad networks; LOAD_ARGS="--viewers 200 --minutes 2"
 	$(BIN)/pytest tests/load $(LOAD_ARGS)
 
-soak: bootstrap-test player ## A ladder, 300 LL-HLS players and the draft's rules for MINUTES=30, outages; SOAK_ARGS="--clients 100 --json FILE"
-	$(BIN)/pytest tests/soak tests/e2e/test_outages.py \
-		--minutes $(MINUTES) --outage-seconds 60 $(SOAK_ARGS)
+soak: bootstrap-test player ## A ladder, 300 LL-HLS players and the draft's rules for MINUTES=30, browsers, outages; SOAK_ARGS="--clients 100 --json FILE"
+	$(BIN)/pytest tests/soak tests/e2e/test_players.py tests/e2e/test_outages.py \
+		--minutes $(MINUTES) --players-seconds 300 --outage-seconds 60 $(SOAK_ARGS)
 
 check: lint ## Format, lint, types, import contracts and unit tests, in about a minute
 	$(BIN)/pytest -q -n 4 --dist loadfile tests/unit

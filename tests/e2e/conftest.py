@@ -43,6 +43,7 @@ SIZE, FPS = (640, 360), 30
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("e2e")
     group.addoption("--outage-seconds", type=float, default=20.0, help="how long S3 stays away")
+    group.addoption("--players-seconds", type=float, default=45.0, help="how long players play")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

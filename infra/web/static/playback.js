@@ -4,8 +4,6 @@
 import { fromDateRange } from "./moments.js";
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
-// Beyond the target; a viewer further behind is moved to live.
-const MAX_BEHIND_S = 4;
 
 /** Events: "change", "marker". */
 export class Playback extends EventTarget {
@@ -186,9 +184,10 @@ export class Playback extends EventTarget {
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
     hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => {
       this.#tellMarkers(details.dateRanges);
-      // Jump when catching up would take too long. As a constructor option this needs a fixed
+      // hls.js plays faster only within the target and a target duration of its target; who is
+      // further behind would stay there, so jumps. As a constructor option this needs a fixed
       // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
-      hls.config.liveMaxLatencyDuration = this.#stays ? Infinity : this.target + MAX_BEHIND_S;
+      hls.config.liveMaxLatencyDuration = this.#stays ? Infinity : 2 * this.target + details.targetduration;
     });
     hls.attachMedia(this.#video);
     hls.loadSource(this.#url);
