@@ -69,6 +69,23 @@ def test_open_groups_of_pictures(codec: str) -> None:
     assert all(picture is not None for _, picture in found)
 
 
+@pytest.mark.parametrize(("size", "matrix"), [("1280x720", "bt709"), ("640x360", "bt601")])
+def test_colours_are_those_that_a_player_shows(size: str, matrix: str) -> None:
+    """The stream does not say which matrix it was made with; players go by its size."""
+    lime = f"color=lime:{size}:25:d=1,scale=out_color_matrix={matrix},format=yuv420p"
+    lime += ",setparams=colorspace=unknown"
+    store, wanted = of(session(KEY, "i1", *encode(1.0, picture=lime)))
+    (_, picture), *_ = decoded(store, wanted, 160)
+    assert np.abs(picture.mean(axis=(0, 1)) - TONES["lime"]).max() < 4
+
+
+def test_pixels_that_are_not_square() -> None:
+    wide = "testsrc2=320x180:25:d=1,setsar=2"
+    store, wanted = of(session(KEY, "i1", *encode(1.0, picture=wide)))
+    (_, picture), *_ = decoded(store, wanted, 160)
+    assert picture.shape == (45, 160, 3)
+
+
 def test_pictures_are_never_enlarged() -> None:
     assert fitted(Fraction(320), Fraction(180), 1280) == (320, 180)
     assert fitted(Fraction(1920), Fraction(1080), 1280) == (1280, 720)
