@@ -4,6 +4,7 @@ Runs when a programme is over. A sheet that is stored is not drawn again, so an 
 where an earlier one ended. The WebVTT comes last: whoever sees it finds the sheets.
 """
 
+from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -64,10 +65,12 @@ def _sheet(context: JobContext, found: Recorded, board: "Storyboard", sheet: int
         return
     cells = board.on(sheet)
     drawn = {}
-    for shot, picture in pictures(context.store, [cell.shot for cell in cells], CELL_SIDE):
-        context.check()
-        if picture is not None:
-            drawn[shot.at_ms] = picture
+    shots_of = [cell.shot for cell in cells]
+    with closing(pictures(context.store, shots_of, CELL_SIDE)) as decoding:
+        for shot, picture in decoding:
+            context.check()
+            if picture is not None:
+                drawn[shot.at_ms] = picture
     if not drawn and not sheet:
         raise DamagedMedia(f"none of the first {len(cells)} key pictures decodes")
     context.put(key, sprite.draw(board, sheet, drawn), "image/jpeg")

@@ -6,6 +6,7 @@ renditions. Outputs are named by what they show; a rerun finds them and decodes 
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from coldpath.context import JobContext
 from coldpath.errors import DamagedMedia, PermanentFailure, RetryLater
@@ -108,12 +109,13 @@ def _make(context: JobContext, found: Recorded, chosen: Sequence[Shot]) -> None:
 
     best: tuple[float, Picture] | None = None
     small: list[tuple[float, Picture]] = []
-    for _, picture in decoded(context.store, chosen, POSTER_SIDE):
-        context.check()
-        judged = score(reduced(picture, _JUDGED_SIDE))
-        small.append((judged, reduced(picture, PREVIEW_SIDE)))
-        if best is None or judged > best[0]:
-            best = judged, picture
+    with closing(decoded(context.store, chosen, POSTER_SIDE)) as decoding:
+        for _, picture in decoding:
+            context.check()
+            judged = score(reduced(picture, _JUDGED_SIDE))
+            small.append((judged, reduced(picture, PREVIEW_SIDE)))
+            if best is None or judged > best[0]:
+                best = judged, picture
     if best is None:
         raise DamagedMedia(f"none of {len(chosen)} key pictures decodes")
     context.put(found.key(POSTER), jpeg(best[1]), "image/jpeg")

@@ -42,6 +42,8 @@ def _unit(segment: bytes, start: int, end: int) -> bytes:
     size = _first_size(segment, trun, flags) if flags & _SIZES else _default_size(segment, tfhd)
     # `default-base-is-moof`, or neither flag and the first track: from the moof's first byte.
     at = _base(segment, tfhd, start - _HEADER) + offset
+    if at < end:
+        raise ValueError("its first unit is said to lie before the data")
     unit = segment[at : at + size]
     if not size or len(unit) < size:
         raise ValueError(f"its first unit has {len(unit)} of {size} bytes")
