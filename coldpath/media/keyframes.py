@@ -50,6 +50,8 @@ class Coding:
 
     codec: str
     extradata: bytes
+    side: int
+    """The longer one, in pixels."""
 
 
 def coding(init: bytes, name: str) -> Coding:
@@ -57,7 +59,8 @@ def coding(init: bytes, name: str) -> Coding:
     try:
         with av.open(io.BytesIO(init), format="mp4") as container:
             context = cast(InputContainer, container).streams.video[0].codec_context
-            return Coding(context.name, context.extradata or b"")
+            side = max(context.width, context.height)
+            return Coding(context.name, context.extradata or b"", side)
     except (FFmpegError, IndexError) as error:
         raise DamagedMedia(f"{name} is no init section of a picture: {error}") from error
 
@@ -69,7 +72,7 @@ def key_picture(coded: Coding, segment: bytes, name: str, longest: int) -> Pictu
     """
     unit = first_unit(segment, name)
     try:
-        frame, aspect = _decode(coded, unit)
+        frame, aspect = _decode(coded, unit, rough=longest * 2 <= coded.side)
     except FFmpegError as error:
         raise DamagedMedia(f"{name}: its first picture does not decode: {error}") from error
     if frame is None or frame.is_corrupt:
@@ -138,11 +141,14 @@ def _picture(
         return None
 
 
-def _decode(coded: Coding, unit: bytes) -> tuple[VideoFrame | None, Fraction]:
-    """The picture and the shape of its pixels."""
+def _decode(coded: Coding, unit: bytes, *, rough: bool) -> tuple[VideoFrame | None, Fraction]:
+    """The picture and the shape of its pixels. `rough`: the edges of blocks stay; in a picture that
+    is made much smaller nobody sees them, and a tenth of the work is saved."""
     decoder = cast(VideoCodecContext, av.CodecContext.create(coded.codec, "r"))
     decoder.extradata = coded.extradata
     decoder.thread_type = "SLICE"
     decoder.thread_count = 1
+    if rough:
+        decoder.options = {"skip_loop_filter": "all"}
     frames = [*decoder.decode(Packet(unit)), *decoder.decode(None)]
     return next(iter(frames), None), decoder.sample_aspect_ratio or Fraction(1)

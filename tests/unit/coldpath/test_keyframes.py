@@ -79,6 +79,16 @@ def test_colours_are_those_that_a_player_shows(size: str, matrix: str) -> None:
     assert np.abs(picture.mean(axis=(0, 1)) - TONES["lime"]).max() < 4
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_small_picture_is_the_large_one_reduced(codec: str) -> None:
+    made = session(KEY, "i1", *encode(1.0, size="1280x720", codec=codec))
+    store, wanted = of(made)
+    (_, large), *_ = decoded(store, wanted, 1280)
+    (_, small), *_ = decoded(store, wanted, 160)
+    means = large.reshape(90, 8, 160, 8, 3).mean(axis=(1, 3))
+    assert np.abs(small - means).mean() < 4
+
+
 def test_pixels_that_are_not_square() -> None:
     wide = "testsrc2=320x180:25:d=1,setsar=2"
     store, wanted = of(session(KEY, "i1", *encode(1.0, picture=wide)))
