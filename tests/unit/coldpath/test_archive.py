@@ -1,49 +1,27 @@
 """The archive function over a store in memory, with real media."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coldpath.context import Ends, JobContext
 from coldpath.errors import PermanentFailure, RetryLater
-from coldpath.functions.archive import archive
-from coldpath.functions.registry import load
 from coldpath.ledger import Ledger
-from coldpath.plan import ObjectVersion, plan
 from coldpath.records import JobResult
 from infra.db.engine import sync_engine
 from infra.keys import ProgramKey
 from infra.lifecycle import Trigger
-from infra.storage.memory import MemoryObjectStore
 from tests.support.databases import migrated_sqlite
+from tests.support.functions import CountingStore, attempt
 from tests.support.session import Session, encode, session
 
 KEY = ProgramKey("p", "e")
 
 
-class Counting(MemoryObjectStore):
-    """Counts what is read and written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gets: list[str] = []
-        self.puts: list[str] = []
-
-    def get(self, key: str) -> bytes:
-        self.gets.append(key)
-        return super().get(key)
-
-    def put(self, key: str, *rest: Any, **named: Any) -> str:
-        self.puts.append(key)
-        return super().put(key, *rest, **named)
-
-
 @pytest.fixture
-def store() -> Counting:
-    return Counting()
+def store() -> CountingStore:
+    return CountingStore()
 
 
 @pytest.fixture
@@ -53,13 +31,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     engine.dispose()
 
 
-def run(ledger: Ledger, store: MemoryObjectStore, of: str, folder: Path) -> JobResult:
-    requests = plan([ObjectVersion(of, "v1")], load())
-    (request,) = [one for one in requests if one.function == "archive"]
-    ledger.file([request])
-    lease = ledger.lease(request.id, "w/1") or ledger.lease(request.id, "w/2", dead_owner="w/1")
-    assert lease is not None
-    return archive(JobContext(lease, ledger, store, folder, Ends(threading.Event())))
+def run(ledger: Ledger, store: CountingStore, of: str, folder: Path) -> JobResult:
+    return attempt("archive", ledger, store, of, folder)
 
 
 def recorded(incarnation: str = "i1", **changes: Any) -> Session:
@@ -67,7 +40,7 @@ def recorded(incarnation: str = "i1", **changes: Any) -> Session:
 
 
 def test_a_final_manifest_gives_mp4_and_playlists(
-    ledger: Ledger, store: Counting, tmp_path: Path
+    ledger: Ledger, store: CountingStore, tmp_path: Path
 ) -> None:
     whole = recorded()
     whole.upload(store)
@@ -85,7 +58,7 @@ def test_a_final_manifest_gives_mp4_and_playlists(
 
 
 def test_a_rerun_finds_the_outputs_and_remuxes_nothing(
-    ledger: Ledger, store: Counting, tmp_path: Path
+    ledger: Ledger, store: CountingStore, tmp_path: Path
 ) -> None:
     whole = recorded()
     whole.upload(store)
@@ -93,11 +66,11 @@ def test_a_rerun_finds_the_outputs_and_remuxes_nothing(
     store.gets.clear()
     again = run(ledger, store, whole.manifest_key, tmp_path)
     assert again == first
-    assert not [key for key in store.gets if key.endswith(".m4s")]
+    assert store.segments_read() == []
 
 
 def test_a_manifest_that_is_not_final_gives_nothing(
-    ledger: Ledger, store: Counting, tmp_path: Path
+    ledger: Ledger, store: CountingStore, tmp_path: Path
 ) -> None:
     part = recorded(final=False)
     part.upload(store)
@@ -107,7 +80,7 @@ def test_a_manifest_that_is_not_final_gives_nothing(
 
 
 def test_all_incarnations_are_in_the_archive(
-    ledger: Ledger, store: Counting, tmp_path: Path
+    ledger: Ledger, store: CountingStore, tmp_path: Path
 ) -> None:
     first = recorded(final=False)
     second = recorded("i2", start_s=60, first_msn=64, discontinuity_seq=1, previous=["i1"])
@@ -124,7 +97,7 @@ def test_all_incarnations_are_in_the_archive(
 
 
 def test_a_programme_of_which_nothing_was_recorded(
-    ledger: Ledger, store: Counting, tmp_path: Path
+    ledger: Ledger, store: CountingStore, tmp_path: Path
 ) -> None:
     empty = session(KEY, "i1")
     empty.upload(store)
@@ -135,7 +108,7 @@ def test_a_programme_of_which_nothing_was_recorded(
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"version": 2}', b"[" * 9999])
 def test_what_is_no_manifest_is_not_tried_again(
-    ledger: Ledger, store: Counting, tmp_path: Path, body: bytes
+    ledger: Ledger, store: CountingStore, tmp_path: Path, body: bytes
 ) -> None:
     key = recorded().manifest_key
     store.put(key, body, "application/json")
