@@ -17,8 +17,7 @@ def note_of(entry: OnAir, happened: SwitcherEvent) -> Note | None:
     """The fact that this is, if it is one by itself."""
     match happened:
         case WentLive(publisher=publisher):
-            name = entry.incarnation.name if entry.incarnation else ""
-            return FactType.PROGRAM_LIVE, {"publisher": publisher, "incarnation": name}
+            return FactType.PROGRAM_LIVE, {"publisher": publisher, **_life(entry)}
         case PublisherLost(publisher=publisher, reason=reason):
             return FactType.PUBLISHER_LOST, {"publisher": publisher, "reason": reason}
         case Switched(publisher=publisher, role=role, instead_of=instead_of, reason=reason):
@@ -31,6 +30,14 @@ def note_of(entry: OnAir, happened: SwitcherEvent) -> Note | None:
             return FactType.INGEST_WARNING, {"code": code, "message": message}
         case _:
             return None
+
+
+def _life(entry: OnAir) -> dict[str, Any]:
+    """Which life of the programme this is, and where its timeline begins on the wall clock."""
+    live = entry.incarnation
+    if live is None:
+        return {"incarnation": ""}
+    return {"incarnation": live.name, "epoch_ns": live.checkpoint.epoch_ns}
 
 
 def note_of_presence(presence: Presence) -> Note:
