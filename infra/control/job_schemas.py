@@ -15,7 +15,9 @@ class AssetOut(Out):
     """Something made from the recording."""
 
     id: str
-    kind: str = Field(examples=["mp4", "vod"])
+    kind: str = Field(
+        examples=["mp4", "vod", "poster-live", "poster", "preview", "storyboard", "clip"]
+    )
     key: str = Field(description="Object key in the bucket.")
     url: str = Field(description="Presigned download URL; ask again when it has expired.")
     url_expires_at: Timestamp

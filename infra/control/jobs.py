@@ -64,10 +64,12 @@ async def job_with_attempts(
 
 
 async def page_of_assets(
-    session: AsyncSession, project: str, event: str, page: PageRequest
+    session: AsyncSession, project: str, event: str, page: PageRequest, kind: str | None = None
 ) -> tuple[Sequence[Asset], str | None]:
     """What was made from the event, newest first."""
     query = select(Asset).where(Asset.project == project, Asset.event == event)
+    if kind is not None:
+        query = query.where(Asset.kind == kind)
     return await page_of(session, query, Asset, page)
 
 

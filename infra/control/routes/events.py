@@ -121,10 +121,15 @@ async def list_assets(
     project: ProjectId,
     context: Context,
     page: Page,
+    *,
+    kind: Annotated[
+        str | None,
+        Query(description="Only assets of this kind, such as `poster`; newest first, as always."),
+    ] = None,
 ) -> AssetPage:
     """Each asset comes with a download URL that anyone may use until `url_expires_at`."""
     await EventService(session, context, project).get(event)
-    rows, following = await page_of_assets(session, project, event, page)
+    rows, following = await page_of_assets(session, project, event, page, kind)
     names = [_saved_as(row) for row in rows]
     urls = await context.presigner.urls(
         [(row.key, name) for row, name in zip(rows, names, strict=True)]

@@ -71,6 +71,16 @@ class TestAssets:
         assert "archive.mp4" in download.headers["Content-Disposition"]
 
 
+async def test_assets_of_one_kind(api: httpx2.AsyncClient, deployment: Deployment) -> None:
+    event = (await api.post("/v1/events", json={"name": "x"})).json()["id"]
+    job = add_job(deployment, event)
+    add_asset(deployment, event, job)
+    add_asset(deployment, event, job, "poster.jpg", "poster")
+    found = (await api.get(f"/v1/events/{event}/assets?kind=poster")).json()["items"]
+    assert [one["kind"] for one in found] == ["poster"]
+    assert (await api.get(f"/v1/events/{event}/assets?kind=none")).json()["items"] == []
+
+
 def add_function(deployment: Deployment, name: str, trigger: str) -> None:
     with deployment.session() as session, session.begin():
         session.add(
