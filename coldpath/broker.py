@@ -26,8 +26,11 @@ _UNACKED = "unacked"
 class Broker:
     """One Valkey database used as Celery broker."""
 
-    def __init__(self, app: Celery, url: str, *, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, app: Celery, url: str, *, timeout_s: float = 5.0, grace_s: int = GRACE_S
+    ) -> None:
         self._app = app
+        self._grace_s = grace_s
         self._client = redis.Redis.from_url(
             url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s
         )
@@ -41,7 +44,7 @@ class Broker:
                 task_id=delivery.job,
                 queue=delivery.queue,
                 soft_time_limit=delivery.timeout_s,
-                time_limit=delivery.timeout_s + GRACE_S,
+                time_limit=delivery.timeout_s + self._grace_s,
                 retry=False,
                 ignore_result=True,
             )

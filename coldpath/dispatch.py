@@ -1,9 +1,9 @@
 """The dispatcher role: object events in, ledger rows and deliveries out.
 
 One event loop serves the webhook; everything that blocks (store, database, broker) runs in threads.
-A sweep every second sends what is owed; every `reconcile_interval_s` the bucket and the broker are
-compared with the ledger. Two dispatchers may run side by side: filing is insert-or-ignore, sending
-twice is harmless.
+A sweep every `sweep_interval_s` sends what is owed; every `reconcile_interval_s` the bucket and the
+broker are compared with the ledger. Two dispatchers may run side by side: filing is
+insert-or-ignore, sending twice is harmless.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from coldpath.app import check_broker_url, create_app
+from coldpath.backlog import backlog
 from coldpath.broker import Broker
 from coldpath.catalogue import publish
 from coldpath.deliveries import Deliveries
@@ -46,11 +47,14 @@ from infra.telemetry.ops import Check
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 1.0
 _PROBE_S = 5.0
 _PROBED = ("database", "s3", "broker")
 _AWAY = (DBAPIError, BrokerError, StorageError)
 _JOBS = Gauge("livepath_jobs", "Jobs in the ledger.", ["state"])
+_WAITING = Gauge("livepath_queue_jobs", "Jobs that wait for a worker.", ["queue"])
+_RUNNING = Gauge("livepath_queue_running_jobs", "Jobs that workers hold.", ["queue"])
+_OLDEST = Gauge("livepath_queue_oldest_seconds", "Age of what waits longest.", ["queue"])
+_WORK = Gauge("livepath_queue_work_seconds", "Processor time that what waits will take.", ["queue"])
 
 
 class Dispatcher:
@@ -67,6 +71,7 @@ class Dispatcher:
         check_broker_url(settings.broker_url)
         self._listener = listener
         self._on_stop = on_stop
+        self._sweep_s = settings.sweep_interval_s
         self._reconcile_s = settings.reconcile_interval_s
         self._stop = asyncio.Event()
         self._rung = asyncio.Event()
@@ -102,7 +107,9 @@ class Dispatcher:
                 tasks.create_task(self._serve())
                 tasks.create_task(self._publish())
                 tasks.create_task(self._every("probe", _PROBE_S, self._probe))
-                tasks.create_task(self._every("sweep", SWEEP_S, self._reconciler.sweep, self._rung))
+                tasks.create_task(
+                    self._every("sweep", self._sweep_s, self._reconciler.sweep, self._rung)
+                )
                 listening = tasks.create_task(self._listen())
                 tasks.create_task(self._every("reconcile", self._reconcile_s, self._reconcile))
                 if self._sqs is not None:
@@ -185,7 +192,7 @@ class Dispatcher:
 
     def _probe(self) -> None:
         probes: dict[str, Callable[[], object]] = {
-            "database": lambda: _count_jobs(self._engine),
+            "database": self._count,
             "s3": self._store.check,
             "broker": self._broker.check,
         }
@@ -195,6 +202,14 @@ class Dispatcher:
                 self._answers[name] = None
             except _AWAY as error:
                 self._answers[name] = str(error).splitlines()[0]
+
+    def _count(self) -> None:
+        _count_jobs(self._engine)
+        for queue, found in backlog(self._engine, self._registry.queues()).items():
+            _WAITING.labels(queue).set(found.waiting)
+            _RUNNING.labels(queue).set(found.running)
+            _OLDEST.labels(queue).set(found.oldest_s)
+            _WORK.labels(queue).set(found.work_s)
 
     def _checks(self) -> Mapping[str, Check]:
         return {name: partial(self._answers.__getitem__, name) for name in _PROBED}

@@ -28,6 +28,8 @@ class Lease:
     """What a client asked for, of a job that a client filed."""
     checkpoint: Mapping[str, Any] | None = None
     """What an earlier attempt had done, as it said itself."""
+    timeout_s: int = 3600
+    """An attempt that takes longer is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def lease_of(job: Job) -> Lease:
         traceparent=job.traceparent,
         params=job.params,
         checkpoint=job.checkpoint,
+        timeout_s=job.timeout_s,
     )
 
 

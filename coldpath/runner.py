@@ -24,7 +24,13 @@ from sqlalchemy.exc import DBAPIError
 
 from coldpath.binding import Registry
 from coldpath.context import Ends, JobContext, JobFunction
-from coldpath.errors import Interrupted, LeaseLost, PermanentFailure, RetryLater
+from coldpath.errors import (
+    Interrupted,
+    LeaseLost,
+    PermanentFailure,
+    RetryLater,
+    TookTooLong,
+)
 from coldpath.ledger import Ledger
 from coldpath.log_tail import LogTail
 from coldpath.metering import MeteredStore
@@ -121,13 +127,16 @@ class Runner:
         scratch: Path,
         worker: str,
         stopping: Callable[[], bool] = lambda: False,
+        too_long: type[Exception] = TookTooLong,
     ) -> None:
+        """`too_long`: what whoever watches the time raises in the middle of a function."""
         self._ledger = ledger
         self._store = store
         self._registry = registry
         self._scratch = scratch
         self._worker = worker
         self._stopping = stopping
+        self._too_long = too_long
 
     def run(self, job: str) -> Outcome:
         """Works on the job if it is to be had."""
@@ -155,6 +164,9 @@ class Runner:
             log.warning("%s", error)
             self._ledger.release(lease, tail.text)
             return Outcome.HANDED_BACK
+        except self._too_long:
+            words = TookTooLong(f"{lease.function} took longer than {lease.timeout_s} s")
+            return self._failed(lease, words, tail)
         except LivepathError as error:
             permanent = isinstance(error, PermanentFailure)
             return self._failed(lease, error, tail, permanent=permanent)

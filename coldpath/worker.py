@@ -20,7 +20,7 @@ from typing import Any
 os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
 from celery import Celery, signals
-from celery.exceptions import SecurityWarning
+from celery.exceptions import SecurityWarning, SoftTimeLimitExceeded
 from prometheus_client import Gauge
 
 from coldpath.app import JOB_TASK, check_broker_url, create_app
@@ -100,6 +100,7 @@ class Worker:
 
     def _work(self) -> None:
         self._celery = _celery_worker(self._app, self._settings, self._name)
+        self._tell_before(self._celery)
         watch = self._watch()
         try:
             self._celery.start()
@@ -131,6 +132,16 @@ class Worker:
         signals.worker_shutting_down.connect(self._shutting_down, weak=False)
         # Celery configures logging unless somebody listens here; the role has done it.
         signals.setup_logging.connect(lambda **_: None, weak=False)
+
+    def _tell_before(self, celery: Any) -> None:
+        """Celery's own signal of a stop comes when the soft shutdown is over."""
+        wait = celery.wait_for_soft_shutdown
+
+        def tell_and_wait() -> None:
+            self._shutting_down()
+            wait()
+
+        celery.wait_for_soft_shutdown = tell_and_wait
 
     def _shutting_down(self, **_: Any) -> None:
         self._told_to_stop = True
@@ -168,6 +179,7 @@ class Worker:
             scratch=self._scratch_root / self._name,
             worker=self._name,
             stopping=self._stopping.is_set,
+            too_long=SoftTimeLimitExceeded,
         )
 
     def _hand_back(self) -> None:
@@ -191,6 +203,8 @@ class Worker:
         }
 
     def _machine(self) -> str | None:
+        if self._told_to_stop:
+            return "was told to stop"
         return None if self._draining is None else f"is about to go: {self._draining.reason}"
 
     def _broker(self) -> str | None:

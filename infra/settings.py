@@ -208,6 +208,9 @@ class DispatcherSettings(RoleSettings):
         "", description="Bearer token that object-event webhooks must carry."
     )
     sqs_queue_url: str = Field("", description="SQS queue with S3 notifications; empty: none.")
+    sweep_interval_s: float = Field(
+        1.0, description="Seconds between two looks at what the ledger owes the broker."
+    )
     reconcile_interval_s: float = Field(
         30.0, description="Seconds between two comparisons of bucket, ledger and broker."
     )

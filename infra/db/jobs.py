@@ -19,6 +19,7 @@ class Job(Base):
     __table_args__ = (
         UniqueConstraint("function", "input_key", "input_version"),
         Index(None, "state", "next_attempt_ms"),
+        Index(None, "function", "state", "finished_ms"),
         Index(None, "project", "event", "created_ms", "id"),
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from coldpath.binding import Registry
 from coldpath.context import JobContext, JobFunction
-from coldpath.errors import LeaseLost, PermanentFailure, RetryLater
+from coldpath.errors import LeaseLost, PermanentFailure, RetryLater, TookTooLong
 from coldpath.ledger import Ledger
 from coldpath.plan import ObjectVersion, plan
 from coldpath.records import JobResult
@@ -97,6 +97,17 @@ def test_a_function_works_in_a_folder_of_its_own_that_is_gone_afterwards(bench: 
     assert set(bench.row().cost) == {"wall_ms", "cpu_ms", "bytes_in", "bytes_out"}
     assert bench.row().cost["bytes_out"] == 4
     assert bench.runner().run(bench.job) is Outcome.NOT_MINE
+
+
+def test_an_attempt_that_took_too_long_has_failed_in_words(bench: Bench) -> None:
+    def function(context: JobContext) -> JobResult:
+        raise TookTooLong
+
+    runner = bench.given(function)
+    bench.set(timeout_s=7)
+    assert runner.run(bench.job) is Outcome.FAILED
+    assert bench.row().state == "retrying"
+    assert bench.row().error == "TookTooLong: test took longer than 7 s"
 
 
 def test_an_output_that_exists_is_found_and_left_as_it_is(bench: Bench) -> None:

@@ -1,11 +1,8 @@
-"""Interruption notices, and a stand-in for the metadata service on a real socket."""
+"""Interruption notices, and what a watch makes of them."""
 
 import json
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
@@ -13,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldpath.spot import MARGIN_S, Metadata, Notice, StopFlag, Watch, parse
+from tests.support.imds import Service
 
 NOW = 1_800_000_000.0
 TIME = "2027-01-15T08:02:00Z"  # two minutes after NOW
@@ -40,53 +38,6 @@ class TestReading:
         found = parse(None, said, NOW)
         assert found is not None
         assert found.ends_at is not None
-
-
-class _Service(BaseHTTPRequestHandler):
-    """As IMDSv2: nothing without a token, 404 for what there is not."""
-
-    documents: dict[str, str]
-    tokens: list[str]
-
-    def do_PUT(self) -> None:
-        assert int(self.headers["X-aws-ec2-metadata-token-ttl-seconds"]) > 0
-        self.tokens.append(f"token-{len(self.tokens)}")
-        self._answer(200, self.tokens[-1])
-
-    def do_GET(self) -> None:
-        if not self.tokens or self.headers["X-aws-ec2-metadata-token"] != self.tokens[-1]:
-            return self._answer(401, "")
-        found = self.documents.get(self.path.rpartition("/")[2])
-        return self._answer(404, "") if found is None else self._answer(200, found)
-
-    def _answer(self, status: int, text: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class Service:
-    def __init__(self) -> None:
-        self.documents: dict[str, str] = {}
-        self.tokens: list[str] = []
-        handler = type("Handler", (_Service,), vars(self))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    @contextmanager
-    def running(self) -> Iterator["Service"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
 
 
 @pytest.fixture
@@ -144,10 +95,9 @@ def test_a_recommendation_drains_and_a_stop_ends(service: Service) -> None:
     heard = Heard()
     watch = Watch(Metadata(service.url), heard.drain, heard.stop, poll_s=0.02)
     watch.start()
-    service.documents["rebalance"] = json.dumps({"noticeTime": TIME})
+    service.rebalance()
     assert heard.until(1, 0)
-    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + MARGIN_S))
-    service.documents["instance-action"] = json.dumps({"action": "terminate", "time": ends})
+    service.stop(in_s=MARGIN_S)
     assert heard.until(1, 1)
     watch.close()
 

@@ -1,0 +1,298 @@
+"""What the platform promises to functions and to those who run machines, with real roles.
+
+One dispatcher, one broker, one bucket; workers come and go. Functions wait for files, so a test
+decides what happens first (`tests.support.patient`).
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.orm import Session
+
+from coldpath.app import create_app
+from coldpath.broker import Broker
+from coldpath.deliveries import Delivery
+from infra.db.jobs import Job
+from infra.events.bell import CHANNEL
+from infra.jobs.filing import insert_new, job_row, requested
+from infra.keys import ProgramKey
+from tests.support.coldpath import ColdStack, Role
+from tests.support.imds import Service
+from tests.support.patient import QUEUE, install
+from tests.support.s3 import SeaweedServer, free_ports
+from tests.support.valkey import ValkeyServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+NEVER_S = "3600"
+AT_ONCE_S = "0.1"
+TERMS = {"steps": 3600, "held": 3600, "slow": 1, "deaf": 1}
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class World:
+    """The roles that run, and what a client and a test can do."""
+
+    def __init__(self, stack: ColdStack, broker: ValkeyServer) -> None:
+        self.stack = stack
+        self.broker = broker
+        self._dispatcher: Role | None = None
+        self._sweep_s = ""
+        self._worker: Role | None = None
+
+    def dispatcher(self, sweep_s: str = AT_ONCE_S) -> None:
+        """Makes the dispatcher one that looks into the ledger this often."""
+        if self._dispatcher is not None and self._sweep_s != sweep_s:
+            self._dispatcher.kill()
+            self._dispatcher = None
+        if self._dispatcher is None:
+            self._dispatcher = self.stack.dispatcher(LIVEPATH_SWEEP_INTERVAL_S=sweep_s)
+            self._sweep_s = sweep_s
+
+    def worker(self) -> Role:
+        """The worker that runs two jobs side by side; a new one when a test ended it."""
+        if self._worker is None or not self._worker.runs:
+            self._worker = self.stack.worker(LIVEPATH_WORKER_CONCURRENCY="2")
+        return self._worker
+
+    def no_worker(self) -> None:
+        if self._worker is not None and self._worker.runs:
+            assert self._worker.terminate() == 0
+
+    def file(
+        self,
+        function: str,
+        event: str,
+        *,
+        project: str = "p",
+        sent_ms: int | None = None,
+        **params: object,
+    ) -> str:
+        """As the control API does; the bell is another matter. `sent_ms`: when the test itself
+        sends the delivery."""
+        request = requested(
+            function,
+            ProgramKey(project, event),
+            params,
+            queue=QUEUE,
+            max_attempts=3,
+            timeout_s=TERMS[function],
+        )
+        with Session(self.stack.engine) as session, session.begin():
+            row = {**job_row(request, now_ms()), "delivery_sent_ms": sent_ms}
+            assert insert_new(session, Job, row)
+        return request.id
+
+    def ring(self) -> int:
+        """How many dispatchers heard it."""
+        with self.broker.client() as client:
+            return int(client.publish(CHANNEL, ""))
+
+    def outcomes(self, event: str) -> list[str | None]:
+        return [attempt.outcome for attempt in self.stack.attempts(event)]
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """The dispatcher's, by queue."""
+        with urlopen(f"http://127.0.0.1:{self.stack.dispatcher_port}/metrics") as answer:
+            text = answer.read().decode()
+        return {
+            sample.labels["queue"]: sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name
+        }
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("platform")
+    (port,) = free_ports(1)
+    s3 = SeaweedServer(folder / "s3")
+    (folder / "broker").mkdir()
+    try:
+        s3.start()
+        with ValkeyServer(folder / "broker") as broker:
+            stack = ColdStack(
+                folder,
+                database_url=f"sqlite:///{folder}/livepath.db",
+                broker_url=broker.url,
+                s3_url=s3.url("cold"),
+                port=port,
+                settings={
+                    "PYTHONPATH": install(folder / "packages"),
+                    "LIVEPATH_BUS_URL": broker.url,
+                    "LIVEPATH_IMDS_POLL_S": "0.05",
+                },
+                queues=(QUEUE,),
+            )
+            yield World(stack, broker)
+            stack.close()
+    finally:
+        s3.stop()
+
+
+@pytest.fixture
+def world(servers: World, request: pytest.FixtureRequest) -> World:
+    """With a dispatcher; where the bell is tested, with one that does not sweep by itself."""
+    if "backlog" not in request.node.name:
+        servers.dispatcher(NEVER_S if "bell" in request.node.name else AT_ONCE_S)
+    return servers
+
+
+def test_a_job_of_which_the_bell_tells_does_not_wait_for_the_sweep(world: World) -> None:
+    world.worker()
+    world.stack.until("a dispatcher listens", world.ring)
+    # The first may still owe its start to what a dispatcher does when it begins to listen.
+    for event in ("heard-1", "heard-2"):
+        world.file("steps", event, folder="", steps=0)
+        assert world.ring() == 1
+        world.stack.until_state(event, "succeeded", timeout_s=20)
+
+
+def test_a_backlog_asks_for_a_worker_and_one_that_comes_drains_it(world: World) -> None:
+    world.no_worker()
+    past = world.file("steps", "past", folder="", steps=0)
+    with Session(world.stack.engine) as session, session.begin():
+        done = session.get_one(Job, past)
+        done.state, done.finished_ms, done.cost = "succeeded", done.created_ms, {"cpu_ms": 500}
+    jobs = [world.file("steps", "backlog", folder="", steps=0, number=n) for n in range(20)]
+    world.dispatcher()  # a new one, for it counts when it starts
+    world.stack.until(
+        "the dispatcher tells of the backlog",
+        lambda: world.metrics("livepath_queue_jobs")[QUEUE] == len(jobs),
+    )
+    assert world.metrics("livepath_queue_running_jobs")[QUEUE] == 0
+    assert 0 <= world.metrics("livepath_queue_oldest_seconds")[QUEUE] < 60
+    assert 0 < world.metrics("livepath_queue_work_seconds")[QUEUE] < 20
+    world.worker()
+    world.stack.until(
+        "the backlog is drained",
+        lambda: {job.state for job in world.stack.jobs("backlog")} == {"succeeded"},
+    )
+    assert world.outcomes("backlog") == ["succeeded"] * 20
+
+
+def test_an_attempt_that_takes_too_long_has_failed_and_is_tried_again(world: World) -> None:
+    worker = world.worker()
+    processes = {child.pid for child in worker.children()}
+    world.file("slow", "slow")
+    job = world.stack.until_state("slow", "succeeded")
+    assert world.outcomes("slow") == ["failed", "succeeded"]
+    assert world.stack.attempts("slow")[0].error == "TookTooLong: slow took longer than 1 s"
+    assert job.attempt_count == 2
+    assert {child.pid for child in worker.children()} == processes
+
+
+def test_an_attempt_that_cannot_be_told_is_killed_and_counts(world: World, tmp_path: Path) -> None:
+    worker = world.worker()
+    processes = {child.pid for child in worker.children()}
+    job = world.file("deaf", "deaf", folder=str(tmp_path), sent_ms=now_ms())
+    # With less patience than a dispatcher has.
+    broker = Broker(create_app(world.broker.url), world.broker.url, grace_s=1)
+    broker.send(Delivery(job, QUEUE, 1))
+    broker.close()
+    done = world.stack.until_state("deaf", "succeeded")
+    assert (tmp_path / "told").exists()
+    assert world.outcomes("deaf") == ["lost", "succeeded"]
+    assert done.attempt_count == 2
+    assert worker.runs
+    assert {child.pid for child in worker.children()} != processes
+
+
+def test_a_project_has_only_so_many_under_way(world: World, tmp_path: Path) -> None:
+    world.worker()
+    go = tmp_path / "go"
+    for number in range(3):
+        world.file("held", "crowd", go=str(go), number=number)
+    world.stack.until("one runs", lambda: "running" in states(world, "crowd"))
+    world.file("held", "alone", project="q", go=str(go))
+    world.stack.until_state("alone", "running")
+    assert states(world, "crowd") == ["queued", "queued", "running"]
+    assert [job.delivery_sent_ms for job in world.stack.jobs("crowd")].count(None) == 2
+    go.touch()
+    world.stack.until("all are done", lambda: states(world, "crowd") == ["succeeded"] * 3)
+    spans = sorted((a.started_ms, a.ended_ms) for a in world.stack.attempts("crowd"))
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
+
+
+def states(world: World, event: str) -> list[str]:
+    return sorted(job.state for job in world.stack.jobs(event))
+
+
+class Long:
+    """A job of several steps, of which the test lets one happen after the other."""
+
+    def __init__(self, world: World, event: str, folder: Path, steps: int) -> None:
+        self._world, self._event, self._folder, self._steps = world, event, folder, steps
+        self.job = world.file("steps", event, folder=str(folder), steps=steps)
+
+    def step(self, number: int) -> None:
+        """Lets it happen, and sees it done."""
+        (self._folder / f"go{number}").touch()
+        self._world.stack.until(f"step {number}", (self._folder / f"did{number}").exists)
+
+    def all(self) -> None:
+        for number in range(self._steps):
+            (self._folder / f"go{number}").touch()
+
+    def holder(self) -> str:
+        """The worker that has it, "" while nobody does."""
+        (job,) = self._world.stack.jobs(self._event)
+        return (job.lease_owner or "").partition("/")[0] if job.state == "running" else ""
+
+
+def test_a_rebalance_notice_hands_long_work_to_another_machine(
+    world: World, tmp_path: Path
+) -> None:
+    world.no_worker()
+    with Service().running() as cloud:
+        spot = world.stack.worker(LIVEPATH_IMDS_URL=cloud.url)
+        job = Long(world, "spot", tmp_path, steps=4)
+        job.step(0)
+        first = job.holder()
+        other = world.worker()
+        cloud.rebalance()
+        world.stack.until(
+            "it takes no more", lambda: "no work is taken any more" in spot.log.read_text()
+        )
+        assert not world.stack.ready(spot.port, spot)
+        job.step(1)  # its checkpoint is where the attempt ends
+        job.step(2)
+        second = job.holder()
+        assert second not in ("", first)
+        # What is filed now goes to the other one.
+        world.file("steps", "later", folder="", steps=0)
+        world.stack.until_state("later", "succeeded")
+        assert world.stack.attempts("later")[0].worker.partition("/")[0] == second
+        cloud.stop(in_s=1)
+        assert spot.process.wait(20) == 0
+        job.all()
+        done = world.stack.until_state("spot", "succeeded")
+    assert done.attempt_count == 1
+    assert world.outcomes("spot") == ["handed-back", "succeeded"]
+    assert other.runs
+
+
+def test_sigterm_hands_long_work_back_at_its_next_checkpoint(world: World, tmp_path: Path) -> None:
+    worker = world.worker()
+    job = Long(world, "sigterm", tmp_path, steps=3)
+    job.step(0)
+    worker.process.send_signal(signal.SIGTERM)
+    world.stack.until("it stops", lambda: not world.stack.ready(worker.port, worker))
+    job.step(1)
+    assert worker.process.wait(20) == 0
+    (handed,) = world.stack.jobs("sigterm")
+    assert handed.checkpoint == {"done": 2}
+    world.worker()
+    job.all()
+    assert world.stack.until_state("sigterm", "succeeded").attempt_count == 1
+    assert world.outcomes("sigterm") == ["handed-back", "succeeded"]
