@@ -36,6 +36,14 @@ class Api:
         items: list[dict[str, Any]] = body["items"]
         return items
 
+    async def request_clip(self, event: str, start: float, end: float) -> dict[str, Any]:
+        """An exact clip; seconds on the recording."""
+        wanted = {"start": start, "end": end, "mode": "exact", "title": "A clip of the demo"}
+        return await self._call("POST", f"/v1/events/{event}/clips", json=wanted)
+
+    async def clip(self, event: str, clip: str) -> dict[str, Any]:
+        return await self._call("GET", f"/v1/events/{event}/clips/{clip}")
+
     async def jobs(self, event: str) -> list[dict[str, Any]]:
         body = await self._call("GET", f"/v1/jobs?event={event}")
         items: list[dict[str, Any]] = body["items"]

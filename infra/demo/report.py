@@ -13,6 +13,7 @@ from rich.table import Table
 
 from infra.demo.ladder import LadderFindings
 from infra.demo.ladder_report import ladder_json, print_ladder
+from infra.demo.made import Clip, Poster
 from infra.demo.player import Viewing, nearest_rank
 from infra.demo.verify import Archive
 from infra.demo.whep_viewing import WhepViewing
@@ -36,6 +37,8 @@ class Findings:
     archive: Archive | None = None
     seconds_after_end: float | None = None
     """From the end of the event until the archive was listed."""
+    clip: Clip | None = None
+    poster: Poster | None = None
     jobs: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """Steps that broke off."""
@@ -67,6 +70,8 @@ class Findings:
             found.append("there is no archive")
         else:
             found += self.archive.problems(self.frames_sent, self.fps)
+        for what, made in (("clip", self.clip), ("poster", self.poster)):
+            found += [f"there is no {what}"] if made is None else made.problems()
         if not self.jobs:
             found.append("the API lists no job of the event")
         found += [
@@ -108,6 +113,21 @@ class Findings:
                 "audio": archive is not None and archive.has_sound,
                 "seconds_after_end": self.seconds_after_end,
             },
+            "clip": self.clip
+            and {
+                "ok": not self.clip.problems(),
+                "frames": len(self.clip.wanted),
+                "frames_decoded": len(self.clip.frames),
+                "copied": self.clip.copied,
+                "encoded": self.clip.encoded,
+                "seconds_to_ready": self.clip.seconds_to_ready,
+            },
+            "poster": self.poster
+            and {
+                "width": self.poster.width,
+                "height": self.poster.height,
+                "brightness": self.poster.brightness,
+            },
             "jobs": [
                 {key: job.get(key) for key in ("id", "function", "state", "attempt_count")}
                 for job in self.jobs
@@ -143,6 +163,7 @@ def print_report(console: Console, findings: Findings) -> None:
     print_ladder(console, findings.ladder)
     if findings.archive:
         _print_archive(console, findings, findings.archive)
+    _print_made(console, findings)
     for job in findings.jobs:
         console.print(
             f"Job      {job['function']}: {job['state']}, attempts {job['attempt_count']}"
@@ -214,3 +235,18 @@ def _print_archive(console: Console, findings: Findings, archive: Archive) -> No
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _print_made(console: Console, findings: Findings) -> None:
+    if clip := findings.clip:
+        console.print(
+            f"Clip     {len(clip.frames)} of {len(clip.wanted)} frames decoded, {clip.copied} "
+            f"copied, {clip.encoded} encoded again, ready in {clip.seconds_to_ready:.1f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if poster := findings.poster:
+        console.print(
+            f"Poster   {poster.width}x{poster.height}, brightness {poster.brightness:.0f} of 255",
+            highlight=False,
+        )

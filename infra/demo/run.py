@@ -22,6 +22,7 @@ from infra.demo.encoder import Encoder
 from infra.demo.errors import DemoError
 from infra.demo.ladder import LadderFindings
 from infra.demo.ladder_watch import LadderWatch
+from infra.demo.made import look_at_poster, make_clip
 from infra.demo.player import Player, Viewing
 from infra.demo.programme import Programme
 from infra.demo.progress import Step, step
@@ -160,10 +161,20 @@ class Demo:
             )
             with step(self._console, "Decoding the archive"):
                 self.findings.archive = await asyncio.to_thread(_fetch_and_inspect, asset["url"])
+            with step(self._console, "Cutting a clip, and looking at what else was made"):
+                await self._made(event)
         finally:
             self.findings.ladder.trimmed = trimmed(await self._api.event(event))
             self.findings.jobs = await self._api.jobs_at_rest(event, JOBS_TIMEOUT_S)
             self.findings.stages_ms = await self._stages()
+
+    async def _made(self, event: str) -> None:
+        try:
+            self.findings.clip = await make_clip(self._api, event, self.findings.frames_sent, FPS)
+        except TimeoutError:
+            self.findings.failures.append("the clip was not there in time")
+        await self._api.jobs_at_rest(event, JOBS_TIMEOUT_S)
+        self.findings.poster = await look_at_poster(await self._api.assets(event))
 
     async def _archive(self, event: str) -> dict[str, Any]:
         for asset in await self._api.assets(event):

@@ -38,7 +38,9 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stdout + done.stderr
     body = json.loads(found.read_text())
-    assert set(body) == {"ok", "hls", "whep", "ladder", "stages_ms", "archive", "jobs"}
+    assert set(body) == {
+        *("ok", "hls", "whep", "ladder", "stages_ms", "archive", "clip", "poster", "jobs"),
+    }
     assert body["ok"] is True
     assert set(body["stages_ms"]) == set(STAGES)
     whep = body["whep"]
@@ -55,6 +57,11 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     assert body["archive"]["frames_sent"] == SECONDS * 30
     assert body["archive"]["frames_decoded"] == SECONDS * 30
     assert body["archive"]["audio"] is True
+    assert body["clip"]["ok"] is True
+    assert body["clip"]["frames_decoded"] == body["clip"]["frames"] == 90
+    # The demo's clip begins between two keyframes and holds whole groups behind.
+    assert body["clip"]["copied"] > 0 < body["clip"]["encoded"]
+    assert (body["poster"]["width"], body["poster"]["height"]) == (1280, 720)
     assert {job["state"] for job in body["jobs"]} == {"succeeded"}
     functions = {job["function"] for job in body["jobs"]}
     assert functions >= {"archive", "poster-live", "storyboard", "thumbnails"}

@@ -9,6 +9,7 @@ from rich.console import Console
 from infra.demo.barcode import Stamp
 from infra.demo.ladder import SOURCE, LadderFindings, Moved, RenditionSeen, Switching
 from infra.demo.m3u8 import Segment, Variant
+from infra.demo.made import Clip, Poster
 from infra.demo.player import Viewing
 from infra.demo.presentation import Shown, Stall
 from infra.demo.report import Findings, print_report
@@ -48,13 +49,17 @@ def findings() -> Findings:
         stages_ms={stage: {"p50": 1.23456, "p95": 2.0} for stage in STAGES},
         archive=Archive(frozenset(range(300)), 0, 10_000, Audio(9_990, -26.0)),
         seconds_after_end=3.2,
+        clip=Clip(range(70, 160), frozenset(range(70, 160)), 60, 30, 1.25),
+        poster=Poster(1280, 720, 101.5),
         jobs=[{"id": "job_1", "function": "archive", "state": "succeeded", "attempt_count": 1}],
     )
 
 
 def test_json_has_exactly_the_promised_keys(findings: Findings) -> None:
     body = findings.as_json()
-    assert set(body) == {"ok", "hls", "whep", "ladder", "stages_ms", "archive", "jobs"}
+    assert set(body) == {
+        *("ok", "hls", "whep", "ladder", "stages_ms", "archive", "clip", "poster", "jobs"),
+    }
     assert body["ok"] is True
     assert body["hls"] == {"glass_to_glass_ms": {"p50": 1049.0, "p95": 1094.0}}
     assert body["whep"] == {
@@ -105,6 +110,15 @@ def test_json_has_exactly_the_promised_keys(findings: Findings) -> None:
         "audio": True,
         "seconds_after_end": 3.2,
     }
+    assert body["clip"] == {
+        "ok": True,
+        "frames": 90,
+        "frames_decoded": 90,
+        "copied": 60,
+        "encoded": 30,
+        "seconds_to_ready": 1.25,
+    }
+    assert body["poster"] == {"width": 1280, "height": 720, "brightness": 101.5}
     assert body["jobs"] == findings.jobs
 
 
@@ -142,6 +156,8 @@ def break_off(findings: Findings) -> None:
         (lambda f: f.ladder.renditions.pop("360p"), "the rendition 360p was never listed"),
         (lambda f: setattr(f.ladder, "switching", None), "no player got from one rendition"),
         (lambda f: setattr(f, "archive", None), "there is no archive"),
+        (lambda f: setattr(f, "clip", None), "there is no clip"),
+        (lambda f: setattr(f, "poster", Poster(1280, 720, 3.0)), "the poster is black"),
         (lambda f: setattr(f, "jobs", []), "the API lists no job"),
     ],
 )
