@@ -100,6 +100,6 @@ def _quality(now: WhipObservation, before: WhipObservation, frames: int) -> Iter
     elif now.rtp.rate_mbps < LOW_BITRATE_MBPS and fmt.width * fmt.height > _SMALL:
         yield Finding(
             "low-bitrate",
-            f"Only {now.rtp.rate_mbps:.1f} Mbit/s arrive, so the picture is coarse: "
-            "the network takes no more; use a wired one.",
+            f"Only {now.rtp.rate_mbps:.1f} Mbit/s arrive: the picture is nearly still, or it is "
+            "coarse because the network takes no more; then use a wired one.",
         )

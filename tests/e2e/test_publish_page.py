@@ -4,6 +4,7 @@ and against a whole stack."""
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -144,7 +145,7 @@ async def test_fits_a_phone_and_every_field_has_a_name(
 @pytest.mark.alone  # it encodes a camera, bridges its sound and decodes it again
 @pytest.mark.parametrize("transport", ["webrtc", "hls"])
 async def test_what_a_page_publishes_another_plays(
-    camera_browser: Browser, studio: Studio, player_libraries: None, transport: str
+    camera_browser: Browser, studio: Studio, player_libraries: None, transport: str, tmp_path: Path
 ) -> None:
     event = await asyncio.to_thread(studio.schedule, name="From a browser")
     page = await (await camera_browser.new_context()).new_page()
@@ -158,6 +159,7 @@ async def test_what_a_page_publishes_another_plays(
     await until_playing(viewer, 3.0)
     assert await viewer.evaluate("livepath.playback.mode") == transport
     assert await viewer.evaluate("livepath.video.videoWidth") > 0
+    await page.screenshot(path=tmp_path / f"publish-{transport}.png")
     await page.locator("#toggle").click()
     await asyncio.to_thread(studio.wait_for_state, event, "reconnecting")
     await asyncio.to_thread(studio.call, "POST", f"/v1/events/{event['id']}/end")
