@@ -11,7 +11,7 @@ SOAK_ARGS ?=
 MINUTES ?= 10
 UP_ARGS ?=
 CDN_ARGS ?=
-SOURCES := hotpath coldpath infra edge conformance tests benchmarks
+SOURCES := hotpath coldpath infra edge conformance examples tests benchmarks
 
 # Where an image sets it, every process that a test or the stack starts would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE

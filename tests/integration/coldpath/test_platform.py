@@ -4,12 +4,16 @@ One dispatcher, one broker, one bucket; workers come and go. Functions wait for 
 decides what happens first (`tests.support.patient`).
 """
 
+import json
+import os
+import shutil
 import signal
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,10 +26,11 @@ from infra.db.jobs import Job
 from infra.events.bell import CHANNEL
 from infra.jobs.filing import insert_new, job_row, requested
 from infra.keys import ProgramKey
-from tests.support.coldpath import ColdStack, Role
+from tests.support.coldpath import ROOT, TOKEN, ColdStack, Role
 from tests.support.imds import Service
 from tests.support.patient import QUEUE, install
 from tests.support.s3 import SeaweedServer, free_ports
+from tests.support.session import encode, session
 from tests.support.valkey import ValkeyServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -92,6 +97,23 @@ class World:
             assert insert_new(session, Job, row)
         return request.id
 
+    def tell(self, keys: Iterable[str]) -> None:
+        """As MinIO does of new objects."""
+        records = [
+            {
+                "eventName": "s3:ObjectCreated:Put",
+                "s3": {"bucket": {"name": "cold"}, "object": {"key": key}},
+            }
+            for key in keys
+        ]
+        request = Request(
+            f"http://127.0.0.1:{self.stack.dispatcher_port}/events/minio",
+            json.dumps({"Records": records}).encode(),
+            {"Authorization": f"Bearer {TOKEN}"},
+        )
+        with urlopen(request) as answer:
+            assert answer.status == 204
+
     def ring(self) -> int:
         """How many dispatchers heard it."""
         with self.broker.client() as client:
@@ -112,6 +134,23 @@ class World:
         }
 
 
+def loudness(folder: Path) -> Path:
+    """Installs the example as an installer does, without building a wheel first."""
+    source, target = ROOT / "examples/loudness", folder / "installed"
+    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+    entries = project["entry-points"]["livepath.functions"].items()
+    metadata = target / f"livepath_loudness-{project['version']}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    (metadata / "entry_points.txt").write_text(
+        "\n".join(["[livepath.functions]", *(f"{name} = {module}" for name, module in entries)])
+    )
+    shutil.copy(source / "livepath_loudness.py", target)
+    return target
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("platform")
@@ -128,11 +167,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 s3_url=s3.url("cold"),
                 port=port,
                 settings={
-                    "PYTHONPATH": install(folder / "packages"),
+                    "PYTHONPATH": f"{loudness(folder)}{os.pathsep}{install(folder / 'packages')}",
                     "LIVEPATH_BUS_URL": broker.url,
                     "LIVEPATH_IMDS_POLL_S": "0.05",
                 },
-                queues=(QUEUE,),
+                queues=(QUEUE, "fast"),
             )
             yield World(stack, broker)
             stack.close()
@@ -148,16 +187,6 @@ def world(servers: World, request: pytest.FixtureRequest) -> World:
     return servers
 
 
-def test_a_job_of_which_the_bell_tells_does_not_wait_for_the_sweep(world: World) -> None:
-    world.worker()
-    world.stack.until("a dispatcher listens", world.ring)
-    # The first may still owe its start to what a dispatcher does when it begins to listen.
-    for event in ("heard-1", "heard-2"):
-        world.file("steps", event, folder="", steps=0)
-        assert world.ring() == 1
-        world.stack.until_state(event, "succeeded", timeout_s=20)
-
-
 def test_a_backlog_asks_for_a_worker_and_one_that_comes_drains_it(world: World) -> None:
     world.no_worker()
     past = world.file("steps", "past", folder="", steps=0)
@@ -165,7 +194,7 @@ def test_a_backlog_asks_for_a_worker_and_one_that_comes_drains_it(world: World) 
         done = session.get_one(Job, past)
         done.state, done.finished_ms, done.cost = "succeeded", done.created_ms, {"cpu_ms": 500}
     jobs = [world.file("steps", "backlog", folder="", steps=0, number=n) for n in range(20)]
-    world.dispatcher()  # a new one, for it counts when it starts
+    world.dispatcher(NEVER_S)  # it counts when it starts
     world.stack.until(
         "the dispatcher tells of the backlog",
         lambda: world.metrics("livepath_queue_jobs")[QUEUE] == len(jobs),
@@ -179,6 +208,36 @@ def test_a_backlog_asks_for_a_worker_and_one_that_comes_drains_it(world: World) 
         lambda: {job.state for job in world.stack.jobs("backlog")} == {"succeeded"},
     )
     assert world.outcomes("backlog") == ["succeeded"] * 20
+
+
+def test_a_job_of_which_the_bell_tells_does_not_wait_for_the_sweep(world: World) -> None:
+    world.worker()
+    world.stack.until("a dispatcher listens", world.ring)
+    # The first may still owe its start to what a dispatcher does when it begins to listen.
+    for event in ("heard-1", "heard-2"):
+        world.file("steps", event, folder="", steps=0)
+        assert world.ring() == 1
+        world.stack.until_state(event, "succeeded", timeout_s=20)
+
+
+def test_a_package_of_ones_own_measures_every_segment_that_arrives(world: World) -> None:
+    _, sound = encode()
+    made = session(ProgramKey("p", "loud"), "i1", sound)
+    for key, data in made.objects.items():
+        world.stack.store.put(key, data, "video/mp4")
+    world.worker()
+    world.tell(made.objects)
+    world.stack.until("both are measured", lambda: states(world, "loud") == ["succeeded"] * 2)
+    found = list(world.stack.store.list("work/p/loud/"))
+    assert [info.key for info in found] == [
+        f"work/p/loud/main/i1/loudness/audio-{msn}.json" for msn in (0, 1)
+    ]
+    for info in found:
+        # ffmpeg's tone has an amplitude of an eighth, and its power is shared by two channels.
+        measured = json.loads(world.stack.store.get(info.key))
+        assert measured["mean_db"] == pytest.approx(-24.1, abs=0.5)
+        assert measured["peak_db"] == pytest.approx(-21.1, abs=1.5)
+    assert "segment 0: {'mean_db'" in (world.stack.attempts("loud")[0].log or "")
 
 
 def test_an_attempt_that_takes_too_long_has_failed_and_is_tried_again(world: World) -> None:
