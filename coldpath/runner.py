@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from coldpath.binding import Registry
 from coldpath.context import Ends, JobContext, JobFunction
@@ -39,6 +39,10 @@ from infra.errors import LivepathError
 from infra.storage.objects import ObjectStore
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_AGAIN_S = 0.2
+"""Between two tries to tell a database that is away."""
 
 
 class Outcome(StrEnum):
@@ -162,7 +166,7 @@ class Runner:
             raise
         except Interrupted as error:
             log.warning("%s", error)
-            self._ledger.release(lease, tail.text)
+            self._tell(lease, lambda: self._ledger.release(lease, tail.text))
             return Outcome.HANDED_BACK
         except self._too_long:
             words = TookTooLong(f"{lease.function} took longer than {lease.timeout_s} s")
@@ -180,7 +184,7 @@ class Runner:
             "bytes_out": store.bytes_out,
         }
         log.info("%s: %s succeeded in %d ms", lease.job, lease.function, cost["wall_ms"])
-        self._ledger.succeed(lease, result, cost, tail.text)
+        self._tell(lease, lambda: self._ledger.succeed(lease, result, cost, tail.text))
         return Outcome.SUCCEEDED
 
     def _call(self, lease: Lease, store: ObjectStore) -> JobResult:
@@ -204,9 +208,27 @@ class Runner:
         bound = self._registry.get(lease.function)
         pause = None if bound is None else bound.terms.pause_ms(lease.attempt)
         log.warning("%s: attempt %d failed: %s", lease.job, lease.attempt, reason)
-        state = self._ledger.fail(lease, reason, permanent=permanent, delay_ms=pause, log=tail.text)
+        state = self._tell(
+            lease,
+            lambda: self._ledger.fail(
+                lease, reason, permanent=permanent, delay_ms=pause, log=tail.text
+            ),
+        )
         log.warning("%s: is %s", lease.job, state)
         return Outcome.FAILED
+
+    def _tell(self, lease: Lease, outcome: Callable[[], T]) -> T:
+        """Tells the ledger what became of the attempt: while the database is away, again and again
+        until the lease has run out, for the work may have taken an hour."""
+        until = time.monotonic() + self._ledger.lease_ms / 1000
+        while True:
+            try:
+                return outcome()
+            except OperationalError as error:
+                if time.monotonic() > until:
+                    raise
+                log.warning("%s: cannot reach the ledger: %s", lease.job, error)
+                time.sleep(_AGAIN_S)
 
     def _dead_owner(self, job: str) -> str | None:
         """The holder of the job if it was a process of this worker that is no more: its delivery

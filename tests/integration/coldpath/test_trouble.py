@@ -166,7 +166,7 @@ def test_a_database_that_is_away_when_an_attempt_ends(
         return result
 
     functions = registry(function)
-    ledger, deliveries = Ledger(engine, clock=clock), Deliveries(engine, clock=clock)
+    ledger, deliveries = Ledger(engine, lease_ms=500, clock=clock), Deliveries(engine, clock=clock)
     ledger.file(plan([INPUT], functions))
     job = job_of(engine).id
     runner = Runner(ledger, store, functions, scratch=tmp_path / "scratch", worker="w")

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from coldpath.binding import Registry
@@ -108,6 +110,22 @@ def test_an_attempt_that_took_too_long_has_failed_in_words(bench: Bench) -> None
     assert runner.run(bench.job) is Outcome.FAILED
     assert bench.row().state == "retrying"
     assert bench.row().error == "TookTooLong: test took longer than 7 s"
+
+
+def test_work_that_is_done_is_told_when_the_database_is_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [OperationalError("UPDATE", {}, OSError("gone")) for _ in range(2)]
+    succeed = bench.ledger.succeed
+
+    def when_back(*arguments: Any) -> None:
+        if away:
+            raise away.pop()
+        succeed(*arguments)
+
+    monkeypatch.setattr(bench.ledger, "succeed", when_back)
+    assert bench.given(lambda _: JobResult()).run(bench.job) is Outcome.SUCCEEDED
+    assert bench.outcomes() == ["succeeded"]
 
 
 def test_an_output_that_exists_is_found_and_left_as_it_is(bench: Bench) -> None:
