@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import httpx2
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 app = typer.Typer(
@@ -35,7 +36,8 @@ class Access:
     """Where the API is and what opens it."""
 
     url: str
-    key: str
+    key: str | None
+    data_dir: Path
 
 
 @app.callback()
@@ -53,20 +55,19 @@ def _access(
     ] = Path("livepath-data"),
 ) -> None:
     """Options of every command of this group."""
-    found = key or _key_of(data_dir)
-    if found is None:
+    # Who asks a command for its help needs no key.
+    context.obj = Access(url, key or None, data_dir)
+
+
+def _key_of(access: Access) -> str:
+    file = access.data_dir / "api-key"
+    try:
+        return access.key or file.read_text().strip()
+    except OSError as error:
         raise _stop(
             f"no API key: set LIVEPATH_API_KEY, or --data-dir to the folder of `livepath up` "
-            f"({data_dir / 'api-key'} is not there)"
-        )
-    context.obj = Access(url, found)
-
-
-def _key_of(data_dir: Path) -> str | None:
-    try:
-        return (data_dir / "api-key").read_text().strip()
-    except OSError:
-        return None
+            f"({file}: {error.strerror})"
+        ) from error
 
 
 @app.command()
@@ -95,7 +96,9 @@ def functions(context: typer.Context, as_json: AsJson = False) -> None:
 def list_jobs(
     context: typer.Context,
     event: Event = None,
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only jobs in this state, such as running.")
+    ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -122,7 +125,9 @@ def show(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in found.items():
         if name not in ("attempts", "error") and value not in (None, {}, ""):
-            table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
+            table.add_row(
+                name, escape(json.dumps(value) if isinstance(value, dict) else str(value))
+            )
     console.print(table)
     if found["error"]:
         console.print(f"\n{found['error']}", style="red", markup=False)
@@ -134,7 +139,7 @@ def show(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
             one["started_at"],
             one["ended_at"] or "",
             one["outcome"] or "runs",
-            one["error"] or "",
+            escape(one["error"] or ""),
         )
     console.print()
     console.print(attempts)
@@ -199,7 +204,7 @@ def _show(items: list[dict[str, Any]], as_json: bool) -> None:
             f"{100 * one['progress']:.0f} %",
             f"{one['attempt_count']}/{one['max_attempts']}",
             one["created_at"],
-            (one["error"] or "").partition("\n")[0],
+            escape((one["error"] or "").partition("\n")[0]),
         )
     _console().print(table)
 
@@ -208,7 +213,7 @@ def _call(
     context: typer.Context, method: str, path: str, query: dict[str, Any] | None = None
 ) -> Any:
     access: Access = context.obj
-    headers = {"Authorization": f"Bearer {access.key}"}
+    headers = {"Authorization": f"Bearer {_key_of(access)}"}
     try:
         with httpx2.Client(base_url=access.url, headers=headers, timeout=10) as client:
             response = client.request(method, path, params=query)

@@ -11,7 +11,7 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from infra.cli.app import app
-from infra.db.jobs import Function, JobAttempt
+from infra.db.jobs import Function, Job, JobAttempt
 from tests.integration.infra.control.conftest import KEY, Deployment
 from tests.integration.infra.control.rows import add_job
 
@@ -75,6 +75,21 @@ async def test_one_job_is_shown_with_its_attempts_and_logs(
     assert "lost" in shown
     assert "succeeded" in shown
     assert "WARNING archive: a hole of 2 s" in await terminal.lines("logs", job)
+
+
+async def test_an_error_is_shown_as_it_is(terminal: Terminal, deployment: Deployment) -> None:
+    said = "StorageError: [red] is no colour and [/tmp] no end of one"
+    job = add_job(deployment, "ev_1", state="dead")
+    with deployment.session() as session, session.begin():
+        session.get_one(Job, job).error = said
+        session.get_one(JobAttempt, f"{job}-2").error = said
+    assert said in (await terminal.lines("dead"))[1]
+    assert "\n".join(await terminal.lines("show", job)).count(said) == 2
+
+
+async def test_help_needs_no_key(terminal: Terminal) -> None:
+    done = await terminal.run("retry", "--help", LIVEPATH_API_KEY="")
+    assert (done.exit_code, "dead jobs" in done.output) == (0, True)
 
 
 async def test_orders_are_carried_out(terminal: Terminal, deployment: Deployment) -> None:
