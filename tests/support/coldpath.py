@@ -100,10 +100,15 @@ class ColdStack:
         port: int,
         settings: Mapping[str, str],
         queues: Sequence[str] = ("fast", "bulk"),
+        functions: Sequence[str] = (),
     ) -> None:
-        """`queues`: what the workers take. Jobs of others are filed, and not counted here."""
+        """`queues`: what the workers take. Jobs of others are filed, and not counted here; nor are
+        those of other `functions`, where some are named."""
         self._settings = dict(settings)
         self._queues = queues
+        self._counted = [Job.queue.in_(queues)]
+        if functions:
+            self._counted.append(Job.function.in_(functions))
         self.folder = folder
         self.database_url = database_url
         self.s3_url = s3_url
@@ -171,15 +176,20 @@ class ColdStack:
 
     def jobs(self, event: str) -> list[Job]:
         return self._all(
-            select(Job)
-            .where(Job.event == event, Job.queue.in_(self._queues))
-            .order_by(Job.created_ms, Job.id)
+            select(Job).where(Job.event == event, *self._counted).order_by(Job.created_ms, Job.id)
+        )
+
+    def idle(self) -> bool:
+        """Whether workers have nothing to do, of any function."""
+        busy = ("queued", "leased", "running", "retrying")
+        return not self._all(
+            select(Job).where(Job.queue.in_(self._queues), Job.state.in_(busy)).limit(1)
         )
 
     def attempts(self, event: str) -> list[JobAttempt]:
         return self._all(
             select(JobAttempt)
-            .where(JobAttempt.job.in_(select(Job.id).where(Job.event == event)))
+            .where(JobAttempt.job.in_(select(Job.id).where(Job.event == event, *self._counted)))
             .order_by(JobAttempt.number)
         )
 
