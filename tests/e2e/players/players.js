@@ -39,6 +39,11 @@ async function shakaPlayer(video, url, recorder) {
   player.addEventListener("error", ({ detail }) =>
     recorder.error({ what: `${detail.category}.${detail.code}`, fatal: detail.severity === 2, why: String(detail.data) }),
   );
+  // In a delta update Shaka looks for the EXT-X-MAP that the update leaves out, and where that comes
+  // before its first segment, it appends media without an init section.
+  player.getNetworkingEngine().registerRequestFilter((_, request) => {
+    request.uris = request.uris.map((uri) => uri.replace(/[?&]_HLS_skip=[^&]*$/, ""));
+  });
   player.configure({
     // Shaka 5.2 looks for closed captions in the segment that is still being made, which has no URI.
     manifest: { hls: { disableClosedCaptionsDetection: true } },
