@@ -41,8 +41,6 @@ from infra.telemetry.ops import Check, OpsServer
 
 log = logging.getLogger(__name__)
 
-NICENESS = 10
-"""Below everything that is live, on a machine that runs both."""
 MIN_VISIBILITY_S = 3
 _ACTIVE = Gauge("livepath_worker_active_jobs", "Jobs that this worker holds.")
 
@@ -83,8 +81,9 @@ class Worker:
 
     def run(self) -> None:
         """Works until it is told to stop; then every job it held is finished or handed back."""
-        # The pool's processes inherit it.
-        give_way(NICENESS)
+        if self._settings.worker_niceness:
+            # The pool's processes inherit it.
+            give_way(self._settings.worker_niceness)
         self._register()
         _ACTIVE.set_function(self._active)
         self._listen()

@@ -230,6 +230,13 @@ class WorkerSettings(RoleSettings):
     worker_host: str = Field("127.0.0.1", description="Address of the worker's health port.")
     worker_port: int = Field(8085, description="TCP port of the worker's health and metrics.")
     worker_concurrency: int = Field(1, description="Jobs run side by side.")
+    worker_niceness: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="How far jobs give way to everything else on the machine; 0 where nothing live "
+        "runs beside them.",
+    )
     worker_queues: str = Field("fast,bulk", description="Comma-separated queues to take from.")
     visibility_timeout_s: int = Field(
         60, description="Seconds after which a dead worker's delivery is handed out again."

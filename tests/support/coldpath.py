@@ -132,6 +132,8 @@ class ColdStack:
             "LIVEPATH_DISPATCHER_PORT": str(self.dispatcher_port),
             "LIVEPATH_VISIBILITY_TIMEOUT_S": str(VISIBILITY_S),
             "LIVEPATH_RECONCILE_INTERVAL_S": "1",
+            # Other tests beside these are no audience to give way to.
+            "LIVEPATH_WORKER_NICENESS": "0",
             "LIVEPATH_WORKER_QUEUES": ",".join(self._queues),
             **self._settings,
             **extra,
