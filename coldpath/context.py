@@ -1,8 +1,8 @@
 """What a function gets to work with, and the only ways in which it touches the world.
 
 Invariant: an attempt that lost its lease raises `LeaseLost` at its next progress report or output
-and writes no further object. One whose worker is about to go raises `Interrupted` there, if it said
-that it can be interrupted.
+and writes no further object. One whose worker is about to go raises `Interrupted` at its next
+checkpoint, and only there.
 """
 
 import contextlib

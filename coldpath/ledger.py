@@ -5,9 +5,8 @@ fence in the same UPDATE that makes it, so an attempt that lost its lease (a zom
 nothing. Attempts are counted when they start: a job that kills its worker runs out of them.
 
 Upstream: the dispatcher files (so does the control API, what clients ask for), `coldpath.runner`
-leases and finishes. Downstream: the database
-(SQLite or Postgres). `coldpath.deliveries` is the other half: what the broker is owed. Celery only
-delivers ids. One method is one transaction.
+leases and finishes. Downstream: the database (SQLite or Postgres). `coldpath.deliveries` is the
+other half: what the broker is owed. Celery only delivers ids. One method is one transaction.
 """
 
 from collections.abc import Iterable, Mapping

@@ -84,6 +84,9 @@ class _Clip:
             )
         self._content = _content(self._part, self._window, mode)
         self._read = 0
+        lead = self._part.first("video")
+        segments = [s for run in self._part.runs for s in run.of(lead.name)] if lead else []
+        self._pictures = sum(segment.entry.samples for segment in segments)
 
     def playlists(self) -> JobResult:
         """The multivariant playlist comes last: whoever sees it finds the others."""
@@ -165,11 +168,7 @@ class _Clip:
 
     def _count(self, pictures: int) -> None:
         self._read += pictures
-        lead = self._part.first("video")
-        total = 0
-        if lead is not None:
-            total = sum(s.entry.samples for run in self._part.runs for s in run.of(lead.name))
-        self._context.progress(min(self._read, total), total)
+        self._context.progress(min(self._read, self._pictures), self._pictures)
 
 
 class _Footage:

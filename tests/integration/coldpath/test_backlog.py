@@ -11,23 +11,9 @@ from coldpath.records import JobResult
 from infra.db.jobs import Job
 from infra.jobs.filing import JobRequest, requested
 from infra.keys import ProgramKey
+from tests.integration.coldpath.conftest import Clock
 
 pytestmark = pytest.mark.integration
-
-
-class Clock:
-    """Milliseconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000
-
-    def __call__(self, _: Session) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

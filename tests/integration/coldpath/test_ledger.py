@@ -21,26 +21,12 @@ from infra.jobs.filing import JobRequest, job_id, requested
 from infra.jobs.states import JobState
 from infra.keys import ProgramKey
 from infra.lifecycle import EventState, Trigger
+from tests.integration.coldpath.conftest import Clock
 
 pytestmark = pytest.mark.integration
 
 LEASE_MS = 1_000
 Write = Callable[[Ledger, Lease], object]
-
-
-class Clock:
-    """Milliseconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000
-
-    def __call__(self, _: Session) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

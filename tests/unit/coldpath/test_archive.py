@@ -1,6 +1,5 @@
 """The archive function over a store in memory, with real media."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +8,12 @@ import pytest
 from coldpath.errors import PermanentFailure, RetryLater
 from coldpath.ledger import Ledger
 from coldpath.records import JobResult
-from infra.db.engine import sync_engine
 from infra.keys import ProgramKey
 from infra.lifecycle import Trigger
-from tests.support.databases import migrated_sqlite
 from tests.support.functions import CountingStore, attempt
 from tests.support.session import Session, encode, session
 
 KEY = ProgramKey("p", "e")
-
-
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    engine = sync_engine(migrated_sqlite(tmp_path))
-    yield Ledger(engine)
-    engine.dispose()
 
 
 def run(ledger: Ledger, store: CountingStore, of: str, folder: Path) -> JobResult:

@@ -2,7 +2,6 @@
 
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ from PIL import Image
 from coldpath.errors import DamagedMedia, Interrupted
 from coldpath.ledger import Ledger
 from coldpath.media import sprite
-from infra.db.engine import sync_engine
 from infra.keys import ProgramKey
-from tests.support.databases import migrated_sqlite
 from tests.support.functions import CountingStore, attempt
 from tests.support.session import Session, encode, session
 
@@ -25,18 +22,6 @@ STRIPES = (
     "[a][b][c]concat=n=3,format=yuv420p"
 )
 RED, LIME, BLUE = (254, 0, 0), (0, 255, 0), (0, 0, 254)
-
-
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    engine = sync_engine(migrated_sqlite(tmp_path))
-    yield Ledger(engine)
-    engine.dispose()
 
 
 def recorded(incarnation: str = "i1", **changes: Any) -> Session:

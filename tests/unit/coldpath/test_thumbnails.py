@@ -1,7 +1,6 @@
 """Posters and previews over a store in memory, with real media."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ from coldpath.errors import DamagedMedia, RetryLater
 from coldpath.functions.registry import load
 from coldpath.ledger import Ledger
 from coldpath.media.keyframes import coding, key_picture
-from infra.db.engine import sync_engine
 from infra.keys import ProgramKey, SegmentKey
-from tests.support.databases import migrated_sqlite
 from tests.support.functions import CountingStore, attempt
 from tests.support.session import Session, Track, encode, session
 
@@ -26,18 +23,6 @@ FADED = (
     "[a][b][c][d]concat=n=4,format=yuv420p"
 )
 """Black until 4 s, blurred until 6 s, sharp until 8 s, grey to the end."""
-
-
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    engine = sync_engine(migrated_sqlite(tmp_path))
-    yield Ledger(engine)
-    engine.dispose()
 
 
 def faded() -> tuple[Track, Track]:
