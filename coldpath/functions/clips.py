@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from coldpath.binding import Requested
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure, RetryLater
+from coldpath.functions.recorded import parse_manifest
 from coldpath.functions.registry import registry
 from coldpath.media import instant, live, vod
 from coldpath.media.pieces import archived, init_keys, pieces
@@ -26,7 +27,7 @@ from coldpath.media.recording import Recording, recording
 from coldpath.media.window import NS, Window, on_the_wall, reached_ns, within
 from coldpath.records import JobResult, NewAsset
 from infra.jobs.clip_request import EXACT, INSTANT, ClipClock, ClipRequest
-from infra.keys import ProgramKey, VodKey
+from infra.keys import ManifestKey, ProgramKey, VodKey
 from infra.manifest import SessionManifest
 
 log = logging.getLogger(__name__)
@@ -235,12 +236,8 @@ class _Footage:
 
     def _manifest(self, name: str) -> SessionManifest | None:
         body = live.manifest(self._store, self._program, name)
-        if body is None:
-            return None
-        try:
-            return SessionManifest.model_validate_json(body)
-        except ValidationError as error:
-            raise PermanentFailure(f"{name} has no session manifest: {error}") from error
+        key = str(ManifestKey(self._program, name))
+        return None if body is None else parse_manifest(key, body)
 
 
 def _program(context: JobContext) -> ProgramKey:

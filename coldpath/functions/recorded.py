@@ -36,11 +36,11 @@ class Recorded:
 def recorded(context: JobContext) -> Recorded | JobResult:
     """The programme that the job's manifest ends, or the result that says why there is none."""
     body = context.store.get(context.lease.input_key)
-    last = _parse(context.lease.input_key, body)
+    last = parse_manifest(context.lease.input_key, body)
     if not last.final:
         return JobResult({"skipped": "the programme goes on in a later incarnation"})
     bodies = [*_earlier(context, last), body]
-    whole = recording([_parse(context.lease.input_key, b) for b in bodies])
+    whole = recording([parse_manifest(context.lease.input_key, b) for b in bodies])
     if not whole.renditions:
         return JobResult({"skipped": "nothing was recorded"})
     return Recorded(whole, content_id(bodies))
@@ -60,7 +60,8 @@ def _earlier(context: JobContext, last: SessionManifest) -> Iterator[bytes]:
             ) from None
 
 
-def _parse(key: str, body: bytes) -> SessionManifest:
+def parse_manifest(key: str, body: bytes) -> SessionManifest:
+    """Raises `PermanentFailure` for what is no session manifest."""
     try:
         return SessionManifest.model_validate_json(body)
     except ValidationError as error:
