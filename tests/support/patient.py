@@ -33,6 +33,7 @@ def steps(context: JobContext) -> JobResult:
     """Does step after step as the test lets it, none twice, with a checkpoint after each."""
     folder, count = Path(context.params["folder"]), int(context.params["steps"])
     for step in range(int(context.resumed.get("done", 0)), count):
+        (folder / f"waits{step}").touch()
         while not (folder / f"go{step}").exists():
             context.check()
             time.sleep(LOOK_S)

@@ -300,6 +300,10 @@ class Long:
         (self._folder / f"go{number}").touch()
         self._world.stack.until(f"step {number}", (self._folder / f"did{number}").exists)
 
+    def waits(self, number: int) -> None:
+        """Sees it behind the checkpoint of the step before, where no notice has ended it yet."""
+        self._world.stack.until(f"step {number} next", (self._folder / f"waits{number}").exists)
+
     def all(self) -> None:
         for number in range(self._steps):
             (self._folder / f"go{number}").touch()
@@ -318,6 +322,7 @@ def test_a_rebalance_notice_hands_long_work_to_another_machine(
         spot = world.stack.worker(LIVEPATH_IMDS_URL=cloud.url)
         job = Long(world, "spot", tmp_path, steps=4)
         job.step(0)
+        job.waits(1)
         first = job.holder()
         other = world.worker()
         cloud.rebalance()
@@ -346,6 +351,7 @@ def test_sigterm_hands_long_work_back_at_its_next_checkpoint(world: World, tmp_p
     worker = world.worker()
     job = Long(world, "sigterm", tmp_path, steps=3)
     job.step(0)
+    job.waits(1)
     worker.process.send_signal(signal.SIGTERM)
     world.stack.until("it stops", lambda: not world.stack.ready(worker.port, worker))
     job.step(1)
