@@ -9,10 +9,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import redis
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry as BlockingRetry
 
 from infra.errors import BusUnavailable, ConfigurationError
 
@@ -33,6 +35,21 @@ def connect(url: str) -> Redis:
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=None,
             retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise ConfigurationError("the bus URL cannot be read; write redis://host:port/0") from error
+
+
+def connect_blocking(url: str) -> redis.Redis:
+    """A client for what has no event loop; opens no connection yet."""
+    try:
+        return redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            protocol=2,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=REPLY_TIMEOUT_S,
+            retry=BlockingRetry(NoBackoff(), 0),
         )
     except ValueError as error:
         raise ConfigurationError("the bus URL cannot be read; write redis://host:port/0") from error
