@@ -1,9 +1,10 @@
 """The whole recording of a programme, for functions that run when it is over.
 
 Every session manifest starts such a function; only the final one leads to work, over all
-incarnations of the programme.
+incarnations of the programme. One that a client asks for looks for the final manifest itself.
 
-Upstream: the session manifests in the bucket. Downstream: `archive`, `thumbnails`, `storyboard`.
+Upstream: the session manifests in the bucket. Downstream: `archive`, `mp4`, `thumbnails`,
+`storyboard`.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure, RetryLater
+from coldpath.media import live
 from coldpath.media.recording import Recording, content_id, recording
 from coldpath.records import JobResult
 from infra.errors import ObjectMissing
@@ -39,10 +41,25 @@ def recorded(context: JobContext) -> Recorded | JobResult:
     last = parse_manifest(context.lease.input_key, body)
     if not last.final:
         return JobResult({"skipped": "the programme goes on in a later incarnation"})
+    found = _recorded(context, last, body)
+    return found if found.whole.renditions else JobResult({"skipped": "nothing was recorded"})
+
+
+def recorded_of(context: JobContext) -> Recorded:
+    """The programme that a client asks for. Raises `RetryLater` while it is not over."""
+    program = ProgramKey(context.lease.project, context.lease.event, context.lease.feed)
+    names = live.incarnations(context.store, program)
+    body = live.manifest(context.store, program, names[-1]) if names else None
+    last = None if body is None else parse_manifest(str(ManifestKey(program, names[-1])), body)
+    if body is None or last is None or not last.final:
+        raise RetryLater(f"{program} is not over yet; ask when its event is archived")
+    return _recorded(context, last, body)
+
+
+def _recorded(context: JobContext, last: SessionManifest, body: bytes) -> Recorded:
     bodies = [*_earlier(context, last), body]
-    whole = recording([parse_manifest(context.lease.input_key, b) for b in bodies])
-    if not whole.renditions:
-        return JobResult({"skipped": "nothing was recorded"})
+    program = f"{last.project}/{last.event}/{last.feed}"
+    whole = recording([parse_manifest(f"a manifest of {program}", b) for b in bodies])
     return Recorded(whole, content_id(bodies))
 
 

@@ -15,6 +15,7 @@ ENTRY_POINTS = "livepath.functions"
 _OWN = (
     "coldpath.functions.archive",
     "coldpath.functions.clips",
+    "coldpath.functions.mp4",
     "coldpath.functions.storyboard",
     "coldpath.functions.thumbnails",
 )

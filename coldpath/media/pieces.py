@@ -11,19 +11,23 @@ from fractions import Fraction
 
 from coldpath.media.recording import Recording, Rendition, Run
 
+SOURCE = "archive"
+"""How files of the source are named."""
+
 
 @dataclass(slots=True)
 class Piece:
     """Runs for one MP4."""
 
     number: int
+    stem: str = SOURCE
     runs: list[Run] = field(default_factory=list)
     inits: dict[str, str] = field(default_factory=dict)
     """Rendition name to the key of an init section; any other one used has the same bytes."""
 
     @property
     def name(self) -> str:
-        return f"archive-{self.number}.mp4" if self.number else "archive.mp4"
+        return f"{self.stem}-{self.number}.mp4" if self.number else f"{self.stem}.mp4"
 
     def samples(self, rendition: Rendition) -> int:
         """Access units that the manifests promise."""
@@ -50,7 +54,7 @@ def init_keys(recording: Recording) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def pieces(recording: Recording, inits: Mapping[str, bytes]) -> list[Piece]:
+def pieces(recording: Recording, inits: Mapping[str, bytes], stem: str = SOURCE) -> list[Piece]:
     """Splits the recording where an init section changes; `inits` holds all of `init_keys`."""
     found: list[Piece] = []
     for run in recording.runs:
@@ -62,7 +66,7 @@ def pieces(recording: Recording, inits: Mapping[str, bytes]) -> list[Piece]:
         if not needed:
             continue
         if not found or not _fits(found[-1], needed, inits):
-            found.append(Piece(len(found)))
+            found.append(Piece(len(found), stem))
         found[-1].runs.append(run)
         for name, key in needed.items():
             found[-1].inits.setdefault(name, key)

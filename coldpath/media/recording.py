@@ -93,6 +93,34 @@ def recording(manifests: Sequence[SessionManifest]) -> Recording:
     )
 
 
+def narrowed(whole: Recording, name: str) -> Recording:
+    """What was recorded of one rendition, with the first sound beside a picture. Its runs are
+    those of the whole, and begin anew where it was not recorded or its init section changes."""
+    chosen = next(r for r in whole.renditions if r.name == name)
+    sound = whole.first("audio") if chosen.kind == "video" else None
+    kept = (chosen, sound) if sound else (chosen,)
+    names = [r.name for r in kept]
+    runs = (part for run in whole.runs for part in _parts(run, names))
+    return Recording(whole.program, kept, tuple(runs))
+
+
+def _parts(run: Run, names: Sequence[str]) -> list[Run]:
+    """The run where the first of these renditions is, which keeps one init section in each part."""
+    lead = run.segments.get(names[0], {})
+    parts: list[Run] = []
+    for msn in run.msns:
+        if msn not in lead:
+            continue
+        before = lead.get(msn - 1)
+        if before is None or before.init_key != lead[msn].init_key:
+            parts.append(Run(run.program, run.incarnation, run.discontinuity_seq))
+        parts[-1].msns.append(msn)
+        for name in names:
+            if (segment := run.segments.get(name, {}).get(msn)) is not None:
+                parts[-1].segments.setdefault(name, {})[msn] = segment
+    return parts
+
+
 def _runs(manifest: SessionManifest) -> list[Run]:
     program = ProgramKey(manifest.project, manifest.event, manifest.feed)
     by_msn: dict[int, dict[str, Segment]] = {}

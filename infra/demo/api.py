@@ -36,6 +36,17 @@ class Api:
         items: list[dict[str, Any]] = body["items"]
         return items
 
+    async def wait_for_asset(self, event: str, kind: str, timeout_s: float) -> dict[str, Any]:
+        """The first of this kind; raises `DemoError` when it takes long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    for asset in await self.assets(event):
+                        if asset["kind"] == kind:
+                            return asset
+                    await asyncio.sleep(POLL_S)
+        raise DemoError(f"after {timeout_s:g} s the event has no {kind} among its assets")
+
     async def request_clip(self, event: str, start: float, end: float) -> dict[str, Any]:
         """An exact clip; seconds on the recording."""
         wanted = {"start": start, "end": end, "mode": "exact", "title": "A clip of the demo"}

@@ -155,7 +155,8 @@ class Demo:
         try:
             with step(self._console, "Waiting for the archive"):
                 await self._api.wait_for_state(event, {"archived"}, ARCHIVE_TIMEOUT_S)
-                asset = await self._archive(event)
+                # Archived are playlists; the file of the same is made next.
+                asset = await self._api.wait_for_asset(event, "mp4", ARCHIVE_TIMEOUT_S)
             self.findings.seconds_after_end = seconds_between(
                 (await self._api.event(event))["ended_at"], asset["created_at"]
             )
@@ -175,12 +176,6 @@ class Demo:
             self.findings.failures.append("the clip was not there in time")
         await self._api.jobs_at_rest(event, JOBS_TIMEOUT_S)
         self.findings.poster = await look_at_poster(await self._api.assets(event))
-
-    async def _archive(self, event: str) -> dict[str, Any]:
-        for asset in await self._api.assets(event):
-            if asset["kind"] == "mp4":
-                return asset
-        raise DemoError("the event is archived but lists no MP4 among its assets")
 
     async def _stages(self) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}

@@ -191,8 +191,13 @@ def down(postgres: PostgresServer) -> Iterator[None]:
 
 def archive_of(studio: Studio, event: dict[str, Any], folder: Path) -> verify.Archive:
     studio.wait_for_state(event, "archived")
-    items = studio.call("GET", f"/v1/events/{event['id']}/assets")["items"]
-    (mp4,) = [item for item in items if item["kind"] == "mp4"]
+
+    def made() -> list[dict[str, Any]]:
+        items = studio.call("GET", f"/v1/events/{event['id']}/assets")["items"]
+        return [item for item in items if item["kind"] == "mp4"]
+
+    until("the archive's MP4 is made", made)
+    (mp4,) = made()
     verify.download(mp4["url"], folder / "archive.mp4")
     return verify.inspect(folder / "archive.mp4")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from coldpath.media import vod
 from coldpath.media.pieces import archived, init_keys, pieces
-from coldpath.media.recording import Recording, content_id, recording
+from coldpath.media.recording import Recording, content_id, narrowed, recording
 from infra.manifest import RenditionEntry, SegmentEntry, SessionManifest
 from tests.support.m3u8 import attributes
 
@@ -232,6 +232,22 @@ class TestLadder:
         assert texts[vod.MULTIVARIANT].count('AUDIO="audio"') == 3
         assert len(uris(texts["360p.m3u8"])) == 3
         assert texts["360p.m3u8"].count("#EXT-X-GAP") == 2
+
+    def test_a_rung_alone_is_where_it_was_recorded_with_one_init_section_at_a_time(self) -> None:
+        rung = [entry(0, V), entry(1, V), entry(3, V), entry(4, V, init=1)]
+        whole = recording([with_ladder(manifest(*both(list(range(6)))), {"360p": rung})])
+        found = narrowed(whole, "360p")
+        assert [r.name for r in archived(found)] == ["360p", "audio"]
+        assert [run.msns for run in found.runs] == [[0, 1], [3], [4]]
+        assert [[s.entry.msn for s in run.of("audio")] for run in found.runs] == [[0, 1], [3], [4]]
+        inits = {key: key.encode() for key in init_keys(found)}
+        made = pieces(found, inits, "360p")
+        assert [(p.name, len(p.runs)) for p in made] == [("360p.mp4", 2), ("360p-1.mp4", 1)]
+
+    def test_a_sound_alone_has_no_picture(self) -> None:
+        found = narrowed(recording([manifest(*both([0, 1]))]), "audio")
+        assert [r.name for r in archived(found)] == ["audio"]
+        assert [sorted(run.segments) for run in found.runs] == [["audio"]]
 
 
 def with_sounds(source: SessionManifest, *languages: str, first: bool = False) -> SessionManifest:
