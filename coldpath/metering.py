@@ -31,6 +31,11 @@ class MeteredStore(ObjectStore):
         self._count(read=len(data))
         return data
 
+    def read(self, key: str, first: int, count: int) -> bytes:
+        data = self._store.read(key, first, count)
+        self._count(read=len(data))
+        return data
+
     def download(self, key: str, path: Path) -> None:
         self._store.download(key, path)
         self._count(read=path.stat().st_size)

@@ -17,13 +17,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector
 
 from hotpath.hls.answers import Blocked
-from hotpath.hls.byte_range import requested
 from hotpath.hls.exchange import Request
 from hotpath.hls.files import NOT_HERE, Files
 from hotpath.hls.live import LivePlaylists
 from hotpath.hls.reply import Reply, refusal
 from hotpath.hls.text import Text
 from hotpath.hls.waiting import Outcome, Waiter
+from infra.byte_range import requested
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from functools import lru_cache
 
-from hotpath.hls.byte_range import ByteRange
 from hotpath.hls.exchange import Header, Response
 from hotpath.hls.text import Text
+from infra.byte_range import ByteRange
 
 PLAYLIST_TYPE = b"application/vnd.apple.mpegurl"
 MEDIA_TYPE = b"video/mp4"

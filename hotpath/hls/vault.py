@@ -20,8 +20,8 @@ from typing import Any
 import structlog
 from prometheus_client import Counter, Gauge
 
-from hotpath.hls.lane import Lane, LaneFull
 from infra.errors import ObjectMissing, StorageError
+from infra.lane import Lane, LaneFull
 from infra.storage.objects import ObjectStore
 
 log = structlog.get_logger(__name__)

@@ -1,8 +1,8 @@
 """The seam to the object store: a small, synchronous, thread-safe interface.
 
-Upstream: the uploader (hot plane), cold-path functions, control (presigned URLs). Downstream:
-`infra.storage.s3` for any S3, `infra.storage.memory` for unit tests; one contract test suite runs
-against both. Nothing here may be called on an event loop: use a thread or a worker.
+Upstream: the uploader (hot plane), cold-path functions, control (for clients and viewers).
+Downstream: `infra.storage.s3` for any S3, `infra.storage.memory` for unit tests; one contract test
+suite runs against both. Nothing here may be called on an event loop: use a thread or a worker.
 """
 
 from abc import ABC, abstractmethod
@@ -58,6 +58,11 @@ class ObjectStore(ABC):
     @abstractmethod
     def get(self, key: str) -> bytes:
         """The whole object, or ObjectMissing. For objects that fit into memory."""
+
+    @abstractmethod
+    def read(self, key: str, first: int, count: int) -> bytes:
+        """At most `count` bytes of the object, which has more than `first`, from `first` on; or
+        ObjectMissing."""
 
     @abstractmethod
     def download(self, key: str, path: Path) -> None:

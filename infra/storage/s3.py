@@ -75,6 +75,14 @@ class S3ObjectStore(ObjectStore):
             with closing(body):
                 return body.read()
 
+    def read(self, key: str, first: int, count: int) -> bytes:
+        with mapped("GET", self._bucket, key):
+            body = self._bulk.get_object(
+                Bucket=self._bucket, Key=key, Range=f"bytes={first}-{first + count - 1}"
+            )["Body"]
+            with closing(body):
+                return body.read()
+
     def download(self, key: str, path: Path) -> None:
         partial = path.with_name(f".{path.name}.download")
         try:

@@ -60,7 +60,15 @@ class ObjectStoreContract:
             store.get("live/none")
         with pytest.raises(ObjectMissing):
             store.download("live/none", tmp_path / "none")
+        with pytest.raises(ObjectMissing):
+            store.read("live/none", 0, 1)
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_part_of_an_object_can_be_read(self, store: ObjectStore) -> None:
+        store.put("live/a", b"0123456789", "video/mp4")
+        assert store.read("live/a", 0, 1) == b"0"
+        assert store.read("live/a", 4, 3) == b"456"
+        assert store.read("live/a", 7, 100) == b"789"
 
     def test_download_writes_the_whole_object(self, store: ObjectStore, tmp_path: Path) -> None:
         content = bytes(range(256)) * 10_000

@@ -1,7 +1,8 @@
 """Byte ranges of media files: what a `Range` header asks for.
 
 Invariant: what is not one satisfiable or unsatisfiable range is ignored, as RFC 9110 14.2 allows a
-server for any range; the answer is then the whole file. Pure. Upstream: `origin`.
+server for any range; the answer is then the whole file. Pure. Upstream: the
+origin's `asking`, `infra.control.delivery`.
 """
 
 from dataclasses import dataclass

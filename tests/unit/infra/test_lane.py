@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hotpath.hls.lane import Lane, LaneFull
+from infra.lane import Lane, LaneFull
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 Invariant: no more calls run than there are threads, no more wait than was said, and nobody waits
 for a thread that hangs longer than he wants to: a call that is given up waits no more, or goes on
 and its result is dropped. Threads are daemons, so that one that hangs does not keep the process.
-Upstream: `vault`. Belongs to one event loop.
+Belongs to one event loop. Upstream: `hotpath.hls.vault`, `infra.control.objects`.
 """
 
 import asyncio

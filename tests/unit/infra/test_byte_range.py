@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpath.hls.byte_range import requested
+from infra.byte_range import requested
 
 
 @pytest.mark.parametrize(
