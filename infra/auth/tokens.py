@@ -18,6 +18,8 @@ from infra.errors import TokenError
 
 ALGORITHM = "HS256"
 ISSUER = "livepath"
+BROADCAST, CLIPS = "broadcast", "clips"
+"""Entitlements: to watch, and to make clips as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class ViewerClaims:
     issued_at: int
     expires_at: int
     token_id: str
-    tier: str = "broadcast"
+    tier: str = BROADCAST
 
 
 def issue(claims: ViewerClaims, secret: bytes, kid: str) -> str:

@@ -9,15 +9,25 @@ from starlette.middleware.cors import CORSMiddleware
 from infra.control import problems
 from infra.control.context import ControlContext
 from infra.control.middleware import BodyLimit, Timing
-from infra.control.routes import clips, events, jobs, markers, ops, playback, publishing
+from infra.control.routes import (
+    clips,
+    events,
+    jobs,
+    markers,
+    objects,
+    ops,
+    playback,
+    publishing,
+    replay,
+)
 from infra.web import pages
 
 _DESCRIPTION = """\
 Schedule events, get ingest addresses, hand out viewer tokens, and follow what becomes of them.
 
 - **Authentication**: `Authorization: Bearer <API key>`. A key opens one project; what belongs to
-  another project answers 404. `GET /v1/playback/{event}` needs no key, `GET /v1/publish/{event}`
-  the event's WHIP token instead.
+  another project answers 404. `/v1/playback/{event}` needs no key, at most a viewer token,
+  and `GET /v1/publish/{event}` the event's WHIP token instead.
 - **Errors** are `application/problem+json` (RFC 9457); `fix` says what to do.
 - **Lists** are newest first; pass `next` as `after` until it is null.
 - **Times** are RFC 3339 in UTC.
@@ -48,6 +58,7 @@ def create_app(context: ControlContext) -> FastAPI:
             {"name": "events", "description": "Scheduled, running and past events."},
             {"name": "markers", "description": "Timed metadata for the viewers of an event."},
             {"name": "clips", "description": "Stretches of an event, to keep or to share."},
+            {"name": "replay", "description": "What people did, beside the recording."},
             {"name": "assets", "description": "Recordings and what was made of them."},
             {"name": "jobs", "description": "Work that runs after or beside an event."},
             {"name": "playback", "description": "What a player may know without a key."},
@@ -56,17 +67,19 @@ def create_app(context: ControlContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (events, markers, clips, jobs, playback, publishing):
+    for module in (events, markers, clips, replay, jobs, playback, publishing):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)
     app.include_router(pages.router)
+    # Behind the pages, one of which has an address below /vod/.
+    app.include_router(objects.router)
     app.add_middleware(
         CORSMiddleware,
         # Keys travel in a header that only the caller's own code can add; there are no cookies.
         allow_origins=["*"],
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-        expose_headers=["Location", "Retry-After"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Range"],
+        expose_headers=["Content-Range", "ETag", "Location", "Retry-After"],
         max_age=600,
     )
     app.add_middleware(BodyLimit)

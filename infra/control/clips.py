@@ -86,7 +86,10 @@ class ClipService:
         # A browser saves a file and plays a playlist.
         urls = await presigner.urls([(a.key, _FILES.get(a.content_type)) for a in made])
         expires_ms = self._context.now_ms() + presigner.expires_s * 1000
-        linked = {a.key: asset_out(a, url, expires_ms) for a, url in zip(made, urls, strict=True)}
+        links = self._context.links
+        linked = {
+            a.key: asset_out(a, links, url, expires_ms) for a, url in zip(made, urls, strict=True)
+        }
         return [clip_out(job, linked.get(_key_of(job))) for job in jobs]
 
     async def _epoch_ns(self, event: Event) -> int | None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from infra.control.links import Links
+from infra.control.objects import Objects
 from infra.control.presign import Presigner
+from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY
 from infra.telemetry.ops import Check
 
@@ -32,6 +34,8 @@ class ControlContext:
     databases: Databases
     links: Links
     presigner: Presigner
+    objects: Objects
+    viewing: Viewing
     ring: Callable[[], None]
     """Tells the publisher and dispatchers that something was written."""
     checks: Mapping[str, Check]

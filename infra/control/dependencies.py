@@ -6,12 +6,13 @@ read-only transaction.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from infra.auth.apikeys import hash_api_key
 from infra.control.context import ControlContext
@@ -21,7 +22,7 @@ from infra.db.control import ApiKey
 from infra.db.outage import DATABASE_ERRORS, is_outage
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_bearer = HTTPBearer(
+key_header = HTTPBearer(
     auto_error=False,
     scheme_name="API key",
     description="`Authorization: Bearer lp_…`. A key opens exactly one project.",
@@ -39,12 +40,19 @@ async def transaction(request: Request, context: Context) -> AsyncIterator[Async
     """The request's transaction; writers ring once it is committed."""
     reading = request.method in _READING
     make = context.databases.reading if reading else context.databases.writing
+    async with begun(make) as session:
+        yield session
+    if not reading:
+        context.ring()
+
+
+@asynccontextmanager
+async def begun(make: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+    """One transaction, committed at the end of the block."""
     async with make() as session:
         await _begin(session)
         yield session
         await session.commit()
-    if not reading:
-        context.ring()
 
 
 async def _begin(session: AsyncSession) -> None:
@@ -61,7 +69,7 @@ Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
 
 async def project_of_key(
     session: Session,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(key_header)],
 ) -> str:
     """The project that the request's API key opens."""
     if credentials is None:
@@ -76,6 +84,18 @@ async def project_of_key(
 
 
 ProjectId = Annotated[str, Depends(project_of_key, scope="function")]
+
+
+async def own_project(
+    context: Context,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(key_header)],
+) -> str:
+    async with begun(context.databases.reading) as session:
+        return await project_of_key(session, credentials)
+
+
+KeyHolder = Annotated[str, Depends(own_project, scope="function")]
+"""The project, for routes that have transactions of their own."""
 EventId = Annotated[str, Path(description="Id of the event.", examples=["ev_2kq5mzx7c3v4b6n7a8sd"])]
 
 

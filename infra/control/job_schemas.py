@@ -16,11 +16,15 @@ class AssetOut(Out):
 
     id: str
     kind: str = Field(
-        examples=["mp4", "vod", "poster-live", "poster", "preview", "storyboard", "clip"]
+        examples=["mp4", "vod", "poster-live", "poster", "preview", "storyboard", "clip", "replay"]
     )
     key: str = Field(description="Object key in the bucket.")
     url: str = Field(description="Presigned download URL; ask again when it has expired.")
     url_expires_at: Timestamp
+    viewer_url: str | None = Field(
+        description="For those who may watch the event, and what a playlist names with it; with "
+        "`access: token` put `/t/{token}` before its path. null: it is not for viewers."
+    )
     content_type: str
     bytes: int
     duration_ms: int | None

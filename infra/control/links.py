@@ -46,6 +46,8 @@ class Links:
     media_url: str
     srt_url: str
     srt_latency_ms: int
+    objects_url: str = ""
+    """Where finished objects are read by their keys; empty: from control itself."""
 
     def srt(self, secret: bytes, event: str, kid: str, generation: int) -> SrtAccess:
         """The SRT addresses with streamid and passphrase of the event's current key."""
@@ -108,6 +110,16 @@ class Links:
         behind = f"/t/{token}" if token else ""
         path = f"{self.path_prefix(project, event)}/{FEED}/{name}"
         return f"{self.media_url.rstrip('/')}{behind}{path}"
+
+    def viewed(self, key: str, token: str | None = None) -> str:
+        """A finished object, for those who may watch its event."""
+        behind = f"/t/{token}" if token else ""
+        return f"{(self.objects_url or self.public_url).rstrip('/')}{behind}/{key}"
+
+    def recording(self, event: str, token: str | None = None) -> str:
+        """The page that plays the recording; the token as for the player page."""
+        fragment = f"#{token}" if token else ""
+        return f"{self.public_url.rstrip('/')}/vod/{event}{fragment}"
 
     def player(self, event: str, token: str | None = None) -> str:
         """The player page; the token is a fragment, so it stays out of every log."""

@@ -6,16 +6,19 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.control.problems import ApiProblem, problem_response
+from infra.jobs.replay import MAX_BYTES
 
 MAX_BODY = 64 * 1024
-"""Bytes; every body of this API is a few hundred."""
+"""Bytes; nearly every body of this API is a few hundred."""
+LARGE_BODIES = {"/replay": MAX_BYTES}
+"""By the end of the path."""
 _SECONDS = Histogram(
     "livepath_control_request_seconds",
     "Time to answer a control request.",
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class TooLarge(ApiProblem):
@@ -34,7 +37,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._collect(receive)
+            body = await self._collect(receive, self._limit_of(scope["path"]))
         except TooLarge as problem:
             await problem_response(problem)(scope, receive, send)
             return
@@ -51,7 +54,10 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _collect(self, receive: Receive) -> bytes | None:
+    def _limit_of(self, path: str) -> int:
+        return LARGE_BODIES.get(path[path.rfind("/") :], self._limit)
+
+    async def _collect(self, receive: Receive, limit: int) -> bytes | None:
         """The whole body; None when the client left."""
         body = bytearray()
         while True:
@@ -59,10 +65,8 @@ class BodyLimit:
             if message["type"] == "http.disconnect":
                 return None
             body += message.get("body", b"")
-            if len(body) > self._limit:
-                raise TooLarge(
-                    f"the body is longer than {self._limit} bytes", "Send a smaller body."
-                )
+            if len(body) > limit:
+                raise TooLarge(f"the body is longer than {limit} bytes", "Send a smaller body.")
             if not message.get("more_body", False):
                 return bytes(body)
 

@@ -3,7 +3,9 @@
 LivepathError
 └── ApiProblem             status, slug, detail and fix
     ├── Unauthorized       401  no valid API key
-    │   └── BadPublishToken     no valid WHIP token
+    │   ├── BadPublishToken     no valid WHIP token
+    │   └── BadViewerToken      no valid viewer token
+    ├── Forbidden          403  the token is good, for something else
     ├── NotFound           404  not there, or of another project (never told apart)
     ├── Conflict           409  the state does not allow it
     ├── Invalid            422  a value cannot be used
@@ -75,6 +77,14 @@ class Unauthorized(ApiProblem):
 
 class BadPublishToken(Unauthorized):
     slug, title = "bad-token", "No valid WHIP token"
+
+
+class BadViewerToken(Unauthorized):
+    slug, title = "bad-token", "No valid viewer token"
+
+
+class Forbidden(ApiProblem):
+    status, slug, title = 403, "forbidden", "Not with this token"
 
 
 class NotFound(ApiProblem):

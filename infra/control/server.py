@@ -19,15 +19,18 @@ from infra.control.app import create_app
 from infra.control.context import ControlContext, Databases
 from infra.control.facts import FactConsumer
 from infra.control.links import Links
+from infra.control.objects import Objects
 from infra.control.presign import Presigner
 from infra.control.publisher import DesiredPublisher
 from infra.control.readiness import Readiness
+from infra.control.viewing import Viewing
 from infra.db.engine import async_engine
 from infra.events.bell import Bell
 from infra.events.bus import connect
 from infra.events.desired_bus import DesiredBus
 from infra.events.facts_bus import FactReader
 from infra.settings import ControlSettings
+from infra.storage.objects import ObjectStore
 
 _log = structlog.get_logger(__name__)
 _FINISH_S = 3
@@ -62,6 +65,8 @@ async def run_control(settings: ControlSettings) -> None:
         databases=databases,
         links=links_of(settings),
         presigner=Presigner(settings.s3_url),
+        objects=Objects(lambda: ObjectStore.from_url(settings.s3_url)),
+        viewing=Viewing(databases.reading, now_ms),
         ring=_both(publisher.ring, bell.ring),
         checks={
             **readiness.checks(),
@@ -97,6 +102,7 @@ async def run_control(settings: ControlSettings) -> None:
                     task.cancel()
     finally:
         context.presigner.close()
+        context.objects.close()
         await client.aclose()
         await facts_client.aclose()
         await engine.dispose()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from infra.auth import tokens
 from infra.auth.streamkeys import whip_token
-from infra.auth.tokens import ViewerClaims, issue
+from infra.auth.tokens import ViewerClaims
 from infra.control.bootstrap import FIRST_KID
 from infra.control.context import ControlContext
 from infra.control.event_schemas import EventCreate, EventPatch
@@ -188,9 +189,10 @@ class EventService:
             issued_at=now,
             expires_at=now + wanted.ttl_s,
             token_id=new_id("tk_"),
+            tier=tokens.CLIPS if wanted.clips else tokens.BROADCAST,
         )
         secret = (await self.secrets())[event.kid]
-        return IssuedToken(issue(claims, secret, event.kid), claims.expires_at * 1000)
+        return IssuedToken(tokens.issue(claims, secret, event.kid), claims.expires_at * 1000)
 
     async def secrets(self) -> SecretRing:
         """The project's secrets by kid."""

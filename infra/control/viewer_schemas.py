@@ -20,6 +20,7 @@ class PlaybackLinks(Out):
         examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
     )
     player_url: str = Field(description="Page with a player.")
+    vod_url: str = Field(description="Page with the recording, when the event is over.")
 
 
 class PlaybackOut(Out):
@@ -36,12 +37,16 @@ class PlaybackOut(Out):
         description="WebRTC (WHEP), for the lowest delay; LL-HLS is for those who cannot connect.",
         examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
     )
+    vod_url: str = Field(description="Page with the recording, when the event is over.")
 
 
 class TokenCreate(In):
     """A viewer token."""
 
     ttl_s: int = Field(4 * 3600, ge=10, le=7 * 86400, description="Seconds until it expires.")
+    clips: bool = Field(
+        False, description="Whoever has it may also make clips of the event, on the VOD page."
+    )
     subject: (
         Annotated[
             str,
@@ -61,3 +66,4 @@ class TokenOut(Out):
         examples=["https://media.example/t/TOKEN/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
     )
     player_url: str = Field(description="The token is the fragment, so no server logs it.")
+    vod_url: str = Field(description="Page with the recording; the token is the fragment.")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from infra.control.delivery import program_of
 from infra.control.event_schemas import EventOut, RecordingOut
 from infra.control.ingest_schemas import (
     IngestOut,
@@ -19,6 +20,7 @@ from infra.control.viewer_schemas import PlaybackLinks, PlaybackOut
 from infra.db.control import OPEN_STATES, Event, Fact
 from infra.db.jobs import Asset, Function, Job, JobAttempt
 from infra.events.facts import FactType
+from infra.keys import parse
 from infra.lifecycle import EventState
 from infra.publishers import Role
 
@@ -60,7 +62,7 @@ def event_out(
         id=event.id,
         name=event.name,
         state=state,
-        access=cast("Access", event.access),
+        access=access_of(event),
         takeover=event.takeover,
         starts_at=at(event.starts_at_ms),
         reconnect_window_s=event.reconnect_window_s,
@@ -76,6 +78,7 @@ def event_out(
             hls_url=links.hls(event.project, event.id),
             whep_url=links.whep(event.project, event.id),
             player_url=links.player(event.id),
+            vod_url=links.recording(event.id),
         ),
         recording=RecordingOut(degraded=event.recording_degraded),
     )
@@ -139,12 +142,17 @@ def playback_out(event: Event, links: Links) -> PlaybackOut:
         id=event.id,
         name=event.name,
         state=EventState(event.state),
-        access=cast("Access", event.access),
+        access=access_of(event),
         starts_at=at(event.starts_at_ms),
         dvr_window_s=event.dvr_window_s,
         hls_url=links.hls(event.project, event.id),
         whep_url=links.whep(event.project, event.id),
+        vod_url=links.recording(event.id),
     )
+
+
+def access_of(event: Event) -> Access:
+    return cast("Access", event.access)
 
 
 def publish_out(event: Event, links: Links, facts: Sequence[Fact]) -> PublishOut:
@@ -158,13 +166,14 @@ def publish_out(event: Event, links: Links, facts: Sequence[Fact]) -> PublishOut
     )
 
 
-def asset_out(asset: Asset, url: str, url_expires_ms: int) -> AssetOut:
+def asset_out(asset: Asset, links: Links, url: str, url_expires_ms: int) -> AssetOut:
     return AssetOut(
         id=asset.id,
         kind=asset.kind,
         key=asset.key,
         url=url,
         url_expires_at=required_at(url_expires_ms),
+        viewer_url=links.viewed(asset.key) if program_of(parse(asset.key)) else None,
         content_type=asset.content_type,
         bytes=asset.bytes,
         duration_ms=asset.duration_ms,

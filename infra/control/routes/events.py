@@ -111,6 +111,7 @@ async def create_token(
         hls_url=context.links.hls(project, event, issued.token),
         whep_url=context.links.whep(project, event, issued.token),
         player_url=context.links.player(event, issued.token),
+        vod_url=context.links.recording(event, issued.token),
     )
 
 
@@ -135,7 +136,9 @@ async def list_assets(
         [(row.key, name) for row, name in zip(rows, names, strict=True)]
     )
     expires_ms = context.now_ms() + context.presigner.expires_s * 1000
-    items = [asset_out(row, url, expires_ms) for row, url in zip(rows, urls, strict=True)]
+    items = [
+        asset_out(row, context.links, url, expires_ms) for row, url in zip(rows, urls, strict=True)
+    ]
     return AssetPage(items=items, next=following)
 
 

@@ -1,13 +1,65 @@
-"""`/v1/playback`: what a player may know without a key."""
+"""`/v1/playback`: what a player may know without a key, and do with a viewer token."""
 
-from fastapi import APIRouter, Response
+from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import APIRouter, Depends, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from infra.auth.tokens import CLIPS
+from infra.control.clip_schemas import ClipCreate, ClipOut
+from infra.control.clips import ClipService
 from infra.control.dependencies import Context, EventId, Session
+from infra.control.links import FEED
+from infra.control.problems import Forbidden
+from infra.control.routes.clips import ClipId
+from infra.control.routes.jobs import IdempotencyKey
 from infra.control.service import public_event
 from infra.control.viewer_schemas import PlaybackOut
 from infra.control.views import playback_out
+from infra.control.vod import vod_of
+from infra.control.vod_schemas import VodOut
+from infra.db.control import Event
+from infra.keys import ProgramKey
 
 router = APIRouter(prefix="/v1/playback", tags=["playback"])
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="viewer token",
+    description="`Authorization: Bearer <token>`, of `POST /v1/events/{event}/tokens`. An event "
+    "with `access: public` needs none.",
+)
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """An event whose recording this viewer may watch."""
+
+    event: Event
+    token: str | None
+    """One that is good for it."""
+    may_clip: bool
+    shared: bool
+    """Everybody would get the same answer."""
+    clips: ClipService
+
+
+async def viewed(event: EventId, session: Session, context: Context, sent: Credentials) -> Viewed:
+    found = await public_event(session, event)
+    program = ProgramKey(found.project, found.id, FEED)
+    admission = await context.viewing.require(program, sent.credentials if sent else None)
+    claims = admission.claims
+    return Viewed(
+        found,
+        token=sent.credentials if sent and claims else None,
+        may_clip=claims is not None and claims.tier == CLIPS,
+        shared=sent is None and admission.public,
+        clips=ClipService(session, context, found.project),
+    )
+
+
+Viewer = Annotated[Viewed, Depends(viewed, scope="function")]
 
 
 @router.get("/{event}", summary="How to play an event; needs no API key")
@@ -18,3 +70,36 @@ async def get_playback(
     # One answer serves a crowd of viewers that arrive together.
     response.headers["Cache-Control"] = "public, max-age=1"
     return playback_out(await public_event(session, event), context.links)
+
+
+@router.get("/{event}/recording", summary="How to play the recording; needs no API key")
+async def get_recording(
+    viewer: Viewer, session: Session, context: Context, response: Response
+) -> VodOut:
+    """What there is of it by now. Ask again while it is `making`."""
+    response.headers["Cache-Control"] = "public, max-age=2" if viewer.shared else "no-store"
+    links, token = context.links, viewer.token
+    return await vod_of(session, viewer.event, links, token=token, may_clip=viewer.may_clip)
+
+
+@router.post("/{event}/clips", status_code=201, summary="Make a clip; needs a token for clips")
+async def create_clip(
+    wanted: ClipCreate, response: Response, viewer: Viewer, idempotency_key: IdempotencyKey = None
+) -> ClipOut:
+    """As `POST /v1/events/{event}/clips`, with a viewer token that was issued with `clips`."""
+    if not viewer.may_clip:
+        raise Forbidden(
+            "the token does not allow clips",
+            'Ask the organiser for one that does: POST /v1/events/{event}/tokens {"clips": true}.',
+        )
+    job, is_new = await viewer.clips.create(viewer.event.id, wanted, idempotency_key)
+    (shown,) = await viewer.clips.shown([job])
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/playback/{viewer.event.id}/clips/{shown.id}"
+    return shown
+
+
+@router.get("/{event}/clips/{clip}", summary="One clip, for those who may watch the event")
+async def get_clip(clip: ClipId, viewer: Viewer) -> ClipOut:
+    (shown,) = await viewer.clips.shown([await viewer.clips.get(viewer.event.id, clip)])
+    return shown

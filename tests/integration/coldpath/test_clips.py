@@ -19,13 +19,17 @@ from infra.control.app import create_app
 from infra.control.bootstrap import add_api_key
 from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
+from infra.control.objects import Objects
 from infra.control.presign import Presigner
+from infra.control.server import now_ms
+from infra.control.viewing import Viewing
 from infra.db.control import Event
 from infra.db.engine import async_engine
 from infra.events.bell import Bell
 from infra.events.bus import connect
 from infra.keys import ProgramKey
 from infra.lifecycle import EventState
+from infra.storage.objects import ObjectStore
 from tests.support.coldpath import ColdStack
 from tests.support.s3 import SeaweedServer, free_ports
 from tests.support.session import EPOCH_NS, encode, session
@@ -69,6 +73,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ColdStack]:
 async def control(stack: ColdStack) -> AsyncIterator[httpx2.AsyncClient]:
     """The API over the stack's database, with its bell on the stack's bus."""
     engine, presigner = async_engine(stack.database_url), Presigner(stack.s3_url)
+    databases, objects = Databases.of(engine), Objects(lambda: ObjectStore.from_url(stack.s3_url))
     links = Links(
         public_url="http://c.test", media_url="http://m.test", srt_url="srt://m.test:1",
         srt_latency_ms=120,
@@ -78,8 +83,8 @@ async def control(stack: ColdStack) -> AsyncIterator[httpx2.AsyncClient]:
         ringing = asyncio.create_task(bell.run())
         app = create_app(
             ControlContext(
-                Databases.of(engine), links, presigner, bell.ring, {},
-                lambda: time.time_ns() // 1_000_000,
+                databases, links, presigner, objects, Viewing(databases.reading, now_ms),
+                bell.ring, {}, now_ms,
             )
         )  # fmt: skip
         async with httpx2.AsyncClient(
@@ -91,6 +96,7 @@ async def control(stack: ColdStack) -> AsyncIterator[httpx2.AsyncClient]:
         ringing.cancel()
         await asyncio.gather(ringing, return_exceptions=True)
     presigner.close()
+    objects.close()
     await engine.dispose()
 
 

@@ -13,8 +13,11 @@ from infra.control.app import create_app
 from infra.control.bootstrap import add_api_key, bootstrap, create_project
 from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
+from infra.control.objects import Objects
 from infra.control.presign import Presigner
+from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY, async_engine, sync_engine
+from infra.storage.memory import MemoryObjectStore
 
 KEY = "lp_default_key_of_the_tests"
 OTHER_KEY = "lp_other_key_of_the_tests"
@@ -23,13 +26,14 @@ NOW_MS = 1_900_000_000_000
 
 @dataclass
 class Deployment:
-    """What tests reach into: the app, both kinds of database access, the clock and the bell."""
+    """What tests reach into: the app, both kinds of database access, bucket, clock and bell."""
 
     url: str
     engine: Engine
     databases: Databases
     now_ms: int = NOW_MS
     rings: int = 0
+    bucket: MemoryObjectStore = field(default_factory=MemoryObjectStore)
     app: FastAPI = field(default_factory=FastAPI)
 
     def clock(self) -> int:
@@ -67,7 +71,7 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
         create_project(session, "other", "Other", NOW_MS)
         add_api_key(session, "other", OTHER_KEY, "test", NOW_MS)
     made = Deployment(migrated_url, engine, Databases.of(asynchronous))
-    presigner = Presigner(s3_for_presigning)
+    presigner, objects = Presigner(s3_for_presigning), Objects(lambda: made.bucket)
     made.app = create_app(
         ControlContext(
             databases=made.databases,
@@ -78,6 +82,8 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
                 srt_latency_ms=120,
             ),
             presigner=presigner,
+            objects=objects,
+            viewing=Viewing(made.databases.reading, made.clock),
             ring=made.ring,
             checks={"database": lambda: None, "bus": lambda: "no bus here"},
             now_ms=made.clock,
@@ -85,6 +91,7 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
     )
     yield made
     presigner.close()
+    objects.close()
     await asynchronous.dispose()
     engine.dispose()
 

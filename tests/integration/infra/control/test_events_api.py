@@ -70,6 +70,7 @@ async def test_a_new_event_says_where_to_publish_and_where_to_watch(
         "hls_url": f"http://media.test{live}",
         "whep_url": f"http://media.test/live/default/{event['id']}/main/whep",
         "player_url": f"http://control.test/watch/{event['id']}",
+        "vod_url": f"http://control.test/vod/{event['id']}",
     }
     assert event["recording"] == {"degraded": False}
     nobody = {"connected": False}
@@ -324,6 +325,7 @@ async def test_playback_needs_no_key_and_shows_no_secret(
         "hls_url": event["playback"]["hls_url"],
         "dvr_window_s": 0,
         "whep_url": event["playback"]["whep_url"],
+        "vod_url": event["playback"]["vod_url"],
     }
     await api.delete(f"/v1/events/{event['id']}")
     assert (await viewer.get(f"/v1/playback/{event['id']}")).status_code == 404

@@ -1,0 +1,117 @@
+"""Who may watch what is finished: the rule of the media nodes, with the database as its table.
+
+Invariant: a decision depends on the programme that a key names, on the token, and on what the
+database said within the last two seconds; while it is away, on what it said last. A token that
+opens the live stream of a programme opens its recording.
+
+Upstream: `routes.objects`, `routes.playback`. Tokens: `infra.auth.tokens`.
+"""
+
+import base64
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from infra.auth import tokens
+from infra.auth.tokens import ViewerClaims
+from infra.control.problems import BadViewerToken, Forbidden, NotFound, database_unavailable
+from infra.db.control import Event, ProjectSecret
+from infra.db.outage import DATABASE_ERRORS, is_outage
+from infra.errors import TokenError
+from infra.keys import ProgramKey
+from infra.lifecycle import EventState
+
+FRESH_MS = 2_000
+KNOWN = 2_048
+"""Events that are remembered."""
+_FIX = "Ask the organiser for a link of your own; it carries the token."
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A viewer who was let in."""
+
+    public: bool
+    """The event is open to everybody."""
+    claims: ViewerClaims | None
+    """Of the viewer's token; None: there is none, or none that is good for this event."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An event as the database had it."""
+
+    project: str
+    public: bool
+    secrets: Mapping[str, bytes]
+    at_ms: int
+
+
+class Viewing:
+    """See the module for the invariant."""
+
+    def __init__(
+        self, reading: async_sessionmaker[AsyncSession], now_ms: Callable[[], int]
+    ) -> None:
+        self._reading = reading
+        self._now_ms = now_ms
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+
+    async def require(self, program: ProgramKey, token: str | None) -> Admission:
+        """Lets the viewer in, or raises what is to be answered."""
+        known = await self._event(program.event)
+        if known is None or known.project != program.project:
+            raise NotFound("there is no such recording", "Ask the organiser for the link.")
+        try:
+            claims = self._claims(known, program, token)
+        except (BadViewerToken, Forbidden):
+            if known.public:
+                return Admission(public=True, claims=None)
+            raise
+        return Admission(known.public, claims)
+
+    def _claims(self, known: _Known, program: ProgramKey, token: str | None) -> ViewerClaims:
+        if token is None:
+            raise BadViewerToken("this event needs a viewer token", _FIX)
+        try:
+            claims = tokens.verify(token, known.secrets, self._now_ms() // 1000)
+        except TokenError as error:
+            raise BadViewerToken(str(error), _FIX) from error
+        opens = tokens.covers(claims, f"/live/{program}")
+        if (claims.project, claims.event) != (program.project, program.event) or not opens:
+            raise Forbidden("the token is for something else", _FIX)
+        return claims
+
+    async def _event(self, event: str) -> _Known | None:
+        now = self._now_ms()
+        known = self._known.get(event)
+        if known is not None and abs(now - known.at_ms) < FRESH_MS:
+            return known
+        try:
+            found = await self._ask(event, now)
+        except DATABASE_ERRORS as error:
+            if not is_outage(error):
+                raise
+            if known is None:
+                raise database_unavailable() from error
+            return known
+        self._known.pop(event, None)
+        if found is not None:
+            self._known[event] = found
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        return found
+
+    async def _ask(self, event: str, now: int) -> _Known | None:
+        async with self._reading() as session:
+            row = await session.get(Event, event)
+            if row is None or EventState(row.state) is EventState.CANCELLED:
+                return None
+            rows = await session.scalars(
+                select(ProjectSecret).where(ProjectSecret.project == row.project)
+            )
+            secrets = {secret.kid: base64.b64decode(secret.secret) for secret in rows}
+            return _Known(row.project, row.access == "public", secrets, now)
