@@ -15,7 +15,7 @@ from infra.jobs import states
 from infra.jobs.orders import close_attempts, released
 from infra.jobs.states import JobState
 
-_MAX_ERROR = 4_000
+MAX_ERROR = 4_000
 
 
 def failure_values(
@@ -24,7 +24,7 @@ def failure_values(
     """Column values of a job whose attempt has just failed."""
     follows = states.after_failure(job.attempt_count, job.max_attempts, permanent=permanent)
     state = states.advance(JobState.FAILED, follows)
-    values = {**released(state, now), "error": error[:_MAX_ERROR]}
+    values = {**released(state, now), "error": error[:MAX_ERROR]}
     if state is JobState.DEAD:
         return {**values, "finished_ms": now}
     pause = states.backoff_ms(job.attempt_count) if delay_ms is None else delay_ms
@@ -57,6 +57,6 @@ def finish_attempt(
     session.execute(
         update(JobAttempt)
         .where(JobAttempt.job == lease.job, JobAttempt.number == lease.fence)
-        .values(ended_ms=now, outcome=outcome, error=error and error[:_MAX_ERROR], log=log)
+        .values(ended_ms=now, outcome=outcome, error=error and error[:MAX_ERROR], log=log)
         .execution_options(synchronize_session=False)
     )

@@ -126,6 +126,10 @@ class Registry(Generic[Job]):
     def bound_to(self, key: ObjectKey) -> Iterator[BoundFunction[Job]]:
         return (f for f in self if f.wants(key))
 
+    def of_sessions(self) -> bool:
+        """Whether any function runs for the segments, or init sections, of a session."""
+        return any(f.on in (SegmentKey, InitKey) for f in self)
+
     def queues(self) -> frozenset[str]:
         return frozenset(f.terms.queue for f in self)
 

@@ -6,6 +6,7 @@ LivepathError (infra.errors)
     ├── BrokerError        the broker did not take a delivery; the ledger keeps it as unsent
     ├── LeaseLost          this attempt no longer owns its job; it may write nothing more
     ├── Interrupted        this worker is about to go; the attempt gives its job back
+    ├── StoreAway          the object store cannot be reached; the attempt does not count
     ├── TookTooLong        the attempt ran for longer than its job may; it is tried again
     ├── RetryLater         the job cannot run yet (an input is missing); try again after a pause
     └── PermanentFailure   trying again cannot help; the job is dead at once
@@ -33,6 +34,10 @@ class LeaseLost(ColdPathError):
 
 class Interrupted(ColdPathError):
     """The worker has to stop before the job can be done; another one goes on."""
+
+
+class StoreAway(ColdPathError):
+    """The object store cannot be reached; whatever the attempt fell over, it was not the job."""
 
 
 class TookTooLong(ColdPathError):

@@ -9,7 +9,7 @@ ledger, broker.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from prometheus_client import Counter
@@ -21,6 +21,7 @@ from coldpath.ledger import Ledger
 from coldpath.plan import ObjectVersion, plan
 from coldpath.s3events import ObjectCreated
 from infra.jobs.filing import JobRequest
+from infra.keys import ManifestKey, parse
 from infra.storage.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Intake:
             for key in dict.fromkeys(keys)
             if self._registry.wants(key) and (info := self._store.head(key)) is not None
         ]
-        requests = plan(found, self._registry)
+        requests = plan([*found, *self._of_new_sessions(found)], self._registry)
         new = self._ledger.file(requests) if requests else []
         for request in new:
             log.info("%s: %s of %s filed", request.id, request.function, request.input_key)
@@ -78,6 +79,20 @@ class Intake:
             ]
         )
         return new
+
+    def _of_new_sessions(self, found: Sequence[ObjectVersion]) -> Iterator[ObjectVersion]:
+        """What else lies in the sessions whose manifests are new: the event of any segment may have
+        been lost, and by now all of them are there. One listing per session, once in its life."""
+        if not self._registry.of_sessions():
+            return
+        for item in found:
+            key = parse(item.key)
+            jobs = [request.id for request in plan([item], self._registry)]
+            if isinstance(key, ManifestKey) and self._ledger.unknown(jobs):
+                folder = item.key.removesuffix("manifest.json")
+                for info in self._store.list(folder):
+                    if info.key != item.key and self._registry.wants(info.key):
+                        yield ObjectVersion(info.key, info.etag)
 
     def send(self, owed: Sequence[Delivery]) -> int:
         """Sends deliveries; what the broker does not take stays owed. Returns how many it took."""

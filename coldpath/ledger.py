@@ -9,13 +9,13 @@ leases and finishes. Downstream: the database (SQLite or Postgres). `coldpath.de
 other half: what the broker is owed. Celery only delivers ids. One method is one transaction.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from coldpath.attempts import failure_values, finish_attempt, give_up_attempt
+from coldpath.attempts import MAX_ERROR, failure_values, finish_attempt, give_up_attempt
 from coldpath.clock import Clock, database_now_ms
 from coldpath.errors import LeaseLost
 from coldpath.event_state import advance_or_catch_up
@@ -27,6 +27,7 @@ from infra.jobs.orders import close_attempts, released
 from infra.jobs.states import JobState, JobTrigger, sources
 
 DEFAULT_LEASE_MS = 20_000
+_IN_CHUNK = 500
 
 
 class Ledger:
@@ -44,6 +45,15 @@ class Ledger:
         with Session(self.engine) as session, session.begin():
             now = self.clock(session)
             return [r for r in requests if insert_new(session, Job, job_row(r, now))]
+
+    def unknown(self, jobs: Sequence[str]) -> set[str]:
+        """Those that were never filed."""
+        found: set[str] = set()
+        with Session(self.engine) as session:
+            for start in range(0, len(jobs), _IN_CHUNK):
+                chunk = jobs[start : start + _IN_CHUNK]
+                found.update(session.scalars(select(Job.id).where(Job.id.in_(chunk))))
+        return set(jobs) - found
 
     def lease(self, job: str, owner: str, *, dead_owner: str | None = None) -> Lease | None:
         """Takes the job for one attempt, or None: it is done, waits, or somebody alive has it.
@@ -138,6 +148,20 @@ class Ledger:
             self._write(session, lease, sources(JobTrigger.FAIL), values, now)
             finish_attempt(session, lease, now, "failed", error, log=log)
             return JobState(values["state"])
+
+    def postpone(self, lease: Lease, error: str, *, delay_ms: int, log: str | None = None) -> None:
+        """The attempt could not do its work, and that is not the job's fault: it does not count,
+        and another one follows after a pause."""
+        with Session(self.engine) as session, session.begin():
+            now = self.clock(session)
+            values = {
+                **released(JobState.RETRYING, now),
+                "attempt_count": Job.attempt_count - 1,
+                "error": error[:MAX_ERROR],
+                "next_attempt_ms": now + delay_ms,
+            }
+            self._write(session, lease, sources(JobTrigger.FAIL), values, now)
+            finish_attempt(session, lease, now, "postponed", error, log=log)
 
     def release(self, lease: Lease, log: str | None = None) -> None:
         """The attempt gives its job back, with its checkpoint; it does not count."""

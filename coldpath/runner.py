@@ -29,13 +29,14 @@ from coldpath.errors import (
     LeaseLost,
     PermanentFailure,
     RetryLater,
+    StoreAway,
     TookTooLong,
 )
 from coldpath.ledger import Ledger
 from coldpath.log_tail import LogTail
 from coldpath.metering import MeteredStore
 from coldpath.records import JobResult, Lease
-from infra.errors import LivepathError
+from infra.errors import LivepathError, StorageError
 from infra.storage.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _AGAIN_S = 0.2
 """Between two tries to tell a database that is away."""
+AWAY_MS = 5_000
+"""Until the next attempt at a job, when one found the store away."""
 
 
 class Outcome(StrEnum):
@@ -53,6 +56,8 @@ class Outcome(StrEnum):
     LOST = "lost"
     HANDED_BACK = "handed-back"
     """The worker is about to go; another one goes on from the checkpoint."""
+    POSTPONED = "postponed"
+    """The object store is away; the job is tried again when it may be back."""
 
 
 class LeaseKeeper:
@@ -168,6 +173,8 @@ class Runner:
             log.warning("%s", error)
             self._tell(lease, lambda: self._ledger.release(lease, tail.text))
             return Outcome.HANDED_BACK
+        except StoreAway as error:
+            return self._postponed(lease, error, tail)
         except self._too_long:
             words = TookTooLong(f"{lease.function} took longer than {lease.timeout_s} s")
             return self._failed(lease, words, tail)
@@ -199,7 +206,34 @@ class Runner:
         ):
             ends = Ends(keeper.lost, self._stopping)
             context = JobContext(lease, self._ledger, store, Path(folder), ends)
-            return bound.run(context)
+            return self._run(bound.run, context)
+
+    def _run(self, function: JobFunction, context: JobContext) -> JobResult:
+        """An outage of minutes must not use up the attempts of every job that meets it."""
+        try:
+            return function(context)
+        except (LeaseLost, Interrupted, PermanentFailure):
+            raise
+        except Exception as error:
+            # Asked while the lease is still kept: a store that hangs takes its time.
+            if self._store_is_away():
+                raise StoreAway(f"{type(error).__name__}: {error}") from error
+            raise
+
+    def _store_is_away(self) -> bool:
+        try:
+            self._store.check()
+        except StorageError:
+            return True
+        return False
+
+    def _postponed(self, lease: Lease, error: StoreAway, tail: LogTail) -> Outcome:
+        log.warning("%s: the store is away: %s", lease.job, error)
+        self._tell(
+            lease,
+            lambda: self._ledger.postpone(lease, str(error), delay_ms=AWAY_MS, log=tail.text),
+        )
+        return Outcome.POSTPONED
 
     def _failed(
         self, lease: Lease, error: Exception, tail: LogTail, *, permanent: bool = False

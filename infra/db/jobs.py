@@ -80,7 +80,8 @@ class JobAttempt(Base):
     started_ms: Mapped[int]
     ended_ms: Mapped[int | None]
     outcome: Mapped[str | None] = mapped_column(String(16))
-    """succeeded | failed | lost (the worker died) | handed-back | cancelled; None: it runs."""
+    """succeeded | failed | lost (the worker died) | handed-back | postponed (the store was away) |
+    cancelled; None: it runs."""
     error: Mapped[str | None] = mapped_column(Text)
     log: Mapped[str | None] = mapped_column(Text)
     """The last lines that the attempt logged."""

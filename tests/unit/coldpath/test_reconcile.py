@@ -18,7 +18,8 @@ from coldpath.records import JobResult
 from coldpath.s3events import ObjectCreated
 from infra.db.control import Event, Project
 from infra.db.engine import sync_engine
-from infra.keys import ManifestKey
+from infra.errors import StorageError
+from infra.keys import ManifestKey, SegmentKey
 from infra.storage.memory import MemoryObjectStore
 from infra.storage.objects import ObjectInfo
 from tests.support.databases import migrated_sqlite
@@ -62,7 +63,7 @@ class Desk:
         self.store = CountingStore()
         self.broker = ListBroker()
         self.deliveries = Deliveries(self.engine)
-        registry: Registry[JobFunction] = Registry()
+        self.registry = registry = Registry[JobFunction]()
         registry.function("archive", on=ManifestKey)(lambda _: JobResult())
         self.ledger = Ledger(self.engine, lease_ms=1)
         self.intake = Intake(
@@ -173,6 +174,55 @@ class TestEvents:
         desk.record("b")
         reconciler = desk.reconciler(limit=2)
         assert sum(reconciler.find_lost_events() for _ in range(3)) == 1
+
+
+class TestSegments:
+    """Functions that run for segments, of which no reconciler can look at each."""
+
+    @pytest.fixture(autouse=True)
+    def measured(self, desk: Desk) -> None:
+        desk.registry.function("measure", on=SegmentKey)(lambda _: JobResult())
+
+    def filed(self, desk: Desk, *keys: str) -> list[tuple[str, str]]:
+        new = desk.intake.receive([ObjectCreated("bucket", key) for key in keys], "bucket")
+        return [(request.function, request.input_key.rpartition("/")[2]) for request in new]
+
+    def test_a_manifest_brings_those_whose_events_were_lost(self, desk: Desk) -> None:
+        manifest = desk.record("a")
+        folder = manifest.removesuffix("manifest.json")
+        assert self.filed(desk, f"{folder}video/s1.m4s") == [("measure", "s1.m4s")]
+        assert self.filed(desk, manifest) == [
+            ("archive", "manifest.json"),
+            ("measure", "s0.m4s"),
+            ("measure", "s2.m4s"),
+        ]
+        assert len(desk.broker.sent) == 4
+
+    def test_the_reconciler_finds_them_with_the_manifest(self, desk: Desk) -> None:
+        desk.record("a"), desk.record("a2")
+        assert desk.reconciler().find_lost_events() == 2 * (1 + 3)
+
+    def test_a_session_is_listed_once_in_its_life(self, desk: Desk) -> None:
+        manifest = desk.record("a")
+        self.filed(desk, manifest)
+        desk.store.requests = 0
+        assert self.filed(desk, manifest) == []
+        assert desk.store.requests == 1
+
+    def test_what_was_not_filed_to_the_end_is_looked_for_again(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        manifest = desk.record("a")
+
+        def broken(prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+            yield from MemoryObjectStore.list(desk.store, f"{prefix}video/s0", after)
+            raise StorageError("503")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.store, "list", broken)
+            with pytest.raises(StorageError):
+                self.filed(desk, manifest)
+        assert len(self.filed(desk, manifest)) == 4
 
 
 class TestIntake:
