@@ -8,6 +8,7 @@ BENCH_ARGS ?=
 CONFORMANCE_ARGS ?=
 LOAD_ARGS ?=
 SOAK_ARGS ?=
+CHAOS_ARGS ?=
 MINUTES ?= 10
 UP_ARGS ?=
 CDN_ARGS ?=
@@ -17,7 +18,7 @@ SOURCES := hotpath coldpath infra edge conformance examples tests benchmarks
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up doctor test load soak check lint format bench-ingest bench-fanout bench-whep bench-hls cdn conformance docs lock clean bootstrap bootstrap-test player
+.PHONY: help demo up doctor test load soak chaos check lint format bench-ingest bench-fanout bench-whep bench-hls cdn conformance docs lock clean bootstrap bootstrap-test player
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ load: bootstrap-test ## 500 viewers for 10 minutes, overload, bad networks; LOAD
 soak: bootstrap-test player ## A ladder, 300 LL-HLS players and the draft's rules for MINUTES=30, browsers, outages; SOAK_ARGS="--clients 100 --json FILE"
 	$(BIN)/pytest tests/soak tests/e2e/test_players.py tests/e2e/test_outages.py \
 		--minutes $(MINUTES) --players-seconds 300 --outage-seconds 60 $(SOAK_ARGS)
+
+chaos: bootstrap-test ## Workers, broker, S3, database and dispatcher fail by a seed, nothing is lost; CHAOS_ARGS="--seconds 600 --jobs 200 --seed N"
+	$(BIN)/pytest tests/chaos $(CHAOS_ARGS)
 
 check: lint ## Format, lint, types, import contracts and unit tests, in about a minute
 	$(BIN)/pytest -q -n 4 --dist loadfile tests/unit

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -64,18 +64,25 @@ class Role:
         processes = self.children()
         self.process.kill()
         for child in processes:
-            child.kill()
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
         self.process.wait()
         psutil.wait_procs(processes, timeout=10)
 
     def freeze(self) -> None:
         """SIGSTOP: the role lives, holds what it holds, and does nothing."""
-        for process in (psutil.Process(self.process.pid), *self.children()):
-            process.suspend()
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def resume(self) -> None:
-        for process in (psutil.Process(self.process.pid), *self.children()):
-            process.resume()
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        """The role first: it starts no further one while it is frozen."""
+        return [psutil.Process(self.process.pid), *self.children()] if self.runs else []
 
     def terminate(self, timeout_s: float = 20) -> int:
         """SIGTERM to the role alone; returns its exit status."""
@@ -140,16 +147,24 @@ class ColdStack:
         }
 
     def dispatcher(self, **extra: str) -> Role:
-        role = self._role(["dispatch"], "dispatcher", extra)
+        role = self.start_dispatcher(**extra)
         self.until("the dispatcher is ready", lambda: self.ready(self.dispatcher_port, role))
         return role
 
     def worker(self, **extra: str) -> Role:
+        role = self.start_worker(**extra)
+        self.until("the worker is ready", lambda: self.ready(role.port, role))
+        return role
+
+    def start_dispatcher(self, **extra: str) -> Role:
+        """One that may not be ready yet."""
+        return self._role(["dispatch"], "dispatcher", extra)
+
+    def start_worker(self, **extra: str) -> Role:
+        """One that may not be ready yet."""
         settings = {"LIVEPATH_WORKER_PORT": str(free_ports(1)[0]), **extra}
-        port = int(settings["LIVEPATH_WORKER_PORT"])
         role = self._role(["worker"], "worker", settings)
-        role.port = port
-        self.until("the worker is ready", lambda: self.ready(port, role))
+        role.port = int(settings["LIVEPATH_WORKER_PORT"])
         return role
 
     def event(self, project: str, event: str, state: EventState = EventState.ENDED) -> None:
