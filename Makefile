@@ -95,7 +95,7 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
 
 lock: bootstrap-test ## Pin every dependency anew, with hashes
-	$(LOCK) --upgrade --extra dev -o requirements/dev.lock
+	$(LOCK) --upgrade --extra dev --extra captions -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock -o requirements/runtime.lock
 	$(LOCK) -c requirements/dev.lock --extra captions -o requirements/captions.lock
 

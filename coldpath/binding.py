@@ -6,7 +6,7 @@ objects make one job) depends on the object's key alone, so it may be asked agai
 Upstream: `Registry.function` decorates callables. Downstream: `coldpath.plan`, `coldpath.runner`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -119,6 +119,12 @@ class Registry(Generic[Job]):
 
     def get(self, name: str) -> BoundFunction[Job] | None:
         return self._functions.get(name)
+
+    def without(self, names: Collection[str]) -> "Registry[Job]":
+        """The others."""
+        kept: Registry[Job] = Registry()
+        kept._functions = {n: f for n, f in self._functions.items() if n not in names}
+        return kept
 
     def __iter__(self) -> Iterator[BoundFunction[Job]]:
         return iter(self._functions.values())

@@ -81,7 +81,7 @@ class Dispatcher:
         self._engine = sync_engine(settings.database_url)
         self._store = ObjectStore.from_url(settings.s3_url)
         self._broker = Broker(create_app(settings.broker_url), settings.broker_url)
-        self._registry = registry = load()
+        self._registry = registry = load(captions=settings.captions)
         limits = {f.name: f.terms.per_project for f in registry if f.terms.per_project}
         deliveries = Deliveries(self._engine, per_project=limits)
         intake = Intake(self._store, registry, Ledger(self._engine), deliveries, self._broker)

@@ -174,7 +174,7 @@ class Worker:
         self._runner = Runner(
             ledger,
             ObjectStore.from_url(settings.s3_url),
-            load(),
+            load(captions=True),
             scratch=self._scratch_root / self._name,
             worker=self._name,
             stopping=self._stopping.is_set,

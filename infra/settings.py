@@ -217,6 +217,11 @@ class DispatcherSettings(RoleSettings):
     bus_url: str = Field(
         "redis://127.0.0.1:8087/0", description="Valkey that control rings on when it files jobs."
     )
+    captions: bool = Field(
+        False,
+        description="Have speech transcribed, live and at the end; a worker with the extra "
+        "`captions` must take from queue `gpu`.",
+    )
     database_url: str = Field("sqlite:///livepath-data/livepath.db", description="As for control.")
     broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
     s3_url: str = Field(
@@ -251,4 +256,24 @@ class WorkerSettings(RoleSettings):
     broker_url: str = Field("redis://127.0.0.1:8086/0", description="Valkey used as Celery broker.")
     s3_url: str = Field(
         "s3://livepath?endpoint=http://127.0.0.1:8088", description="As for control."
+    )
+
+
+class SpeechSettings(RoleSettings):
+    """What a worker transcribes with; read by the functions that transcribe, when one runs."""
+
+    speech_model: str = Field(
+        "", description="Folder of a CTranslate2 Whisper model; empty: the extra's, English."
+    )
+    speech_device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the model runs; `auto`: on a GPU when there is one."
+    )
+    speech_language: str = Field(
+        "", description="ISO 639-1; empty: detected where the model knows several."
+    )
+    speech_threads: int = Field(
+        0, ge=0, description="Threads of the model on a CPU; 0: its own choice."
+    )
+    bus_url: str = Field(
+        "redis://127.0.0.1:8087/0", description="Valkey on which live captions are told."
     )

@@ -18,6 +18,7 @@ from infra.settings import (
     DispatcherSettings,
     MediaSettings,
     RoleSettings,
+    SpeechSettings,
     UploaderSettings,
     WorkerSettings,
 )
@@ -28,6 +29,7 @@ ROLES: tuple[type[RoleSettings], ...] = (
     UploaderSettings,
     DispatcherSettings,
     WorkerSettings,
+    SpeechSettings,
 )
 
 INTRODUCTION = """\

@@ -14,19 +14,22 @@ from coldpath.context import JobFunction
 ENTRY_POINTS = "livepath.functions"
 _OWN = (
     "coldpath.functions.archive",
+    "coldpath.functions.captions",
     "coldpath.functions.clips",
     "coldpath.functions.mp4",
     "coldpath.functions.storyboard",
     "coldpath.functions.thumbnails",
 )
+_CAPTIONS = ("captions", "captions-live")
 
 registry: Registry[JobFunction] = Registry()
 
 
-def load() -> Registry[JobFunction]:
-    """Imports every function there is; later calls cost nothing."""
+def load(*, captions: bool = False) -> Registry[JobFunction]:
+    """Imports every function there is; later calls cost little. `captions`: with those that
+    transcribe, whose jobs wait for ever where no worker can."""
     for module in _OWN:
         importlib.import_module(module)
     for entry in entry_points(group=ENTRY_POINTS):
         entry.load()
-    return registry
+    return registry if captions else registry.without(_CAPTIONS)

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from coldpath.context import JobContext
-from coldpath.errors import DamagedMedia, PermanentFailure, RetryLater
+from coldpath.errors import DamagedMedia, PermanentFailure
 from coldpath.functions.recorded import Recorded, recorded
 from coldpath.functions.registry import registry
+from coldpath.media.live import init_of
 from coldpath.media.shots import Shot, shots, spread
 from coldpath.records import JobResult, NewAsset
-from infra.keys import InitKey, ManifestKey, SegmentKey, WorkKey, parse
+from infra.keys import ManifestKey, SegmentKey, WorkKey, parse
 from infra.storage.objects import ObjectStore
 
 POSTER, PREVIEW = "poster.jpg", "preview.webp"
@@ -84,22 +85,9 @@ def _poster_of(store: ObjectStore, segment: SegmentKey) -> bytes:
     from coldpath.media.keyframes import coding, key_picture
     from coldpath.media.preview import jpeg
 
-    init = _init_of(store, segment)
+    init = init_of(store, segment)
     coded = coding(store.get(init), init)
     return jpeg(key_picture(coded, store.get(str(segment)), str(segment), LIVE_SIDE))
-
-
-def _init_of(store: ObjectStore, segment: SegmentKey) -> str:
-    """The init section that the segment plays with. No manifest says so yet: the newest that was
-    there before it, for the uploader stores each before the first segment that needs it."""
-    stored = store.head(str(segment))
-    if stored is None:
-        raise RetryLater(f"{segment} is not there")
-    first = str(InitKey(segment.program, segment.incarnation, segment.rendition, 0))
-    folder = first.removesuffix("0.mp4")
-    there = [info.key for info in store.list(folder) if info.modified_ms <= stored.modified_ms]
-    found = [key for key in map(parse, there) if isinstance(key, InitKey)]
-    return str(max(found, key=lambda key: key.number)) if found else first
 
 
 def _make(context: JobContext, found: Recorded, chosen: Sequence[Shot]) -> None:

@@ -30,7 +30,7 @@ from infra.renditions import RUNGS
 from infra.storage.objects import ObjectStore
 
 READERS = 8
-_AT_A_TIME = 3
+AT_A_TIME = 3
 """Segments of a rendition that may be on their way together; a segment lasts seconds."""
 _MS = 1_000_000
 _JUMP = 10
@@ -70,6 +70,19 @@ def epoch_of(earlier: Sequence[SessionManifest], told: int | None, first: str) -
         return int(first, 36) * _MS
     except ValueError:
         raise PermanentFailure(f"{first!r} is no name of an incarnation") from None
+
+
+def init_of(store: ObjectStore, segment: SegmentKey) -> str:
+    """The init section that the segment plays with. No manifest says so yet: the newest that was
+    there before it, for the uploader stores each before the first segment that needs it."""
+    stored = store.head(str(segment))
+    if stored is None:
+        raise RetryLater(f"{segment} is not there")
+    first = str(InitKey(segment.program, segment.incarnation, segment.rendition, 0))
+    folder = first.removesuffix("0.mp4")
+    there = [info.key for info in store.list(folder) if info.modified_ms <= stored.modified_ms]
+    found = [key for key in map(parse, there) if isinstance(key, InitKey)]
+    return str(max(found, key=lambda key: key.number)) if found else first
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +201,7 @@ class LiveSession:
 
         The media node sends the oldest first, a few at a time.
         """
-        later = range(msn + _AT_A_TIME, msn + 2 * _AT_A_TIME)
+        later = range(msn + AT_A_TIME, msn + 2 * AT_A_TIME)
         keys = (SegmentKey(self._program, self._incarnation, stored.name, n) for n in later)
         return any(
             self._times.get((stored.name, key.msn)) is not None

@@ -11,7 +11,7 @@ the playlist only, not what it names.
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -20,6 +20,11 @@ from infra.audio_group import GROUP, AudioRendition, audio_group
 from infra.keys import VodKey
 
 MULTIVARIANT = "index.m3u8"
+WITH_CAPTIONS = "index-captions.m3u8"
+"""The same with captions. A playlist of its own, for captions come later than the archive, or never
+where nobody speaks, and a rendition that is named has to be there."""
+CAPTIONS = "captions.m3u8"
+_SUBTITLES = "captions"
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +41,53 @@ def playlists(recording: Recording, content: str) -> dict[str, str]:
     }
     texts[MULTIVARIANT] = _multivariant(recording)
     return texts
+
+
+def with_captions(recording: Recording, language: str) -> str:
+    """The multivariant playlist that offers `CAPTIONS`, too."""
+    named = f',LANGUAGE="{language}"' if language else ""
+    media = (
+        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{_SUBTITLES}",NAME="Captions"{named},'
+        f'AUTOSELECT=YES,DEFAULT=NO,FORCED=NO,URI="{CAPTIONS}"'
+    )
+    return _multivariant(recording, (media,))
+
+
+def captions_playlist(recording: Recording, names: Sequence[str]) -> str:
+    """`names`: a WebVTT file for each run."""
+    lengths = run_lengths(recording)
+    longest = max(lengths, default=Fraction(1))
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:8",
+        f"#EXT-X-TARGETDURATION:{max(1, int(longest + Fraction(1, 2)))}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+    ]
+    for number, (name, seconds) in enumerate(zip(names, lengths, strict=True)):
+        lines += ["#EXT-X-DISCONTINUITY"] if number else []
+        lines += [f"#EXTINF:{float(seconds):.6f},", name]
+    return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
+
+
+def run_lengths(recording: Recording) -> list[Fraction]:
+    """Seconds of each run in the playlist of the source's picture, which a player goes by."""
+    source = recording.first("video")
+    return [
+        sum((_seconds(recording, run, msn, source) for msn in run.msns), Fraction(0))
+        for run in recording.runs
+    ]
+
+
+def run_start(recording: Recording, run: Run) -> Fraction:
+    """The media time, in seconds, at which a player begins the run."""
+    source = recording.first("video")
+    led = [r for r in recording.renditions if run.of(r.name)]
+    leading = source if source in led else led[0]
+    first = run.of(leading.name)[0]
+    missed = run.msns[: run.msns.index(first.entry.msn)]
+    before = sum((_longest(run, msn, recording) for msn in missed), Fraction(0))
+    return Fraction(first.entry.start, leading.timescale) - before
 
 
 def duration(recording: Recording) -> Fraction:
@@ -98,6 +150,13 @@ def _gap(run: Run, rendition: Rendition, msn: int, seconds: Fraction, folder: st
     return ["#EXT-X-GAP", f"#EXTINF:{float(seconds):.6f},", posixpath.relpath(missing, folder)]
 
 
+def _seconds(recording: Recording, run: Run, msn: int, source: Rendition | None) -> Fraction:
+    own = run.segments.get(source.name, {}).get(msn) if source else None
+    if source is None or own is None:
+        return _longest(run, msn, recording)
+    return Fraction(own.entry.duration, source.timescale)
+
+
 def _longest(run: Run, msn: int, recording: Recording) -> Fraction:
     return max(
         Fraction(found[msn].entry.duration, rendition.timescale)
@@ -106,13 +165,15 @@ def _longest(run: Run, msn: int, recording: Recording) -> Fraction:
     )
 
 
-def _multivariant(recording: Recording) -> str:
+def _multivariant(recording: Recording, subtitles: Sequence[str] = ()) -> str:
     video = [r for r in recording.renditions if r.kind == "video"]
     audio = sorted((r for r in recording.renditions if r.kind == "audio"), key=lambda r: r.name)
     group = audio if video or len(audio) > 1 else []
-    lines = ["#EXTM3U", "#EXT-X-VERSION:8", *audio_group([_in_group(r) for r in group])]
+    lines = ["#EXTM3U", "#EXT-X-VERSION:8", *audio_group([_in_group(r) for r in group]), *subtitles]
+    offered = f',SUBTITLES="{_SUBTITLES}"' if subtitles else ""
     for rendition in video or audio[:1]:
-        lines += [_stream_inf(recording, rendition, group), playlist_name(rendition.name)]
+        stream = _stream_inf(recording, rendition, group)
+        lines += [stream + offered, playlist_name(rendition.name)]
     return "\n".join([*lines, ""])
 
 

@@ -12,7 +12,12 @@ from rich.console import Console
 from infra.cli.hints import ffmpeg_command, paste_lines
 from infra.cli.status import show
 from infra.errors import LivepathError
-from infra.supervisor.options import WEBRTC_ADVERTISE, StackOptions, external_from
+from infra.supervisor.options import (
+    WEBRTC_ADVERTISE,
+    StackOptions,
+    can_transcribe,
+    external_from,
+)
 from infra.supervisor.stack import Stack
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,6 +70,8 @@ def up(
 ) -> None:
     """Start everything on this machine: Valkey, S3, control, media, uploader, dispatcher, worker.
 
+    With the extra `captions`, or LIVEPATH_CAPTIONS=on, also a worker that transcribes what is said.
+
     Parts that die are started again. Ctrl-C stops all in order, a second Ctrl-C at once. To use
     servers of your own instead of the embedded ones, set LIVEPATH_BUS_URL, LIVEPATH_BROKER_URL,
     LIVEPATH_S3_URL or LIVEPATH_DATABASE_URL. Addresses are listed in DATA_DIR/endpoints.json,
@@ -79,6 +86,7 @@ def up(
         log_format=log_format,
         log_level=log_level,
         webrtc_advertise=os.environ.get(WEBRTC_ADVERTISE),
+        captions=can_transcribe(os.environ),
         **external_from(os.environ),  # type: ignore[arg-type]
     )
     try:

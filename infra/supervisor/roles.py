@@ -13,15 +13,16 @@ from infra.settings import (
     DispatcherSettings,
     MediaSettings,
     RoleSettings,
+    SpeechSettings,
     UploaderSettings,
     WorkerSettings,
 )
 from infra.supervisor.probe import HttpProbe, Probe, ValkeyProbe
 
 BROKER, BUS, S3 = "valkey-broker", "valkey-bus", "s3"
-CONTROL, MEDIA, UPLOADER, DISPATCHER, WORKER = (
+CONTROL, MEDIA, UPLOADER, DISPATCHER, WORKER, TRANSCRIBER = (
     *("control", "media"),
-    *("uploader", "dispatcher", "worker"),
+    *("uploader", "dispatcher", "worker", "transcriber"),
 )
 ROLE_MODULES: Mapping[str, tuple[str, ...]] = {
     CONTROL: ("infra",),
@@ -29,16 +30,24 @@ ROLE_MODULES: Mapping[str, tuple[str, ...]] = {
     UPLOADER: ("hotpath", "upload"),
     DISPATCHER: ("coldpath", "dispatch"),
     WORKER: ("coldpath", "worker"),
+    TRANSCRIBER: ("coldpath", "worker"),
 }
 """`python -m` arguments of our own roles."""
 
-ROLE_SETTINGS: Mapping[str, type[RoleSettings]] = {
-    CONTROL: ControlSettings,
-    MEDIA: MediaSettings,
-    UPLOADER: UploaderSettings,
-    DISPATCHER: DispatcherSettings,
-    WORKER: WorkerSettings,
+ROLE_SETTINGS: Mapping[str, tuple[type[RoleSettings], ...]] = {
+    CONTROL: (ControlSettings,),
+    MEDIA: (MediaSettings,),
+    UPLOADER: (UploaderSettings,),
+    DISPATCHER: (DispatcherSettings,),
+    WORKER: (WorkerSettings,),
+    TRANSCRIBER: (WorkerSettings, SpeechSettings),
 }
+TRANSCRIBES: Mapping[str, str] = {
+    "LIVEPATH_WORKER_QUEUES": "gpu",
+    # It may take all of a processor, and what it does can wait longer than a clip.
+    "LIVEPATH_WORKER_NICENESS": "15",
+}
+"""What makes a worker of its own of the transcriber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class Addresses:
     uploader_url: str
     dispatcher_url: str
     worker_url: str
+    transcriber_url: str
     public_control_url: str
     public_media_url: str
     public_srt_url: str
@@ -90,9 +100,14 @@ def embedded_s3(
 
 
 def product_roles(
-    python: str, addresses: Addresses, settings: Mapping[str, str], embedded: frozenset[str]
+    python: str,
+    addresses: Addresses,
+    settings: Mapping[str, str],
+    embedded: frozenset[str],
+    transcribes: Mapping[str, str] | None = None,
 ) -> list[Role]:
-    """Our own roles. `settings` are all `LIVEPATH_*` values; each role gets those it has."""
+    """Our own roles. `settings` are all `LIVEPATH_*` values; each role gets those it has.
+    `transcribes`: what is different for the transcriber; None: there is none."""
     broker, bus, s3 = (tuple({name} & embedded) for name in (BROKER, BUS, S3))
     a = addresses
 
@@ -105,11 +120,12 @@ def product_roles(
         alive: str = "/readyz",
         outlives: tuple[str, ...] = (),
         stop_grace_s: float = 8.0,
+        different: Mapping[str, str] | None = None,
     ) -> Role:
         return Role(
             name,
             (python, "-m", *ROLE_MODULES[name]),
-            role_environment(ROLE_SETTINGS[name], settings),
+            {**role_environment(ROLE_SETTINGS[name], settings), **(different or {})},
             alive=HttpProbe(url + alive),
             ready=HttpProbe(f"{url}/readyz"),
             url=url,
@@ -119,22 +135,34 @@ def product_roles(
             stop_grace_s=stop_grace_s,
         )
 
-    return [
+    cold = (CONTROL, *broker, *s3)
+    roles = [
         # Control is ready only when the roles below are, so they wait for it to live: by then it
         # has migrated the database.
         role(CONTROL, a.control_url, a.public_control_url, (*bus, *s3), alive="/healthz"),
         role(MEDIA, a.media_url, f"{a.public_media_url}  {a.public_srt_url}", bus),
         # It takes the last segments that media leaves in the spool.
         role(UPLOADER, a.uploader_url, a.uploader_url, s3, outlives=(MEDIA,)),
-        role(DISPATCHER, a.dispatcher_url, a.dispatcher_url, (CONTROL, *broker, *s3)),
-        role(*(WORKER, a.worker_url, a.worker_url, (CONTROL, *broker, *s3)), stop_grace_s=13.0),
+        role(DISPATCHER, a.dispatcher_url, a.dispatcher_url, cold),
+        role(WORKER, a.worker_url, a.worker_url, cold, stop_grace_s=13.0),
     ]
+    if transcribes is not None:
+        url = a.transcriber_url
+        roles.append(
+            role(TRANSCRIBER, url, url, cold, stop_grace_s=13.0, different=transcribes),
+        )
+    return roles
 
 
-def role_environment(model: type[RoleSettings], settings: Mapping[str, str]) -> dict[str, str]:
-    """The part of `settings` that `model` has fields for."""
-    prefix = model.model_config.get("env_prefix", "")
-    known = {f"{prefix}{name}".upper() for name in model.model_fields}
+def role_environment(
+    models: Iterable[type[RoleSettings]], settings: Mapping[str, str]
+) -> dict[str, str]:
+    """The part of `settings` that `models` have fields for."""
+    known = {
+        f"{model.model_config.get('env_prefix', '')}{name}".upper()
+        for model in models
+        for name in model.model_fields
+    }
     return {name: value for name, value in settings.items() if name in known}
 
 

@@ -45,8 +45,9 @@ def attempt(
 
     `stops`: the worker is about to go, so the attempt ends at its first checkpoint.
     """
-    function = load().get(name)
-    requests = [one for one in plan([ObjectVersion(of, "v1")], load()) if one.function == name]
+    functions = load(captions=True)
+    function = functions.get(name)
+    requests = [one for one in plan([ObjectVersion(of, "v1")], functions) if one.function == name]
     assert function is not None
     assert len(requests) == 1, f"{name} does not want {of}"
     ledger.file(requests)

@@ -94,9 +94,11 @@ def encode(
     codec: str = "libx264",
     open_gop: bool = False,
     picture: str = "",
+    sound: str = "",
 ) -> tuple[Track, Track]:
-    """A test card and a tone, as one video and one audio track; `picture`: a filter graph in place
-    of the test card."""
+    """A test card and a tone, as one video and one audio track; `picture` and `sound`: filter
+    graphs in place of them."""
+    hum = f"sine=frequency={tone}:sample_rate={AUDIO_RATE}:duration={seconds}"
     card = f"testsrc2=size={size}:rate={fps}:duration={seconds}"
     video = _fragments(
         ["-f", "lavfi", "-i", picture or card],
@@ -108,7 +110,7 @@ def encode(
         ],
     )
     audio = _fragments(
-        ["-f", "lavfi", "-i", f"sine=frequency={tone}:sample_rate={AUDIO_RATE}:duration={seconds}"],
+        ["-f", "lavfi", "-i", sound or hum],
         ["-c:a", "aac", "-b:a", "64k", "-ac", "2"],
     )
     return (

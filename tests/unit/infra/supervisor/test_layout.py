@@ -6,7 +6,7 @@ import pytest
 from infra.storage.url import parse_s3_url
 from infra.supervisor.folder import DataFolder
 from infra.supervisor.layout import Layout, plan_layout
-from infra.supervisor.options import StackOptions
+from infra.supervisor.options import StackOptions, can_transcribe
 from infra.supervisor.order import stages
 from infra.supervisor.ports import PortPlan
 from infra.supervisor.roles import Role
@@ -107,6 +107,26 @@ def test_control_waits_in_its_readiness_for_all_others(tmp_path: Path) -> None:
     urls = json.loads(role(found, "control").environment["LIVEPATH_READY_URLS"])
     assert set(urls) == {"media", "uploader", "dispatcher", "worker", "s3"}
     assert urls["worker"] == "http://127.0.0.1:9005/readyz"
+
+
+def test_captions_have_a_worker_of_their_own(tmp_path: Path) -> None:
+    found = layout(tmp_path, captions=True)
+    assert {role.name for role in found.roles} == {*ALL, "transcriber"}
+    transcriber, worker = role(found, "transcriber"), role(found, "worker")
+    assert transcriber.argv == worker.argv
+    assert transcriber.environment["LIVEPATH_WORKER_QUEUES"] == "gpu"
+    assert transcriber.environment["LIVEPATH_BUS_URL"] == "redis://127.0.0.1:9007/0"
+    assert transcriber.url == "http://127.0.0.1:9030"
+    assert transcriber.environment["LIVEPATH_WORKER_PORT"] == "9030"
+    assert worker.environment["LIVEPATH_WORKER_PORT"] == "9005"
+    assert worker.environment.get("LIVEPATH_WORKER_QUEUES") != "gpu"
+    assert role(found, "dispatcher").environment["LIVEPATH_CAPTIONS"] == "true"
+    assert role(layout(tmp_path), "dispatcher").environment["LIVEPATH_CAPTIONS"] == "false"
+
+
+def test_whether_there_are_captions_can_be_said() -> None:
+    assert can_transcribe({"LIVEPATH_CAPTIONS": "on"})
+    assert not can_transcribe({"LIVEPATH_CAPTIONS": "off"})
 
 
 def test_further_variables_reach_every_role(tmp_path: Path) -> None:

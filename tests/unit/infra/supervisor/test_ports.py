@@ -11,6 +11,7 @@ def test_every_port_has_its_own_number_within_the_block() -> None:
     named = [
         *(plan.control, plan.media, plan.srt, plan.uploader, plan.dispatcher),
         *(plan.worker, plan.broker, plan.bus, plan.s3, plan.webrtc),
+        plan.transcriber,
     ]
     internal = [plan.internal(index) for index in range(INTERNAL)]
     assert sorted([*named, *internal, plan.reservation]) == list(range(8080, 8080 + BLOCK))

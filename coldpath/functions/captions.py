@@ -1,0 +1,329 @@
+"""Captions: what is said in a programme, while it is live and when it is over.
+
+Live, each window of sound (`coldpath.media.hearing`) is a job as soon as its last segment is there;
+what it hears is stored and told over the bus. At the end the windows become WebVTT, a text, and
+words with their times; only those that are missing, the last one for instance, are heard then. The
+multivariant playlist with captions comes last: whoever sees it finds the rest. Where nobody speaks
+nothing is written.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from coldpath.context import JobContext
+from coldpath.errors import DamagedMedia, PermanentFailure
+from coldpath.functions.recorded import Recorded, recorded
+from coldpath.functions.registry import registry
+from coldpath.media import hearing, live, vod, webvtt
+from coldpath.media.boxes import track
+from coldpath.media.hearing import Hearing, Stretch, Window
+from coldpath.media.recording import Rendition, Run
+from coldpath.media.webvtt import Word
+from coldpath.records import JobResult, NewAsset
+from infra.errors import BusUnavailable
+from infra.events.bus import connect_blocking
+from infra.events.captions import HeardWindow, announce
+from infra.keys import InitKey, ManifestKey, SegmentKey, parse
+from infra.settings import SpeechSettings
+
+if TYPE_CHECKING:
+    from coldpath.media.listening import Sound
+
+log = logging.getLogger(__name__)
+
+SOUND = "audio"
+"""The rendition that is heard while the programme is live."""
+PATIENCE = 6
+"""Attempts that wait for segments which are still on their way into the bucket."""
+_MS = 1_000_000
+_TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json"
+
+
+def _ends_a_window(key: SegmentKey) -> bool:
+    return key.rendition == SOUND and hearing.closes(key.msn)
+
+
+@registry.function(
+    "captions-live",
+    on=SegmentKey,
+    when=_ends_a_window,
+    queue="gpu",
+    max_attempts=PATIENCE + 3,
+    timeout_s=300,
+    backoff_base_ms=1_000,
+    backoff_limit_ms=4_000,
+    memory_mb=768,
+)
+def captions_live(context: JobContext) -> JobResult:
+    """Transcribes the window that a segment ends, and tells it."""
+    segment = parse(context.lease.input_key)
+    if not isinstance(segment, SegmentKey):
+        raise PermanentFailure(f"{context.lease.input_key} is no segment")
+    ear = _Ear(context, SpeechSettings())
+    window = _live_window(context, segment)
+    inits = {msn: _live_init(context, segment, msn) for msn in window.msns}
+    heard = ear.hear(window, SOUND, inits)
+    told = _tell(context, ear.settings.bus_url, window, heard)
+    words = sum(len(stretch.words) for stretch in heard.stretches)
+    return JobResult({"keys": [ear.key(window)], "words": words, "told": told})
+
+
+@registry.function("captions", on=ManifestKey, queue="gpu", timeout_s=6 * 3600, memory_mb=768)
+def captions(context: JobContext) -> JobResult:
+    """Transcribes the programme that the job's manifest ends."""
+    found = recorded(context)
+    if isinstance(found, JobResult):
+        return found
+    sound = found.whole.first("audio")
+    if sound is None:
+        return JobResult({"skipped": "no sound was recorded"})
+    return _Captions(context, found, sound, _Ear(context, SpeechSettings())).make()
+
+
+class _Ear:
+    """Hears windows, each once: what is stored is not heard again."""
+
+    def __init__(self, context: JobContext, settings: SpeechSettings) -> None:
+        # numpy and the model take a moment to import; the dispatcher needs neither.
+        from coldpath.media import speech
+
+        self.settings = settings
+        self._context = context
+        self._model = speech.model_folder(settings.speech_model)
+        self._voice = speech.voice(self._model, settings.speech_language)
+
+    def key(self, window: Window) -> str:
+        return str(window.key(self._voice))
+
+    def hear(self, window: Window, rendition: str, inits: Mapping[int, str]) -> Hearing:
+        """`inits`: keys of the init sections with which the window's segments play."""
+        key = self.key(window)
+        if self._context.store.head(key) is None:
+            heard = self._listen(window, rendition, inits)
+            self._context.put(key, heard.to_json(), _JSON)
+        return Hearing.from_json(self._context.store.get(key))
+
+    def _listen(self, window: Window, rendition: str, inits: Mapping[int, str]) -> Hearing:
+        from coldpath.media import listening, speech
+
+        sounds = dict(self._sounds(window, rendition, inits))
+        before = [each for msn, each in sounds.items() if msn < window.first]
+        own = [each for msn, each in sounds.items() if msn >= window.first]
+        if not own:
+            return Hearing("", 0, 0, ())
+        settings = self.settings
+        model = speech.transcriber(self._model, settings.speech_device, settings.speech_threads)
+        stretches, languages = [], []
+        for stretch in listening.stretches(list(sounds.values())):
+            self._context.check()
+            said = model.hear(listening.listen(stretch), settings.speech_language)
+            at = _ms(stretch[0].start)
+            words = [replace(w, from_ms=w.from_ms + at, to_ms=w.to_ms + at) for w in said.words]
+            stretches.append(Stretch(at, _ms(stretch[-1].end), tuple(words)))
+            languages += [said.language] * len(words)
+        return Hearing(
+            max(languages, key=languages.count, default=""),
+            _ms(listening.cut(before[-1]) if before else own[0].start),
+            _ms(listening.cut(own[-1])),
+            tuple(stretches),
+        )
+
+    def _sounds(
+        self, window: Window, rendition: str, inits: Mapping[int, str]
+    ) -> Iterator[tuple[int, "Sound"]]:
+        from coldpath.media.listening import sound
+
+        store = self._context.store
+        sections = {key: store.get(key) for key in set(inits.values())}
+        for msn in window.msns:
+            key = str(SegmentKey(window.program, window.incarnation, rendition, msn))
+            init = sections[inits[msn]]
+            try:
+                yield msn, sound(key, store.get(key), init, track(init, inits[msn]).timescale)
+            except DamagedMedia as error:
+                log.warning("left out: %s", error)
+
+
+def _live_window(context: JobContext, last: SegmentKey) -> Window:
+    """Raises `NotYet` while segments of the window may still come."""
+    store = context.store
+    number = last.msn // hearing.SEGMENTS
+    wanted = hearing.wanted(number)
+
+    def there(msn: int) -> bool:
+        return store.head(str(replace(last, msn=msn))) is not None
+
+    msns = tuple(msn for msn in wanted if there(msn))
+    if context.lease.attempt < PATIENCE:
+        for msn in wanted:
+            # The media node sends the oldest first, a few at a time.
+            later = range(msn + live.AT_A_TIME, msn + 2 * live.AT_A_TIME)
+            if msn not in msns and not any(map(there, later)):
+                raise live.NotYet(f"segment {msn} of the sound is not in the bucket yet")
+    return Window(last.program, last.incarnation, number, msns)
+
+
+def _live_init(context: JobContext, segment: SegmentKey, msn: int) -> str:
+    second = InitKey(segment.program, segment.incarnation, segment.rendition, 1)
+    if context.store.head(str(second)) is None:
+        return str(replace(second, number=0))
+    return live.init_of(context.store, replace(segment, msn=msn))
+
+
+def _tell(context: JobContext, bus_url: str, window: Window, heard: Hearing) -> bool:
+    """Whether the bus took it. It is for those who watch now: nothing waits for a bus that is
+    away."""
+    if heard.from_ms >= heard.to_ms:
+        return False
+    names = live.incarnations(context.store, window.program)
+    # Never from a manifest, which knows better but may come between two windows.
+    epoch_ms = live.epoch_of((), None, names[0]) // _MS
+    program = window.program
+    said = HeardWindow(
+        *(program.project, program.event, program.feed, window.incarnation, heard.language),
+        from_ms=epoch_ms + heard.from_ms,
+        until_ms=epoch_ms + heard.to_ms,
+        cues=heard.cues(epoch_ms),
+    )
+    try:
+        with closing(connect_blocking(bus_url)) as client:
+            announce(client, said)
+    except BusUnavailable as error:
+        log.warning("nobody is told what was said: %s", error)
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class _Part:
+    """The sound of one incarnation."""
+
+    runs: list[Run]
+    inits: dict[int, str]
+    """Key of the init section of each of its segments."""
+    windows: list[Window]
+    heard: dict[int, Hearing]
+    """By number of the window."""
+
+
+class _Captions:
+    """Writes what is said in one recording."""
+
+    def __init__(self, context: JobContext, found: Recorded, sound: Rendition, ear: _Ear) -> None:
+        self._context = context
+        self._found = found
+        self._sound = sound
+        self._ear = ear
+        self._lengths = vod.run_lengths(found.whole)
+        self._parts = list(self._by_incarnation())
+
+    def make(self) -> JobResult:
+        content = self._found.content
+        fresh = self._hear()
+        language = hearing.spoken(h for part in self._parts for h in part.heard.values())
+        runs = [run for part in self._parts for run in self._runs(part)]
+        whole = list(self._presented(runs))
+        if not whole:
+            return JobResult({"content": content, "skipped": "nobody speaks"})
+        assets = [
+            self._asset("captions", "captions.vtt", webvtt.webvtt(webvtt.cues(whole)), "text/vtt"),
+            self._asset("transcript", "transcript.txt", webvtt.transcript(whole), _TEXT),
+            self._asset("words", "captions.json", _json(whole, language), _JSON),
+        ]
+        self._playlists(runs, language)
+        return JobResult(
+            {"content": content, "words": len(whole), "language": language, "heard_now": fresh},
+            assets,
+        )
+
+    def _hear(self) -> int:
+        """Every window; how many had to be heard now."""
+        for part in self._parts:
+            self._find(part)
+        total = sum(len(part.windows) for part in self._parts)
+        found = done = sum(len(part.heard) for part in self._parts)
+        for part in self._parts:
+            for window in part.windows:
+                if window.number not in part.heard:
+                    heard = self._ear.hear(window, self._sound.name, part.inits)
+                    part.heard[window.number] = heard
+                    done += 1
+                    self._context.progress(done, total)
+                    self._context.checkpoint({"windows": done})
+        return total - found
+
+    def _find(self, part: _Part) -> None:
+        """What is stored of an incarnation."""
+        if not part.windows:
+            return
+        store = self._context.store
+        first = part.windows[0].key("")
+        folder = str(first).removesuffix(first.name)
+        stored = {info.key for info in store.list(folder)}
+        there = {w.number: key for w in part.windows if (key := self._ear.key(w)) in stored}
+        with ThreadPoolExecutor(live.READERS, thread_name_prefix="windows") as pool:
+            found = pool.map(store.get, there.values())
+            part.heard = {n: Hearing.from_json(raw) for n, raw in zip(there, found, strict=True)}
+
+    def _by_incarnation(self) -> Iterator[_Part]:
+        whole = self._found.whole
+        for incarnation in dict.fromkeys(run.incarnation for run in whole.runs):
+            runs = [run for run in whole.runs if run.incarnation == incarnation]
+            inits = {s.entry.msn: s.init_key for run in runs for s in run.of(self._sound.name)}
+            yield _Part(runs, inits, hearing.windows(whole.program, incarnation, inits), {})
+
+    def _runs(self, part: _Part) -> list[list[Word]]:
+        """Words of each run, from its start."""
+        starts = [_ms(vod.run_start(self._found.whole, run)) for run in part.runs]
+        ordered = (part.heard[window.number] for window in part.windows)
+        return hearing.by_run(hearing.joined(ordered), starts)
+
+    def _presented(self, runs: Iterable[list[Word]]) -> Iterator[Word]:
+        """With times of the VOD presentation, which goes by the picture."""
+        at = Fraction(0)
+        for words, length in zip(runs, self._lengths, strict=True):
+            begin, end = _ms(at), _ms(at + length)
+            for word in words:
+                to_ms = min(begin + word.to_ms, end)
+                yield replace(word, from_ms=min(begin + word.from_ms, to_ms), to_ms=to_ms)
+            at += length
+
+    def _playlists(self, runs: list[list[Word]], language: str) -> None:
+        """A WebVTT file for each run, whose times are those of its media."""
+        whole = self._found.whole
+        names = [f"captions-{number}.vtt" for number in range(len(runs))]
+        for name, run, words in zip(names, whole.runs, runs, strict=True):
+            media_ms = _ms(vod.run_start(whole, run))
+            text = webvtt.webvtt(webvtt.cues(words), media_ms=media_ms)
+            self._put(name, text, webvtt.CONTENT_TYPE)
+        self._put(vod.CAPTIONS, vod.captions_playlist(whole, names), vod.CONTENT_TYPE)
+        self._put(vod.WITH_CAPTIONS, vod.with_captions(whole, language), vod.CONTENT_TYPE)
+
+    def _asset(self, kind: str, name: str, text: str, content_type: str) -> NewAsset:
+        return NewAsset(
+            kind=kind,
+            key=self._found.key(name),
+            content_type=content_type,
+            bytes=self._put(name, text, content_type),
+            duration_ms=_ms(sum(self._lengths, Fraction(0))),
+            detail={"playlist": vod.WITH_CAPTIONS} if kind == "captions" else {},
+        )
+
+    def _put(self, name: str, text: str, content_type: str) -> int:
+        return self._context.put(self._found.key(name), text.encode(), content_type).bytes
+
+
+def _json(words: list[Word], language: str) -> str:
+    said = [asdict(word) for word in words]
+    return json.dumps({"language": language, "words": said}, ensure_ascii=False)
+
+
+def _ms(seconds: Fraction) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,160 @@
+"""The windows in which a programme is heard, and the transcript that they make; pure.
+
+Invariant: which segments a window hears and what it is called follow from the numbers of the
+segments that are there, so what was heard while the programme was live is found again when it is
+over. Joined, the windows hold every word once and in order, and each belongs to one run.
+
+Windows are blocks of `SEGMENTS` segments of sound. Each also hears the `CONTEXT` segments before
+it, so that no word is cut: at the end the words of two windows are joined where both hear well;
+live, where one cannot wait for the next, each says what lies between two cuts (`listening.cut`)
+that its neighbours find at the same places.
+
+Upstream: what is in the bucket. Downstream: the captions functions.
+"""
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from coldpath.media.webvtt import Word, cues, merged
+from infra.events.captions import HeardCue
+from infra.keys import ProgramKey, WorkKey
+
+KIND = "captions"
+SEGMENTS = 4
+"""Of a window: 8 s at the usual segment of 2 s."""
+CONTEXT = 2
+_VERSION = 1
+"""Goes up when the same sound would be heard in another way."""
+
+
+def closes(msn: int) -> bool:
+    """Whether the segment is the last one of its window."""
+    return msn % SEGMENTS == SEGMENTS - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the sound of one incarnation."""
+
+    program: ProgramKey
+    incarnation: str
+    number: int
+    msns: tuple[int, ...]
+    """Those of its segments that are there, in order; those before it that it hears, too."""
+
+    @property
+    def first(self) -> int:
+        """The first number that is its own."""
+        return self.number * SEGMENTS
+
+    def key(self, voice: str) -> WorkKey:
+        """Of what is heard; `voice` names the model and its settings."""
+        said = json.dumps([_VERSION, voice, self.msns])
+        digest = hashlib.sha256(said.encode()).hexdigest()[:16]
+        return WorkKey(self.program, self.incarnation, KIND, f"w{self.number}-{digest}.json")
+
+
+def wanted(number: int) -> range:
+    """Numbers of the segments that a window hears, if they are there."""
+    return range(max(0, number * SEGMENTS - CONTEXT), (number + 1) * SEGMENTS)
+
+
+def windows(program: ProgramKey, incarnation: str, msns: Iterable[int]) -> list[Window]:
+    """All of an incarnation of which these segments of sound are there."""
+    there = set(msns)
+    numbers = sorted({msn // SEGMENTS for msn in there})
+    return [
+        Window(program, incarnation, n, tuple(msn for msn in wanted(n) if msn in there))
+        for n in numbers
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Sound without a break, and the words in it. All times are media time: milliseconds from the
+    programme's tick 0."""
+
+    from_ms: int
+    to_ms: int
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a window heard. Times are media time."""
+
+    language: str
+    """RFC 5646; empty when nobody speaks."""
+    from_ms: int
+    to_ms: int
+    """Its own part, from cut to cut."""
+    stretches: tuple[Stretch, ...]
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> "Hearing":
+        """Of what `to_json` wrote."""
+        said = json.loads(raw)
+        stretches = tuple(
+            Stretch(s["from_ms"], s["to_ms"], tuple(Word(**word) for word in s["words"]))
+            for s in said["stretches"]
+        )
+        return cls(said["language"], said["from_ms"], said["to_ms"], stretches)
+
+    def cues(self, epoch_ms: int) -> tuple[HeardCue, ...]:
+        """Of its own part, by the wall clock; `epoch_ms`: Unix ms of tick 0."""
+        own = [
+            word
+            for stretch in self.stretches
+            for word in stretch.words
+            if self.from_ms <= (word.from_ms + word.to_ms) // 2 < self.to_ms
+        ]
+        found = (
+            (max(cue.from_ms, self.from_ms), min(cue.to_ms, self.to_ms), cue.lines)
+            for cue in cues(own)
+        )
+        return tuple(
+            HeardCue(epoch_ms + start, epoch_ms + end, "\n".join(lines))
+            for start, end, lines in found
+            if start < end
+        )
+
+
+def joined(hearings: Iterable[Hearing]) -> list[Word]:
+    """The words of an incarnation; its windows in order."""
+    found: list[Word] = []
+    for hearing in hearings:
+        for stretch in hearing.stretches:
+            # Only what both hear is looked at, or an hour would take minutes.
+            at = len(found)
+            while at and found[at - 1].to_ms >= stretch.from_ms:
+                at -= 1
+            found[at:] = merged(found[at:], stretch.words, stretch.from_ms)
+    return found
+
+
+def by_run(words: Iterable[Word], starts: Sequence[int]) -> list[list[Word]]:
+    """The words of each run, from its start; `starts`: media time, rising. What is said before the
+    first run is of the first."""
+    found: list[list[Word]] = [[] for _ in starts]
+    for word in words:
+        run = max(0, bisect_right(starts, (word.from_ms + word.to_ms) // 2) - 1)
+        from_ms = max(0, word.from_ms - starts[run])
+        moved = replace(word, from_ms=from_ms, to_ms=max(from_ms, word.to_ms - starts[run]))
+        found[run].append(moved)
+    return found
+
+
+def spoken(hearings: Iterable[Hearing]) -> str:
+    """The language in which most is said; empty where nobody speaks."""
+    counts: dict[str, int] = {}
+    for hearing in hearings:
+        words = sum(len(stretch.words) for stretch in hearing.stretches)
+        if words:
+            counts[hearing.language] = counts.get(hearing.language, 0) + words
+    return max(counts, key=lambda language: counts[language], default="")
