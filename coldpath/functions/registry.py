@@ -17,6 +17,7 @@ _OWN = (
     "coldpath.functions.captions",
     "coldpath.functions.clips",
     "coldpath.functions.mp4",
+    "coldpath.functions.replay",
     "coldpath.functions.storyboard",
     "coldpath.functions.thumbnails",
 )
