@@ -147,6 +147,17 @@ class MarkWriter:
         )
         return max(times, default=0)
 
+    def holes(self) -> list[tuple[Format, int, int]]:
+        """Sounds that end before the lead does: format, from and until in its ticks."""
+        lead, found = self._clock.track, list[tuple[Format, int, int]]()
+        if lead is None or lead.end is None or not lead.segment_units:
+            return found
+        for track in self._followers:
+            end, until = track.newest_end, self._clock.to(track, lead.end)
+            if track.active and end is not None and end < until:
+                found.append((track.format, end, until))
+        return found
+
     def close(self, now_ns: int, *, whole: bool = False) -> list[Item]:
         """Close every open part and segment at what is known now; the programme may go on.
 

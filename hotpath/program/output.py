@@ -11,6 +11,7 @@ boundaries by `marks`, what the slate shows by `slate`. Pure, as those are.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from hotpath.media.silence import silence_for
 from hotpath.media.unit import COMPANION, VIDEO, Format, Item, Unit
 from hotpath.program.companion import Companion
 from hotpath.program.marks import MarkWriter
@@ -135,6 +136,14 @@ class Output:
         self.send(items)
         return self._slate.on
 
+    def unfilled(self, units: Sequence[Unit]) -> list[Unit]:
+        """Without the sound that came while the slate filled its time: a picture has to begin at
+        its keyframe, sound alone can begin anywhere."""
+        if not self._slate.on or any(unit.track == VIDEO for unit in units):
+            return list(units)
+        filled_ns = self._epoch_ns + self._slate.end * SECOND // CLOCK_HZ
+        return [unit for unit in units if unit.ingest_ns >= filled_ns]
+
     def _begin_slate(self, now: int, wall_ns: int) -> list[Item]:
         items, companion = self._close(wall_ns), self._companion.format
         start = self._writer.reached
@@ -160,19 +169,30 @@ class Output:
     def end(self, wall_ns: int, *, final: bool) -> None:
         """Close everything; nothing follows."""
         if self._publish is not None:
-            self._publish(self._writer.end(wall_ns, final=final))
+            self._publish([*self._fill_sounds(wall_ns), *self._writer.end(wall_ns, final=final)])
         self._slate.stop()
         self._publish = None
 
     def _close(self, wall_ns: int) -> list[Item]:
-        items = self._writer.close(wall_ns)
+        items = [*self._fill_sounds(wall_ns), *self._writer.close(wall_ns)]
         # A sound may have been mapped far ahead of a late picture, and left out now.
         self._timeline.reserve(self._writer.reached)
         return items
 
     def _begin(self, formats: tuple[Format, ...], wall_ns: int) -> list[Item]:
         self._formats = formats
-        return self._writer.begin(formats, wall_ns)
+        return [*self._fill_sounds(wall_ns), *self._writer.begin(formats, wall_ns)]
+
+    def _fill_sounds(self, wall_ns: int) -> list[Item]:
+        """Silence up to where the picture ends: time without units would be in no part."""
+        items: list[Item] = []
+        for format, start, until in self._writer.holes():
+            if (silence := silence_for(format)) is None:
+                continue
+            for at in range(start, until, silence.samples):
+                frame = Unit(format.track, at, at, True, silence.data, wall_ns, wall_ns, slate=True)
+                items += self._write(frame, wall_ns)
+        return items
 
     def _write(self, unit: Unit, wall_ns: int) -> list[Item]:
         if unit.track == COMPANION:

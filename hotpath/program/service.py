@@ -206,7 +206,7 @@ class Program:
 
     def _slate_due(self) -> int | None:
         session = self._session
-        if session is not None and not session.begun and session.first_key is not None:
+        if session is not None and not session.begun and session.has_picture:
             # It is about to be on the air: what the slate filled now would set it back.
             return None
         if self._output is not None and self._output.slate_due is not None:
@@ -251,7 +251,7 @@ class Program:
             return
         session.begun = True
         self._output.follow(session, same_clock=False)
-        self._take(session, session.take(), wall_ns)
+        self._take(session, self._output.unfilled(session.take()), wall_ns)
 
     def _take(self, session: Session, units: Sequence[Unit], wall_ns: int) -> None:
         output, items = self._output, list[Item]()

@@ -52,6 +52,14 @@ class Session:
     def lead(self) -> str | None:
         return lead_of(self.formats)
 
+    @property
+    def has_picture(self) -> bool:
+        """Whether the keyframe is there that the programme will begin with.
+
+        Sound that is there before any picture is known waits for one, and does not count.
+        """
+        return self.first_key is not None and self.first_key.track == VIDEO
+
     def describe(self, formats: Sequence[Format]) -> None:
         """Formats that hold before the programme has begun."""
         self.formats, self.companion = apart(programme_format(format) for format in formats)

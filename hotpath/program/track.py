@@ -54,6 +54,11 @@ class Track:
     def of(cls, format: Format, msn: int) -> "Track":
         return cls(format, 0, msn, FrameCadence(format), Lag(format.timescale))
 
+    @property
+    def newest_end(self) -> int | None:
+        """Where the newest unit of this stretch ends, placed or held; None: there was none."""
+        return self.held[-1].dts + self.cadence.duration if self.held else self.end
+
     def admit(self, unit: Unit) -> tuple[Unit, bool]:
         """The unit with a dts that keeps the invariant, and whether it had to be moved far."""
         self.cadence.receive(unit.dts)

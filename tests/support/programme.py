@@ -137,5 +137,10 @@ class Part:
     """Of its segment."""
 
     @property
+    def timescale(self) -> int:
+        """Ticks per second of its times."""
+        return HZ if self.units[0].track == VIDEO else AAC.timescale
+
+    @property
     def slate(self) -> bool:
         return all(unit.slate for unit in self.units)

@@ -15,6 +15,7 @@ from hotpath.media.unit import (
     Format,
     FormatChange,
     ProgramEnd,
+    SegmentCut,
     Unit,
 )
 from hotpath.program.options import SECOND
@@ -56,7 +57,7 @@ def check_cadence(parts: Sequence[Part], *, within: int = PART) -> None:
     for before, after in pairwise(parts):
         assert after.at - before.at <= within
     for part in parts:
-        seconds = (part.end - part.start) / (HZ if part.units[0].track == VIDEO else 48_000)
+        seconds = (part.end - part.start) / part.timescale
         assert seconds <= 0.215
         assert part.last or seconds >= 0.85 * 0.215
 
@@ -139,6 +140,43 @@ def test_nothing_is_shown_while_one_that_is_back_waits_for_its_sound_to_be_descr
     assert len(slate_of(harness)) == count
     back = [part for part in harness.parts() if not part.slate and part.discontinuity_seq == 2]
     assert abs(back[0].start - 8 * HZ) <= 0.1 * HZ
+
+
+def check_no_hole(parts: Sequence[Part]) -> None:
+    """A publisher may be back between two beats of the slate."""
+    for before, after in pairwise(parts):
+        assert 0 <= (after.start - before.end) / after.timescale <= 0.215
+
+
+def test_it_is_shown_while_one_that_is_back_has_sound_but_no_picture_yet() -> None:
+    harness = on_air(reconnect_window_s=30)
+    harness.lose()
+    harness.wait(5)
+    harness.connect(2, [AAC])
+    harness.send((u for u in coded(0.9, start=8) if u.track == AUDIO), publisher=2)
+    # The first keyframe was lost on its way; only at the second is the picture known.
+    harness.program.publisher_formats(2, FORMATS, harness.now, EPOCH + harness.now)
+    harness.send(coded(3, start=9), publisher=2)
+    for track in (VIDEO, AUDIO):
+        parts = harness.parts(track)
+        check_no_hole(parts)
+        back = [part for part in parts if part.discontinuity_seq == 2]
+        assert abs(back[0].start / back[0].timescale - 9) <= 0.1
+        assert len(back) >= 13
+    assert slate_of(harness)[-1].at > 8.7 * SECOND
+
+
+def test_one_that_is_back_with_sound_alone_does_not_set_the_programme_ahead() -> None:
+    harness = on_air(reconnect_window_s=30)
+    harness.lose()
+    harness.wait(5)
+    harness.connect(2, [AAC])
+    harness.send((u for u in coded(6, start=8) if u.track == AUDIO), publisher=2)
+    parts = harness.parts(AUDIO)
+    check_no_hole(parts)
+    back = [part for part in parts if part.discontinuity_seq == 2]
+    assert abs(back[0].start / 48_000 - 10) <= 0.3
+    assert abs(parts[-1].end / 48_000 - 14) <= 0.3
 
 
 def test_a_picture_without_sound_is_back_at_once_where_there_was_none_before() -> None:
@@ -263,6 +301,29 @@ def test_sound_far_ahead_of_a_late_picture_leaves_no_hole() -> None:
     back = next(part for part in harness.parts() if part.discontinuity_seq == 2)
     # The programme began a second after the test's clock.
     assert abs(back.start - 8 * HZ) <= 0.25 * HZ
+
+
+@pytest.mark.parametrize("ends", ["lost", "over"])
+@pytest.mark.parametrize("short_s", [0.02, 0.11, 0.5, 1.5])
+def test_sound_that_stops_before_the_picture_is_silent_up_to_its_end(
+    short_s: float, ends: str
+) -> None:
+    harness = Harness()
+    harness.connect(formats=FORMATS)
+    until = EPOCH + round((3.3 - short_s) * SECOND)
+    harness.send(u for u in coded(3.3) if u.track == VIDEO or u.ingest_ns < until)
+    if ends == "lost":
+        harness.lose()
+    else:
+        harness.program.close("over", harness.now, EPOCH + harness.now)
+    parts = [part for part in harness.parts(AUDIO) if part.discontinuity_seq == 0]
+    cuts = [i for i in harness.items if isinstance(i, SegmentCut) and i.track == AUDIO]
+    for cut in cuts[:2]:
+        own = [part for part in parts if part.msn == cut.msn]
+        assert sum(part.end - part.start for part in own) == cut.end - cut.start
+    assert 3.3 * 48_000 <= parts[-1].end < 3.3 * 48_000 + 1024
+    dts = [unit.dts for part in parts for unit in part.units]
+    assert dts == [1024 * n for n in range(len(dts))]
 
 
 def test_sound_alone_is_silent() -> None:
