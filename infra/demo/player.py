@@ -1,7 +1,8 @@
 """A low-latency HLS player without a screen: fetches, decodes, and keeps a playback clock.
 
 Invariant: it starts PART-HOLD-BACK from the end of the playlist (RFC 8216bis §4.4.3.8), as a
-browser's player does, and never shows a frame before it was decoded and its audio had arrived.
+browser's player does, catches up what its start has cost as such a player does, and never shows a
+frame before it was decoded and its audio had arrived.
 Upstream: any LL-HLS URL. Downstream: `report`, with the barcode of every shown frame.
 """
 
@@ -74,7 +75,7 @@ class Player:
             variant = parse_multivariant((await get(client, self._url)).text)[0]
             video = Rendition(client, urljoin(self._url, variant.video))
             audio = Rendition(client, urljoin(self._url, variant.audio)) if variant.audio else None
-            playlist = await video.load()
+            playlist, meant_ns = await video.load(), time.time_ns()
             if not playlist.part_hold_back_ns:
                 raise MediaError(f"{self._url} has no PART-HOLD-BACK: this is no low-latency HLS")
             started: asyncio.Future[Presentation] = asyncio.get_running_loop().create_future()
@@ -82,7 +83,7 @@ class Player:
             try:
                 async with asyncio.TaskGroup() as group:
                     listening = audio and group.create_task(self._audio(audio, started))
-                    await self._video(video, playlist, started, has_audio=has_audio)
+                    await self._video(video, playlist, started, meant_ns, has_audio=has_audio)
                     if listening and not started.done():
                         listening.cancel()
             except ExceptionGroup as failed:
@@ -100,6 +101,7 @@ class Player:
         rendition: Rendition,
         playlist: MediaPlaylist,
         started: "asyncio.Future[Presentation]",
+        meant_ns: int,
         *,
         has_audio: bool,
     ) -> None:
@@ -114,7 +116,7 @@ class Player:
             found = samples(item.data)
             if self._presentation is None:
                 start_ns = found[0].presentation_time * NS // scale + place.before_start_ns
-                self._presentation = Presentation(start_ns, has_audio=has_audio)
+                self._presentation = Presentation(start_ns, has_audio=has_audio, meant_ns=meant_ns)
                 started.set_result(self._presentation)
             frames = await asyncio.to_thread(decoder.decode, found)
             self._show(self._presentation, frames, scale)

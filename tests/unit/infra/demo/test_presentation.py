@@ -1,10 +1,12 @@
 """The playback clock."""
 
+from itertools import pairwise
+
 import pytest
 
 from infra.demo.barcode import Stamp
 from infra.demo.player import nearest_rank
-from infra.demo.presentation import Presentation, Stall
+from infra.demo.presentation import FASTER, SEEK_NS, Presentation, Stall
 
 MS = 1_000_000
 FRAME = 40 * MS
@@ -76,6 +78,59 @@ def test_end_shows_what_still_waits_for_audio() -> None:
     clock.receive_video(FRAME, None, 0)
     clock.finish()
     assert len(clock.shown) == 2
+
+
+def catching_up(early_ms: int, *, stall_ms: int = 400) -> Presentation:
+    """40 s of a stream whose frames are ready so early, but for the second, which is so late."""
+    clock = Presentation(0, has_audio=False, meant_ns=1_000 * MS)
+    clock.receive_video(0, Stamp(0, 0), 1_000 * MS)
+    clock.receive_video(FRAME, Stamp(0, 1), (1_000 + stall_ms) * MS + FRAME)
+    for n in range(2, 1000):
+        clock.receive_video(n * FRAME, Stamp(0, n), (1_000 + stall_ms - early_ms) * MS + n * FRAME)
+    return clock
+
+
+def delays_ms(clock: Presentation) -> list[float]:
+    return [(frame.shown_ns - frame.media_ns) / MS for frame in clock.shown]
+
+
+def test_a_start_that_is_late_passes_over_what_should_have_been_shown() -> None:
+    clock = Presentation(0, has_audio=False, meant_ns=1_000 * MS)
+    for n in range(50):
+        clock.receive_video(n * FRAME, Stamp(0, n), 1_300 * MS + n * MS)
+    assert clock.shown[0].media_ns == 8 * FRAME
+    assert set(delays_ms(clock)) == {988.0}
+    assert not clock.stalls
+
+
+def test_a_start_that_is_always_late_begins_all_the_same() -> None:
+    clock = Presentation(0, has_audio=False, meant_ns=1_000 * MS)
+    for n in range(100):
+        clock.receive_video(n * FRAME, Stamp(0, n), 1_300 * MS + n * FRAME)
+    assert clock.shown[0].media_ns == SEEK_NS
+    assert set(delays_ms(clock)) == {1_300}
+
+
+def test_what_a_stall_has_cost_is_caught_up_by_playing_faster() -> None:
+    clock = catching_up(early_ms=700)
+    delays = delays_ms(clock)
+    assert delays[1] == 1_400
+    assert delays[-1] == 1_000
+    assert [stall.duration_ns for stall in clock.stalls] == [400 * MS]
+    steps = {round(before - after, 6) for before, after in pairwise(delays)}
+    assert max(steps) == 40 * FASTER / 100
+    # 8 % of five seconds, once the one that was late is a second ago.
+    assert delays.index(1_000, 1) == pytest.approx(6 / 0.04, abs=2)
+
+
+def test_no_more_is_caught_up_than_is_buffered() -> None:
+    clock = catching_up(early_ms=300)
+    assert delays_ms(clock)[-1] == 1_200
+    assert len(clock.stalls) == 1
+
+
+def test_nothing_is_caught_up_where_nothing_was_lost() -> None:
+    assert set(delays_ms(catching_up(early_ms=700, stall_ms=0))) == {1_000}
 
 
 def test_glass_to_glass_is_from_the_drawn_clock_to_the_shown_frame() -> None:
