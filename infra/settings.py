@@ -129,6 +129,10 @@ class MediaSettings(TlsSettings):
         repr=False,
         description="As for control. It is only read, for viewers who go back (`dvr_window_s`).",
     )
+    live_captions: bool = Field(
+        False,
+        description="Offer the captions that workers make of live programmes (docs/ll-hls.md).",
+    )
     webrtc_hosts: CommaList = Field(
         ("127.0.0.1",),
         description="Addresses that WebRTC media (UDP, and TCP if `webrtc_tcp`) listens on; "

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hotpath.hls.answers import Answer, Answers, Blocked
+from hotpath.hls.captioning import Captioning
+from hotpath.hls.captions import CaptionList
 from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
 from hotpath.hls.daterange import DateRange, DateRangeError
 from hotpath.hls.directives import Block, Reject, Skip, decide
@@ -27,6 +29,7 @@ from hotpath.hls.text import Text
 from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import Format
+from infra.events.captions import HeardWindow
 from infra.keys import ProgramKey
 
 MULTIVARIANT = "index.m3u8"
@@ -59,13 +62,14 @@ class LivePlaylists:
         room: WaitingRoom,
         audio_only: bool = False,
         dvr_window_s: int = 0,
+        captions: bool = False,
         vault: Vault | None = None,
         clock: Callable[[], int] = monotonic_ms,
         clock_s: Callable[[], int] = unix_s,
     ) -> None:
         """`audio_only`: offer the sound alone, too. `dvr_window_s`: how far back viewers may go.
 
-        Without a `vault` they may not.
+        Without a `vault` they may not. `captions`: somebody may listen, and tell what was said.
         """
         self.key = key
         self.incarnation = incarnation
@@ -96,6 +100,9 @@ class LivePlaylists:
         self._offers = Offers(
             self._renditions, target_duration_s=target_duration_s, audio_only=audio_only
         )
+        self._captioning: Captioning | None = None
+        if captions:
+            self._captioning = self._make_captioning(clock_s)
         self._dates = DateRangeSet(
             skip_ms=SKIP_UNTIL * target_duration_s * 1000,
             wait_ms=BLOCK_LIMIT * target_duration_s * 1000,
@@ -118,6 +125,22 @@ class LivePlaylists:
     def playable(self) -> bool:
         """What a player should find is there, so that any player can start."""
         return self._playable
+
+    def _make_captioning(self, clock_s: Callable[[], int]) -> Captioning:
+        window_s = self.window_s if self._outlives_memory else 0
+        return Captioning(
+            CaptionList(
+                f"{self.incarnation}/",
+                target_duration_s=self.target_duration_s,
+                window_s=window_s,
+            ),
+            self._renditions,
+            self._offers,
+            self._shelf,
+            kept_s=2 * self.window_s,
+            clock=self._clock,
+            clock_s=clock_s,
+        )
 
     # ---- fed by the packager
 
@@ -162,6 +185,7 @@ class LivePlaylists:
         duration_us = microseconds(segment.duration, segment.format.timescale)
         rendition.close_segment(segment.msn, duration_us, now_ms)
         self._offers.segment(segment.format.track, segment.msn)
+        self._caption(rendition, segment)
         self._after_segment(now_ms)
 
     def gap(self, gap: GapSegment | Incomplete) -> None:
@@ -173,8 +197,24 @@ class LivePlaylists:
             return
         place = Place(gap.msn, gap.init, gap.discontinuity_seq, gap.pdt_ns)
         duration_us = microseconds(gap.duration, gap.format.timescale)
-        self._renditions[gap.format.track].add_gap(place, duration_us, now_ms)
+        rendition = self._renditions[gap.format.track]
+        rendition.add_gap(place, duration_us, now_ms)
+        self._caption(rendition, gap)
         self._after_segment(now_ms)
+
+    def _caption(
+        self, rendition: Rendition, segment: SegmentReady | GapSegment | Incomplete
+    ) -> None:
+        if self._captioning is not None:
+            timescale = segment.format.timescale
+            start_us = microseconds(segment.start, timescale)
+            duration_us = microseconds(segment.duration, timescale)
+            self._captioning.segment(rendition, start_us, duration_us)
+
+    def hear(self, window: HeardWindow) -> None:
+        """What was said in a while; nothing where no captions are offered."""
+        if self._captioning is not None:
+            self._captioning.hear(window)
 
     def set_date_range(self, one: DateRange) -> None:
         """Announce a date range in every rendition, or what it adds to the one with its ID.
@@ -196,6 +236,8 @@ class LivePlaylists:
         now_ms = self._clock()
         for rendition in self._renditions.values():
             rendition.end(now_ms, final=final)
+        if self._captioning is not None:
+            self._captioning.end(final=final)
         self.release_all()
 
     def release_all(self) -> None:
@@ -263,7 +305,14 @@ class LivePlaylists:
             return known
         if name == MULTIVARIANT:
             return self._answer_multivariant(waited)
+        if (text := self._captions_text(name)) is not None:
+            return self._text_reply(text, self.target_duration_s * 500)
         return self._answer_playlist(name, query, waited)
+
+    def _captions_text(self, name: str) -> Text | None:
+        if self._captioning is None or not self._playable:
+            return None
+        return self._captioning.find(name)
 
     def _answer_multivariant(self, waited: Outcome | None) -> Answer:
         if (early := self._wait_start(MULTIVARIANT, waited)) is not None:

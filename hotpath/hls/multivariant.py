@@ -10,8 +10,8 @@ from hotpath.hls.playlist import PlaylistError
 from hotpath.hls.tags import VERSION
 from hotpath.media.unit import VIDEO, Format
 from infra.audio_group import GROUP, AudioRendition, audio_group
-
-_IN_GROUP = f',AUDIO="{GROUP}"'
+from infra.captions_group import GROUP as CAPTIONS_GROUP
+from infra.captions_group import captions_rendition
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,18 @@ class Stream:
 
 
 def multivariant(
-    videos: Sequence[Stream], sounds: Sequence[Stream] = (), *, audio_only: bool = False
+    videos: Sequence[Stream],
+    sounds: Sequence[Stream] = (),
+    *,
+    audio_only: bool = False,
+    captions: str | None = None,
 ) -> str:
     """The multivariant playlist of a programme.
 
     Each of `videos` is a variant: the source first, then the tallest. All of them share the one
     group of `sounds`, of which the first is the default. `audio_only`: that one is a variant as
-    well, for players that want no picture.
+    well, for players that want no picture. `captions`: their language, empty where it is not known;
+    None: there are none.
     """
     if not videos and not sounds:
         raise PlaylistError("a programme has at least one rendition")
@@ -39,9 +44,13 @@ def multivariant(
     # A sound without a picture and without an alternative needs no group.
     group = sounds if videos or len(sounds) > 1 else ()
     lines.extend(line + "\n" for line in audio_group([_rendition(sound) for sound in group]))
-    lines.extend(_variant(video, group) for video in _in_order(videos))
+    groups = f',AUDIO="{GROUP}"' if group else ""
+    if captions is not None:
+        lines.append(captions_rendition(captions) + "\n")
+        groups += f',SUBTITLES="{CAPTIONS_GROUP}"'
+    lines.extend(_variant(video, group, groups) for video in _in_order(videos))
     if sounds and (audio_only or not videos):
-        lines.append(_variant(sounds[0], group))
+        lines.append(_variant(sounds[0], group, groups))
     return "".join(lines)
 
 
@@ -55,8 +64,10 @@ def _rendition(sound: Stream) -> AudioRendition:
     return AudioRendition(sound.uri, format.channels, format.language, format.describes_video)
 
 
-def _variant(lead: Stream, group: Sequence[Stream]) -> str:
-    """EXT-X-STREAM-INF and the URI of `lead`, which is played with one of the group."""
+def _variant(lead: Stream, group: Sequence[Stream], groups: str) -> str:
+    """EXT-X-STREAM-INF and the URI of `lead`, which is played with one of the group.
+
+    `groups`: what it says of all that it can be played with."""
     alone = [] if lead in group else [lead]
     # 4.4.6.2: of the combination that needs the most, and every codec of any of them.
     peak = sum(stream.peak_bps for stream in alone) + _most(sound.peak_bps for sound in group)
@@ -70,7 +81,7 @@ def _variant(lead: Stream, group: Sequence[Stream]) -> str:
         rate = f",FRAME-RATE={milli // 1000}.{milli % 1000:03d}"
     return (
         f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},"
-        f'CODECS="{codecs}"{size}{rate}{_IN_GROUP if group else ""}\n{lead.uri}\n'
+        f'CODECS="{codecs}"{size}{rate}{groups}\n{lead.uri}\n'
     )
 
 

@@ -54,12 +54,12 @@ class Offers:
         """Those that are offered now."""
         return [r for name, r in sorted(self._renditions.items()) if self._offers(name, r)]
 
-    def multivariant(self) -> str:
-        """The multivariant playlist now."""
+    def multivariant(self, *, captions: str | None = None) -> str:
+        """The multivariant playlist now. `captions`: with those in this language, where known."""
         streams = [_described(rendition) for rendition in self.renditions()]
         videos = [stream for stream in streams if stream.format.codec.kind == "video"]
         sounds = [stream for stream in streams if stream.format.codec.kind == "audio"]
-        return multivariant(videos, sounds, audio_only=self._audio_only)
+        return multivariant(videos, sounds, audio_only=self._audio_only, captions=captions)
 
     def _offers(self, name: str, rendition: Rendition) -> bool:
         """Whether a player that chooses the rendition now finds media at the live edge.

@@ -1,6 +1,7 @@
 """The LL-HLS origin: an application over the programmes on this node.
 
     /live/{project}/{event}/{feed}/index.m3u8 | video.m3u8 | audio.m3u8
+    /live/{project}/{event}/{feed}/index-captions.m3u8 | captions.m3u8     with live captions
     /live/{project}/{event}/{feed}/{incarnation}/{rendition}/init-{n}.mp4 | s{msn}[.{part}].m4s
     /t/{token}/live/...      the same for events that need a token
     /metrics /healthz /readyz
@@ -24,6 +25,7 @@ from hotpath.hls.reply import CORS, NO_STORE, Reply, refusal
 from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import WaitingRoom
 from infra.auth.access import Access, Denied
+from infra.events.captions import HeardWindow
 from infra.keys import ProgramKey
 from infra.telemetry.ops import Check, ops_answer
 
@@ -56,12 +58,15 @@ class HlsOrigin(Application):
         checks: Mapping[str, Check] | None = None,
         max_waiting: int = 50_000,
         vault: Vault | None = None,
+        captions: bool = False,
         clock_ms: Callable[[], int] = monotonic_ms,
         clock_s: Callable[[], int] = unix_s,
     ) -> None:
-        """`vault`: has what left memory, for programmes whose viewers may go back."""
+        """`vault`: has what left memory, for programmes whose viewers may go back. `captions`:
+        somebody may listen to programmes, and tell `hear` what was said."""
         self._checks = checks or {}
         self._vault = vault
+        self._captions = captions
         self._clock_ms = clock_ms
         self._clock_s = clock_s
         self._room = WaitingRoom(max_waiting)
@@ -100,6 +105,7 @@ class HlsOrigin(Application):
             room=self._room,
             audio_only=audio_only,
             dvr_window_s=dvr_window_s,
+            captions=self._captions,
             vault=self._vault,
             clock=self._clock_ms,
             clock_s=self._clock_s,
@@ -114,6 +120,14 @@ class HlsOrigin(Application):
             self._remove_later(self._earlier, name, current)
         self._live[name] = playlists
         return playlists
+
+    def hear(self, window: HeardWindow) -> None:
+        """What was said in a while of an incarnation, which may be gone by now."""
+        name = f"{window.project}/{window.event}/{window.feed}"
+        for table in (self._live, self._earlier):
+            playlists = table.get(name)
+            if playlists is not None and playlists.incarnation == window.incarnation:
+                playlists.hear(window)
 
     def close(self, key: ProgramKey) -> None:
         """The programme is off the air; what it has stays served until players are done."""
@@ -210,4 +224,4 @@ class HlsOrigin(Application):
 def _kind(path: str) -> str:
     if path.endswith(".m3u8"):
         return "playlist"
-    return "media" if path.endswith((".m4s", ".mp4")) else "other"
+    return "media" if path.endswith((".m4s", ".mp4", ".vtt")) else "other"

@@ -102,6 +102,11 @@ class MediaPlaylist:
         return bool(self._segments)
 
     @property
+    def newest(self) -> Place | None:
+        """Where the segment begins that was opened last."""
+        return self._newest
+
+    @property
     def first_pdt_ns(self) -> int | None:
         """Where the first listed segment begins, Unix nanoseconds."""
         return None if self._first is None else self._first.place.pdt_ns
@@ -142,6 +147,10 @@ class MediaPlaylist:
         mark = ",INDEPENDENT=YES" if independent else ""
         self._list_part(segment, f'URI="{self.prefix}{name}"{mark}', duration_us)
         return name
+
+    def trim_parts(self) -> Trimmed:
+        """Drop the tags of parts that are too far from the end, with what is open, too."""
+        return Trimmed(self._drop_parts())
 
     def close_segment(self, msn: int, duration_us: int) -> Trimmed:
         """The open segment is complete."""
@@ -276,7 +285,7 @@ class MediaPlaylist:
 
     def _drop_parts(self) -> tuple[int, ...]:
         dropped: list[int] = []
-        after = 0
+        after = self._open.parts_us if self._open is not None else 0
         for segment in reversed(self._segments):
             if after >= PARTS_KEPT * self.target_duration_us:
                 if not segment.parts_listed:

@@ -107,7 +107,7 @@ class Rendition:
         )
         self._last_listed = last
         self.holdings.add_part(place.msn, part, listed, data, now_ms)
-        self.moved()
+        self._trim(self.playlist.trim_parts(), now_ms)
 
     def close_segment(self, msn: int, duration_us: int, now_ms: int) -> None:
         """The open segment is whole.

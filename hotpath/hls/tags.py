@@ -50,6 +50,11 @@ def header(target_duration_s: int, part_target_ms: int, *, independent: bool) ->
     )
 
 
+def plain_header(target_duration_s: int) -> str:
+    """The same for a playlist without parts, which is asked for as often as it may change."""
+    return f"#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target_duration_s}\n"
+
+
 def sequence(msn: int, discontinuity: int) -> str:
     """The numbers of the first segment."""
     return f"#EXT-X-MEDIA-SEQUENCE:{msn}\n#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity}\n"

@@ -39,6 +39,7 @@ from hotpath.ingest.whip_service import WhipIngest
 from hotpath.node import snapshot as snapshots
 from hotpath.node import webrtc
 from hotpath.node.bridges import BridgeCollector
+from hotpath.node.captions import CaptionsListener
 from hotpath.node.front import Front
 from hotpath.node.incarnations import Incarnations
 from hotpath.node.ingests import Ingests
@@ -83,6 +84,7 @@ class _Parts:
     whip: WhipIngest
     rtc: WebRtc
     ladders: Ladders
+    captions: CaptionsListener | None
     disk: Executor
 
 
@@ -147,7 +149,7 @@ class MediaNode:
         checks = self._checks(registry, reader, outbox, incarnations, recordings)
         vault = Vault(self._folders.spool, partial(ObjectStore.from_url, settings.s3_url))
         stack.callback(vault.close)
-        origin = HlsOrigin(checks=checks, vault=vault)
+        origin = HlsOrigin(checks=checks, vault=vault, captions=settings.live_captions)
         rtc = webrtc.assemble(stack, settings, advertise, origin)
         ingests = Ingests()
         ladders = Ladders()
@@ -185,7 +187,10 @@ class MediaNode:
             BridgeCollector(rtc.bridges),
             LadderCollector(ladders),
         )
-        return _Parts(outbox, reader, programs, http, srt, whip, rtc, ladders, disk)
+        captions = None
+        if settings.live_captions:
+            captions = CaptionsListener(settings.bus_url, origin.hear)
+        return _Parts(outbox, reader, programs, http, srt, whip, rtc, ladders, captions, disk)
 
     def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
         settings = self._settings
@@ -217,6 +222,8 @@ class MediaNode:
                 tasks.create_task(parts.outbox.run(), name="outbox"),
                 tasks.create_task(programs.run(), name="programs"),
             ]
+            if parts.captions is not None:
+                background.append(tasks.create_task(parts.captions.run(), name="captions"))
             # Viewers of what an earlier life left on the air may come before its publisher does.
             rtc = tasks.create_task(self._watched("webrtc", parts.rtc.run(parts.whip)), name="rtc")
             await programs.ready.wait()

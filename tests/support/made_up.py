@@ -43,6 +43,7 @@ class MadeUp:
     dvr_window_s: int = 0
     vault: Vault | None = None
     access: str = "public"
+    captions: bool = False
     origin: HlsOrigin = field(init=False)
     live: LivePlaylists = field(init=False)
 
@@ -51,6 +52,7 @@ class MadeUp:
             clock_ms=lambda: self.now_ms,
             clock_s=lambda: START_NS // S + self.now_ms // 1000,
             vault=self.vault,
+            captions=self.captions,
         )
         self.live = self.origin.open(
             KEY,
