@@ -295,8 +295,10 @@ class RawPublisher:
 
 
 @contextmanager
-def encoding(url: str, *, size: str = "320x180", gop: int = 30) -> Iterator[None]:
-    """An encoder at work: moving picture and tone, live."""
+def encoding(
+    url: str, *, size: str = "320x180", gop: int = 30, goodbye: bool = False
+) -> Iterator[None]:
+    """An encoder at work: moving picture and tone, live. `goodbye`: it says when it leaves."""
     process = subprocess.Popen(
         [
             *(ffmpeg(), "-v", "error", "-re", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=30"),
@@ -311,5 +313,8 @@ def encoding(url: str, *, size: str = "320x180", gop: int = 30) -> Iterator[None
     try:
         yield
     finally:
-        process.kill()
+        if goodbye:
+            process.terminate()
+        else:
+            process.kill()
         process.wait()

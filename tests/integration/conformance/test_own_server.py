@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.support.medianode import MediaProcess, encoding, event, key_of, srt_u
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SECONDS = 15
+AWAY_S = 3
+"""Long enough for the slate."""
 SEEN_AT_LEAST = 95
 
 
@@ -54,17 +57,26 @@ def test_a_live_programme_keeps_the_rules(tmp_path: Path) -> None:
     assert " rules" in output.splitlines()[-1]
 
 
-def test_a_programme_that_ends_keeps_the_rules_of_the_end(tmp_path: Path) -> None:
-    one = event(reconnect_window_s=1)
+def test_a_programme_whose_publisher_is_away_for_a_while_and_that_ends_keeps_the_rules(
+    tmp_path: Path,
+) -> None:
+    # One that says goodbye: of one that does not, it takes a while to tell (docs/ll-hls.md).
+    one = event(reconnect_window_s=AWAY_S + 3)
     with MediaProcess(tmp_path / "data") as media:
         media.want(one)
         media.start()
-        with encoding(srt_url(media, one)):
-            media.until(key_of(one), lambda playlist: len(playlist.segments) >= 2)
+        with encoding(srt_url(media, one), goodbye=True):
+            media.until(key_of(one), lambda playlist: len(playlist.segments) >= 1)
             url = f"http://127.0.0.1:{media.http_port}/live/{key_of(one)}/index.m3u8"
             process = check(url, tmp_path / "found.json", "--until-end", "--seconds", "8")
-            media.until(key_of(one), lambda playlist: len(playlist.segments) >= 4)
-        process.communicate(timeout=60)
+            media.until(key_of(one), lambda playlist: len(playlist.segments) >= 3)
+        time.sleep(AWAY_S)
+        with encoding(srt_url(media, one), goodbye=True):
+            media.until(key_of(one), lambda playlist: playlist.segments[-1].discontinuity >= 2)
+            since = media.playlist(key_of(one)).segments[-1].msn
+            media.until(key_of(one), lambda playlist: playlist.segments[-1].msn >= since + 2)
+        output, _ = process.communicate(timeout=60)
     found = verdicts(tmp_path / "found.json")
+    assert broken(found) == [], output
     ended = ("4.4.3.4", "4.4.5.3-ended", "6.2.5.1-ended", "6.2.5.2-ended")
     assert {id: found[id]["verdict"] for id in ended} == dict.fromkeys(ended, "ok")
