@@ -10,6 +10,7 @@ Why each setting is as it is:
   defaults a delivery with a timeout of 10 s came back after 100 s.
 - queues instead of priorities: a Redis broker has none worth the name.
 - `worker_cancel_long_running_tasks_on_connection_loss` off: on, a broker restart loses tasks.
+- a consumer of our own (`coldpath.reconnecting`): without it, too, a broker restart ends workers.
 - soft shutdown: on SIGTERM (remapped to SIGQUIT in `coldpath.worker`) a job has a few seconds to
   finish, then it is handed back.
 """
@@ -37,6 +38,7 @@ def create_app(broker_url: str, *, visibility_timeout_s: float = 60) -> Celery:
         task_store_errors_even_if_ignored=False,
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_consumer="coldpath.reconnecting:ReconnectingConsumer",
         worker_soft_shutdown_timeout=SOFT_SHUTDOWN_S,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,

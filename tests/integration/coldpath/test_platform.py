@@ -284,6 +284,25 @@ def test_a_project_has_only_so_many_under_way(world: World, tmp_path: Path) -> N
     assert all(a[1] <= b[0] for a, b in pairwise(spans))
 
 
+def test_a_worker_that_waits_for_more_outlives_a_broker_that_restarts(
+    world: World, tmp_path: Path
+) -> None:
+    worker = world.worker()
+    job = Long(world, "outlives", tmp_path, steps=2)
+    job.step(0)
+    job.waits(1)  # one of its two processes has nothing to do, so it asks the broker
+    world.broker.stop()
+    world.stack.until("it notices", lambda: not world.stack.ready(worker.port, worker))
+    world.broker.start()
+    world.stack.until("it is back", lambda: world.stack.ready(worker.port, worker))
+    world.file("steps", "anew", folder="", steps=0)
+    world.stack.until_state("anew", "succeeded")
+    job.all()
+    assert world.stack.until_state("outlives", "succeeded").attempt_count == 1
+    assert world.outcomes("outlives") == ["succeeded"]
+    assert "Unrecoverable" not in worker.log.read_text()
+
+
 def states(world: World, event: str) -> list[str]:
     return sorted(job.state for job in world.stack.jobs(event))
 
