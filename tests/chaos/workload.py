@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from coldpath.functions.registry import load
+from coldpath.media.boxes import segment_times, track
 from coldpath.plan import ObjectVersion, plan
 from infra.jobs.clip_request import EXACT, INSTANT, ClipRequest
 from infra.jobs.filing import JobRequest, requested
 from infra.keys import InitKey, ProgramKey, SegmentKey, parse
+from infra.manifest import SessionManifest
 from infra.storage.objects import md5_hex
 from tests.chaos.labour import LABOUR, POISON, asked
 from tests.support.session import EPOCH_NS, Session, Track, encode, session
@@ -154,7 +156,7 @@ class _Programme:
             yield _request(LABOUR, self._program, wanted, self._sooner(at_s))
 
     def _two_sessions(self) -> Iterator[Deed]:
-        cut = tuple(_shortened(track) for track in self._tracks)
+        cut = tuple(_shortened(each) for each in self._tracks)
         first = session(
             self._program,
             _incarnation(self._start_s),
@@ -192,12 +194,8 @@ class _Programme:
             comes = at_s if isinstance(found, InitKey) else stored[found.msn]
             yield Put(comes, key, data, "video/mp4")
         sealed = stored[msns[-1]] + 0.1 + late_s
-        yield Put(
-            sealed,
-            made.manifest_key,
-            made.manifest.model_dump_json().encode(),
-            "application/json",
-        )
+        manifest = _as_told(made).model_dump_json().encode()
+        yield Put(sealed, made.manifest_key, manifest, "application/json")
         for function in (INSTANT, EXACT):
             yield self._clip(function, made, stored, sealed)
 
@@ -233,9 +231,28 @@ def _tracks(chance: random.Random) -> tuple[Track, ...]:
     )
 
 
-def _shortened(track: Track) -> Track:
-    end = FIRST_LENGTH_S * track.timescale
-    return replace(track, fragments=tuple(f for f in track.fragments if f.base < end))
+def _as_told(made: Session) -> SessionManifest:
+    """The manifest as a media node writes it: codecs are those of the init section, and the wall
+    clock is that of the picture that is shown first. The session's own is not so strict."""
+    said, renditions = made.manifest, []
+    program = ProgramKey(said.project, said.event, said.feed)
+    for rendition in said.renditions:
+        init = str(InitKey(program, said.incarnation, rendition.name, 0))
+        codec = track(made.objects[init], init).codec
+        segments = []
+        for entry in rendition.segments:
+            key = str(SegmentKey(program, said.incarnation, rendition.name, entry.msn))
+            times = segment_times(made.objects[key], key)
+            late_ns = (times.shown - times.start) * 1_000_000_000 // rendition.timescale
+            segments.append(entry.model_copy(update={"pdt_ns": entry.pdt_ns + late_ns}))
+        told = {"codecs": (codec,), "segments": tuple(segments)}
+        renditions.append(rendition.model_copy(update=told))
+    return said.model_copy(update={"renditions": tuple(renditions)})
+
+
+def _shortened(whole: Track) -> Track:
+    end = FIRST_LENGTH_S * whole.timescale
+    return replace(whole, fragments=tuple(f for f in whole.fragments if f.base < end))
 
 
 def _incarnation(start_s: int) -> str:
