@@ -7,6 +7,7 @@ checkpoint, and only there.
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from coldpath.ledger import Ledger
 from coldpath.records import JobResult, Lease
 from infra.errors import ObjectExists, StorageError
 from infra.storage.objects import ObjectInfo, ObjectStore
+
+_REPORT_EVERY_S = 0.25
+"""A write is a transaction: one for each per cent would cost a quick job more than its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class JobContext:
         self._ledger = ledger
         self._ends = ends
         self._reported = 0
+        self._reported_at = -_REPORT_EVERY_S
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -72,12 +77,13 @@ class JobContext:
             raise LeaseLost(f"{self.lease.job}: attempt {self.lease.fence} lost its lease")
 
     def progress(self, done: int, total: int) -> None:
-        """Reports `done` of `total`; written when it moved by 1 % or more."""
+        """Reports `done` of `total`; written when it moved by 1 % or more, a few times a second."""
         self.check()
         thousandths = min(1000, done * 1000 // total) if total > 0 else 0
-        if thousandths - self._reported >= 10:
+        now = time.monotonic()
+        if thousandths - self._reported >= 10 and now - self._reported_at >= _REPORT_EVERY_S:
             self._ledger.progress(self.lease, thousandths)
-            self._reported = thousandths
+            self._reported, self._reported_at = thousandths, now
 
     def put(self, key: str, data: bytes | Path, content_type: str) -> ObjectInfo:
         """Stores an output under a content-keyed name, or finds it there already."""

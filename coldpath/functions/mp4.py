@@ -18,6 +18,9 @@ from coldpath.records import JobResult, NewAsset
 from infra.keys import ManifestKey
 from infra.storage.objects import ObjectInfo
 
+_OPENING = 8
+"""Pictures that are decoded of the first group; nothing in it was made anew."""
+
 
 class Mp4Request(BaseModel):
     """The parameters of `mp4`."""
@@ -109,7 +112,7 @@ class _Files:
             path=path,
             report=self._count,
         )
-        verify(path, made.units)
+        verify(path, made.units, opening=_OPENING)
         stored = self._context.put(key, path, "video/mp4")
         path.unlink()
         return stored

@@ -41,8 +41,7 @@ from coldpath.media.encoding import Settings
 from coldpath.media.fragments import SegmentStream
 from coldpath.media.pieces import Piece
 from coldpath.media.recording import Rendition, Run
-from coldpath.media.remux import AnyPacket
-from coldpath.media.run_cut import NotJoinable, Placed, RunCut, Source, Tally
+from coldpath.media.run_cut import AnyPacket, NotJoinable, Placed, RunCut, Source, Tally
 from coldpath.media.window import Window
 from infra.storage.objects import ObjectStore
 

@@ -3,12 +3,13 @@
 Invariant: at most `window` segments are in memory, however long the recording is. The stream is
 read in order and once; PyAV takes it as a file that cannot seek.
 
-Upstream: the object store. Downstream: `remux`.
+Upstream: the object store. Downstream: `remux` (`fetched`) and `cut`.
 """
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,26 @@ from coldpath.media.recording import Segment
 from infra.storage.objects import ObjectStore
 
 WINDOW = 3
+
+
+def fetched(
+    store: ObjectStore, keys: Iterable[str], pool: ThreadPoolExecutor, window: int
+) -> Generator[bytes, None, None]:
+    """The objects in order, `window` of them fetched ahead on the pool. Whoever does not take all
+    closes it."""
+    ahead: deque[Future[bytes]] = deque()
+    waiting = iter(keys)
+    try:
+        while True:
+            ahead.extend(
+                pool.submit(store.get, key) for key in islice(waiting, window - len(ahead))
+            )
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
 
 
 class SegmentStream:
@@ -34,13 +55,8 @@ class SegmentStream:
         *,
         window: int = WINDOW,
     ) -> None:
-        self._store = store
-        self._pool = pool
-        self._window = window
-        self._ahead: deque[Future[bytes]] = deque()
-        self._keys = iter([segment.key for segment in segments])
-        self._chunks = self._produce(init)
-        self._current = memoryview(b"")
+        self._chunks = fetched(store, [segment.key for segment in segments], pool, window)
+        self._current = memoryview(init)
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; empty at the end."""
@@ -54,24 +70,7 @@ class SegmentStream:
 
     def close(self) -> None:
         """Drops what was fetched ahead."""
-        while self._ahead:
-            self._ahead.popleft().cancel()
         self._chunks.close()
-
-    def _produce(self, init: bytes) -> Generator[bytes, None, None]:
-        self._fetch_ahead()
-        yield init
-        while self._ahead:
-            data = self._ahead.popleft().result()
-            self._fetch_ahead()
-            yield data
-
-    def _fetch_ahead(self) -> None:
-        while len(self._ahead) < self._window:
-            key = next(self._keys, None)
-            if key is None:
-                return
-            self._ahead.append(self._pool.submit(self._store.get, key))
 
     def __enter__(self) -> Self:
         return self

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from av.codec.context import CodecContext
+from av.packet import Packet
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
@@ -22,9 +24,9 @@ from coldpath.media import avcc, encoding
 from coldpath.media.cut_check import Ends, Thumb, thumb
 from coldpath.media.encoding import Settings
 from coldpath.media.gops import Way, groups, is_open, share
-from coldpath.media.remux import AnyPacket
 from coldpath.media.window import NS, Window
 
+AnyPacket: TypeAlias = "Packet[Stream]"  # generic in its type stub only
 ROUNDING_NS = 1_000_000
 """Times of clients are milliseconds; the picture they mean may begin a little before."""
 _IN_CONFIG = frozenset({avcc.SPS, avcc.PPS, avcc.DELIMITER})

@@ -69,6 +69,22 @@ def test_the_index_comes_first(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat")
 
 
+def test_a_file_that_left_too_little_room_for_its_index_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (usual,) = made([session(KEY, "i1", *encode())], tmp_path)
+    monkeypatch.setattr("coldpath.media.remux._HEADERS", -2_000)
+    (tmp_path / "tight").mkdir()
+    (tight,) = made([session(KEY, "i1", *encode())], tmp_path / "tight")
+    assert verify(tight.path, tight.units).units == usual.units
+    assert [times(tight.path, k) for k in usual.units] == [
+        times(usual.path, k) for k in usual.units
+    ]
+    data = tight.path.read_bytes()
+    assert usual.path.read_bytes().endswith(data[data.index(b"mdat") + 4 :])
+    assert list((tmp_path / "tight").iterdir()) == [tight.path]
+
+
 def test_a_programme_that_began_long_ago_starts_at_zero(tmp_path: Path) -> None:
     (out,) = made([session(KEY, "i1", *encode(), start_s=86_400)], tmp_path)
     with av.open(str(out.path)) as container:
