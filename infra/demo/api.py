@@ -55,6 +55,17 @@ class Api:
     async def clip(self, event: str, clip: str) -> dict[str, Any]:
         return await self._call("GET", f"/v1/events/{event}/clips/{clip}")
 
+    async def recording(self, event: str) -> dict[str, Any]:
+        """What a viewer's player is told of it."""
+        return await self._call("GET", f"/v1/playback/{event}/recording")
+
+    async def page(self, url: str) -> str:
+        """A page that people open."""
+        response = await self._client.get(url)
+        if response.is_error:
+            raise ApiFailed(f"GET {url} answered {response.status_code}")
+        return response.text
+
     async def jobs(self, event: str) -> list[dict[str, Any]]:
         body = await self._call("GET", f"/v1/jobs?event={event}")
         items: list[dict[str, Any]] = body["items"]

@@ -72,11 +72,13 @@ async def _main(
             await stack.start()
         async with _client(stack.endpoints) as client:
             api = Api(client)
-            findings = await Demo(api, _metrics_urls(stack.endpoints), console).run(seconds)
+            findings = await Demo(
+                api, _metrics_urls(stack.endpoints), console, captions=stack.options.captions
+            ).run(seconds)
             print_report(console, findings)
             _write(json_file, findings)
             if keep:
-                await _stay(console, stack, api)
+                await _stay(console, stack, api, findings.page_url)
     finally:
         await stack.stop()
     return 1 if findings.problems() else 0
@@ -119,8 +121,9 @@ def _write(json_file: Path | None, findings: Findings) -> None:
         json_file.write_text(json.dumps(findings.as_json(), indent=2) + "\n", encoding="utf-8")
 
 
-async def _stay(console: Console, stack: Stack, api: Api) -> None:
-    """Broadcast a second event for people to look at, until the user stops it."""
+async def _stay(console: Console, stack: Stack, api: Api, recorded: str) -> None:
+    """Broadcast a second event for people to look at, until the user stops it. `recorded`: the
+    page of the first."""
     event = await api.create_event("Livepath demo, live", renditions=RENDITIONS)
     with Encoder(event["ingest"]["srt"]["url"], Programme(WIDTH, HEIGHT, FPS)) as encoder:
         async with running(publish(encoder, A_DAY_S)) as publishing:
@@ -128,6 +131,7 @@ async def _stay(console: Console, stack: Stack, api: Api) -> None:
             console.print("\n[bold]Still running.[/bold] Ctrl-C stops everything.")
             for label, value in (
                 ("Player", event["playback"]["player_url"]),
+                ("Recorded", recorded),
                 ("LL-HLS", event["playback"]["hls_url"]),
                 ("API", f"{stack.endpoints.control_url}/openapi.json"),
                 ("API key", stack.endpoints.api_key_file),

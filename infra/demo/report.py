@@ -11,9 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from infra.demo.heard import Captions
 from infra.demo.ladder import LadderFindings
 from infra.demo.ladder_report import ladder_json, print_ladder
-from infra.demo.made import Clip, Poster
+from infra.demo.made import Clip, Poster, Recording, Storyboard
 from infra.demo.player import Viewing, nearest_rank
 from infra.demo.verify import Archive
 from infra.demo.whep_viewing import WhepViewing
@@ -39,6 +40,13 @@ class Findings:
     """From the end of the event until the archive was listed."""
     clip: Clip | None = None
     poster: Poster | None = None
+    recording: Recording | None = None
+    page_url: str = ""
+    """Where people see all that; empty: it was not told."""
+    storyboard: Storyboard | None = None
+    captions: Captions | None = None
+    transcribes: bool = True
+    """Captions are to be expected."""
     jobs: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """Steps that broke off."""
@@ -70,8 +78,7 @@ class Findings:
             found.append("there is no archive")
         else:
             found += self.archive.problems(self.frames_sent, self.fps)
-        for what, made in (("clip", self.clip), ("poster", self.poster)):
-            found += [f"there is no {what}"] if made is None else made.problems()
+        found += self._made_problems()
         if not self.jobs:
             found.append("the API lists no job of the event")
         found += [
@@ -79,6 +86,21 @@ class Findings:
             for job in self.jobs
             if job["state"] != "succeeded"
         ]
+        return found
+
+    def _made_problems(self) -> list[str]:
+        found = []
+        made: dict[str, Clip | Poster | Storyboard | Captions | None] = {
+            "clip": self.clip,
+            "poster": self.poster,
+            "storyboard": self.storyboard,
+        }
+        if self.transcribes:
+            made["transcript"] = self.captions
+        for what, one in made.items():
+            found += [f"there is no {what}"] if one is None else one.problems()
+        if self.recording is not None:
+            found += self.recording.problems(captions=self.transcribes)
         return found
 
     def _realtime_problems(self) -> list[str]:
@@ -127,6 +149,17 @@ class Findings:
                 "width": self.poster.width,
                 "height": self.poster.height,
                 "brightness": self.poster.brightness,
+            },
+            "storyboard": self.storyboard
+            and {"pictures": self.storyboard.pictures, "seconds": self.storyboard.seconds},
+            "captions": self.captions
+            and {
+                "language": self.captions.language,
+                "words": self.captions.words,
+                "word_error_rate": self.captions.word_error_rate,
+                "cues": self.captions.cues,
+                "seconds_after_end": self.captions.seconds_after_end,
+                "text": self.captions.text,
             },
             "jobs": [
                 {key: job.get(key) for key in ("id", "function", "state", "attempt_count")}
@@ -250,3 +283,19 @@ def _print_made(console: Console, findings: Findings) -> None:
             f"Poster   {poster.width}x{poster.height}, brightness {poster.brightness:.0f} of 255",
             highlight=False,
         )
+    if board := findings.storyboard:
+        console.print(
+            f"Scrub    {board.pictures} pictures for {board.seconds:.0f} s", highlight=False
+        )
+    if captions := findings.captions:
+        _print_captions(console, captions)
+
+
+def _print_captions(console: Console, captions: Captions) -> None:
+    console.print(
+        f"Captions {captions.words} words in {captions.cues} cues, "
+        f"{captions.word_error_rate:.1%} wrong, listed {captions.seconds_after_end:.1f} s after "
+        f"the end: “{captions.text[:60]} …”",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -20,9 +20,10 @@ from rich.console import Console
 from infra.demo.api import Api
 from infra.demo.encoder import Encoder
 from infra.demo.errors import DemoError
+from infra.demo.heard import read_captions
 from infra.demo.ladder import LadderFindings
 from infra.demo.ladder_watch import LadderWatch
-from infra.demo.made import look_at_poster, make_clip
+from infra.demo.made import Recording, look_at_poster, look_at_storyboard, make_clip
 from infra.demo.player import Player, Viewing
 from infra.demo.programme import Programme
 from infra.demo.progress import Step, step
@@ -49,13 +50,17 @@ T = TypeVar("T")
 
 
 class Demo:
-    """`metrics_urls` are the `/metrics` of the roles that measure stages, by role name."""
+    """`metrics_urls` are the `/metrics` of the roles that measure stages, by role name.
+    `captions`: somebody transcribes what is said."""
 
-    def __init__(self, api: Api, metrics_urls: Mapping[str, str], console: Console) -> None:
+    def __init__(
+        self, api: Api, metrics_urls: Mapping[str, str], console: Console, *, captions: bool
+    ) -> None:
         self._api = api
+        self._captions = captions
         self._metrics_urls = metrics_urls
         self._console = console
-        self.findings = Findings(FPS, LadderFindings(RENDITIONS))
+        self.findings = Findings(FPS, LadderFindings(RENDITIONS), transcribes=captions)
 
     async def run(self, seconds: float) -> Findings:
         """Everything; problems are in the findings."""
@@ -175,7 +180,34 @@ class Demo:
         except TimeoutError:
             self.findings.failures.append("the clip was not there in time")
         await self._api.jobs_at_rest(event, JOBS_TIMEOUT_S)
-        self.findings.poster = await look_at_poster(await self._api.assets(event))
+        assets = await self._api.assets(event)
+        for look in (self._look_at_poster, self._look_at_page, self._read_captions):
+            try:
+                await look(event, assets)
+            except DemoError as error:
+                self.findings.failures.append(str(error))
+
+    async def _look_at_poster(self, _event: str, assets: list[dict[str, Any]]) -> None:
+        self.findings.poster = await look_at_poster(assets)
+
+    async def _look_at_page(self, event: str, _assets: list[dict[str, Any]]) -> None:
+        """What the recording's page shows, which a browser would fetch from the same addresses."""
+        recording = await self._api.recording(event)
+        found = self.findings.recording = Recording.of(recording)
+        url = self.findings.page_url = (await self._api.event(event))["playback"]["vod_url"]
+        await self._api.page(url)
+        if found.storyboard_url is not None:
+            self.findings.storyboard = await look_at_storyboard(found.storyboard_url)
+
+    async def _read_captions(self, event: str, assets: list[dict[str, Any]]) -> None:
+        if not self._captions:
+            return
+        archive = self.findings.archive
+        made = next((a["created_at"] for a in assets if a["kind"] == "captions"), None)
+        ended = (await self._api.event(event))["ended_at"]
+        after = seconds_between(ended, made) if made else 0.0
+        duration_ms = archive.duration_ms if archive else 0
+        self.findings.captions = await read_captions(assets, duration_ms, after)
 
     async def _stages(self) -> dict[str, dict[str, float]]:
         found: dict[str, dict[str, float]] = {}

@@ -40,6 +40,7 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     body = json.loads(found.read_text())
     assert set(body) == {
         *("ok", "hls", "whep", "ladder", "stages_ms", "archive", "clip", "poster", "jobs"),
+        *("storyboard", "captions"),
     }
     assert body["ok"] is True
     assert set(body["stages_ms"]) == set(STAGES)
@@ -62,6 +63,9 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     # The demo's clip begins between two keyframes and holds whole groups behind.
     assert body["clip"]["copied"] > 0 < body["clip"]["encoded"]
     assert (body["poster"]["width"], body["poster"]["height"]) == (1280, 720)
+    assert body["storyboard"]["pictures"] >= 2
+    assert body["captions"]["language"] == "en"
+    assert body["captions"]["word_error_rate"] < 0.15
     assert {job["state"] for job in body["jobs"]} == {"succeeded"}
     functions = {job["function"] for job in body["jobs"]}
     assert functions >= {"archive", "poster-live", "storyboard", "thumbnails"}

@@ -1,15 +1,17 @@
 """Findings, their JSON and the report."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from infra.demo.barcode import Stamp
+from infra.demo.heard import Captions
 from infra.demo.ladder import SOURCE, LadderFindings, Moved, RenditionSeen, Switching
 from infra.demo.m3u8 import Segment, Variant
-from infra.demo.made import Clip, Poster
+from infra.demo.made import Clip, Poster, Recording, Storyboard
 from infra.demo.player import Viewing
 from infra.demo.presentation import Shown, Stall
 from infra.demo.report import Findings, print_report
@@ -51,6 +53,9 @@ def findings() -> Findings:
         seconds_after_end=3.2,
         clip=Clip(range(70, 160), frozenset(range(70, 160)), 60, 30, 1.25),
         poster=Poster(1280, 720, 101.5),
+        recording=Recording("ready", "index.m3u8", "poster.jpg", "storyboard.vtt", ("en",), 1),
+        storyboard=Storyboard(5, 10.0, 0),
+        captions=Captions("en", "And Mr. John Dashwood", 28, 0.0, 3, 4.5),
         jobs=[{"id": "job_1", "function": "archive", "state": "succeeded", "attempt_count": 1}],
     )
 
@@ -59,6 +64,7 @@ def test_json_has_exactly_the_promised_keys(findings: Findings) -> None:
     body = findings.as_json()
     assert set(body) == {
         *("ok", "hls", "whep", "ladder", "stages_ms", "archive", "clip", "poster", "jobs"),
+        *("storyboard", "captions"),
     }
     assert body["ok"] is True
     assert body["hls"] == {"glass_to_glass_ms": {"p50": 1049.0, "p95": 1094.0}}
@@ -119,6 +125,15 @@ def test_json_has_exactly_the_promised_keys(findings: Findings) -> None:
         "seconds_to_ready": 1.25,
     }
     assert body["poster"] == {"width": 1280, "height": 720, "brightness": 101.5}
+    assert body["storyboard"] == {"pictures": 5, "seconds": 10.0}
+    assert body["captions"] == {
+        "language": "en",
+        "words": 28,
+        "word_error_rate": 0.0,
+        "cues": 3,
+        "seconds_after_end": 4.5,
+        "text": "And Mr. John Dashwood",
+    }
     assert body["jobs"] == findings.jobs
 
 
@@ -157,6 +172,12 @@ def break_off(findings: Findings) -> None:
         (lambda f: setattr(f.ladder, "switching", None), "no player got from one rendition"),
         (lambda f: setattr(f, "archive", None), "there is no archive"),
         (lambda f: setattr(f, "clip", None), "there is no clip"),
+        (lambda f: setattr(f, "captions", None), "there is no transcript"),
+        (lambda f: setattr(f, "storyboard", Storyboard(5, 10.0, 2)), "2 pictures of the"),
+        (
+            lambda f: setattr(f, "recording", replace(f.recording, status="making")),
+            "the recording's page says that it is making",
+        ),
         (lambda f: setattr(f, "poster", Poster(1280, 720, 3.0)), "the poster is black"),
         (lambda f: setattr(f, "jobs", []), "the API lists no job"),
     ],
