@@ -9,20 +9,19 @@ nothing is written.
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from coldpath.context import JobContext
-from coldpath.errors import DamagedMedia, PermanentFailure
+from coldpath.errors import PermanentFailure
+from coldpath.functions.listener import Listener
 from coldpath.functions.recorded import Recorded, recorded
 from coldpath.functions.registry import registry
 from coldpath.media import hearing, live, vod, webvtt
-from coldpath.media.boxes import track
-from coldpath.media.hearing import Hearing, Stretch, Window
+from coldpath.media.hearing import Hearing, Window, in_ms
 from coldpath.media.recording import Rendition, Run
 from coldpath.media.webvtt import Word
 from coldpath.records import JobResult, NewAsset
@@ -31,9 +30,6 @@ from infra.events.bus import connect_blocking
 from infra.events.captions import HeardWindow, announce
 from infra.keys import InitKey, ManifestKey, SegmentKey, parse
 from infra.settings import SpeechSettings
-
-if TYPE_CHECKING:
-    from coldpath.media.listening import Sound
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +62,7 @@ def captions_live(context: JobContext) -> JobResult:
     segment = parse(context.lease.input_key)
     if not isinstance(segment, SegmentKey):
         raise PermanentFailure(f"{context.lease.input_key} is no segment")
-    ear = _Ear(context, SpeechSettings())
+    ear = Listener(context, SpeechSettings())
     window = _live_window(context, segment)
     inits = {msn: _live_init(context, segment, msn) for msn in window.msns}
     heard = ear.hear(window, SOUND, inits)
@@ -84,71 +80,7 @@ def captions(context: JobContext) -> JobResult:
     sound = found.whole.first("audio")
     if sound is None:
         return JobResult({"skipped": "no sound was recorded"})
-    return _Captions(context, found, sound, _Ear(context, SpeechSettings())).make()
-
-
-class _Ear:
-    """Hears windows, each once: what is stored is not heard again."""
-
-    def __init__(self, context: JobContext, settings: SpeechSettings) -> None:
-        # numpy and the model take a moment to import; the dispatcher needs neither.
-        from coldpath.media import speech
-
-        self.settings = settings
-        self._context = context
-        self._model = speech.model_folder(settings.speech_model)
-        self._voice = speech.voice(self._model, settings.speech_language)
-
-    def key(self, window: Window) -> str:
-        return str(window.key(self._voice))
-
-    def hear(self, window: Window, rendition: str, inits: Mapping[int, str]) -> Hearing:
-        """`inits`: keys of the init sections with which the window's segments play."""
-        key = self.key(window)
-        if self._context.store.head(key) is None:
-            heard = self._listen(window, rendition, inits)
-            self._context.put(key, heard.to_json(), _JSON)
-        return Hearing.from_json(self._context.store.get(key))
-
-    def _listen(self, window: Window, rendition: str, inits: Mapping[int, str]) -> Hearing:
-        from coldpath.media import listening, speech
-
-        sounds = dict(self._sounds(window, rendition, inits))
-        before = [each for msn, each in sounds.items() if msn < window.first]
-        own = [each for msn, each in sounds.items() if msn >= window.first]
-        if not own:
-            return Hearing("", 0, 0, ())
-        settings = self.settings
-        model = speech.transcriber(self._model, settings.speech_device, settings.speech_threads)
-        stretches, languages = [], []
-        for stretch in listening.stretches(list(sounds.values())):
-            self._context.check()
-            said = model.hear(listening.listen(stretch), settings.speech_language)
-            at = _ms(stretch[0].start)
-            words = [replace(w, from_ms=w.from_ms + at, to_ms=w.to_ms + at) for w in said.words]
-            stretches.append(Stretch(at, _ms(stretch[-1].end), tuple(words)))
-            languages += [said.language] * len(words)
-        return Hearing(
-            max(languages, key=languages.count, default=""),
-            _ms(listening.cut(before[-1]) if before else own[0].start),
-            _ms(listening.cut(own[-1])),
-            tuple(stretches),
-        )
-
-    def _sounds(
-        self, window: Window, rendition: str, inits: Mapping[int, str]
-    ) -> Iterator[tuple[int, "Sound"]]:
-        from coldpath.media.listening import sound
-
-        store = self._context.store
-        sections = {key: store.get(key) for key in set(inits.values())}
-        for msn in window.msns:
-            key = str(SegmentKey(window.program, window.incarnation, rendition, msn))
-            init = sections[inits[msn]]
-            try:
-                yield msn, sound(key, store.get(key), init, track(init, inits[msn]).timescale)
-            except DamagedMedia as error:
-                log.warning("left out: %s", error)
+    return _Captions(context, found, sound, Listener(context, SpeechSettings())).make()
 
 
 def _live_window(context: JobContext, last: SegmentKey) -> Window:
@@ -180,25 +112,28 @@ def _live_init(context: JobContext, segment: SegmentKey, msn: int) -> str:
 def _tell(context: JobContext, bus_url: str, window: Window, heard: Hearing) -> bool:
     """Whether the bus took it. It is for those who watch now: nothing waits for a bus that is
     away."""
-    if heard.from_ms >= heard.to_ms:
-        return False
     names = live.incarnations(context.store, window.program)
     # Never from a manifest, which knows better but may come between two windows.
     epoch_ms = live.epoch_of((), None, names[0]) // _MS
-    program = window.program
-    said = HeardWindow(
-        *(program.project, program.event, program.feed, window.incarnation, heard.language),
-        from_ms=epoch_ms + heard.from_ms,
-        until_ms=epoch_ms + heard.to_ms,
-        cues=heard.cues(epoch_ms),
-    )
     try:
         with closing(connect_blocking(bus_url)) as client:
-            announce(client, said)
-    except BusUnavailable as error:
+            for part in heard.parts():
+                announce(client, _said(window, part, epoch_ms))
+    except (BusUnavailable, ValueError) as error:
         log.warning("nobody is told what was said: %s", error)
         return False
     return True
+
+
+def _said(window: Window, part: Hearing, epoch_ms: int) -> HeardWindow:
+    """Raises `ValueError` for what is no window of a live programme, such as one of minutes."""
+    program = window.program
+    return HeardWindow(
+        *(program.project, program.event, program.feed, window.incarnation, part.language),
+        from_ms=epoch_ms + part.from_ms,
+        until_ms=epoch_ms + part.to_ms,
+        cues=part.cues(epoch_ms),
+    )
 
 
 @dataclass(slots=True)
@@ -216,7 +151,9 @@ class _Part:
 class _Captions:
     """Writes what is said in one recording."""
 
-    def __init__(self, context: JobContext, found: Recorded, sound: Rendition, ear: _Ear) -> None:
+    def __init__(
+        self, context: JobContext, found: Recorded, sound: Rendition, ear: Listener
+    ) -> None:
         self._context = context
         self._found = found
         self._sound = sound
@@ -281,7 +218,7 @@ class _Captions:
 
     def _runs(self, part: _Part) -> list[list[Word]]:
         """Words of each run, from its start."""
-        starts = [_ms(vod.run_start(self._found.whole, run)) for run in part.runs]
+        starts = [in_ms(vod.run_start(self._found.whole, run)) for run in part.runs]
         ordered = (part.heard[window.number] for window in part.windows)
         return hearing.by_run(hearing.joined(ordered), starts)
 
@@ -289,7 +226,7 @@ class _Captions:
         """With times of the VOD presentation, which goes by the picture."""
         at = Fraction(0)
         for words, length in zip(runs, self._lengths, strict=True):
-            begin, end = _ms(at), _ms(at + length)
+            begin, end = in_ms(at), in_ms(at + length)
             for word in words:
                 to_ms = min(begin + word.to_ms, end)
                 yield replace(word, from_ms=min(begin + word.from_ms, to_ms), to_ms=to_ms)
@@ -300,7 +237,7 @@ class _Captions:
         whole = self._found.whole
         names = [f"captions-{number}.vtt" for number in range(len(runs))]
         for name, run, words in zip(names, whole.runs, runs, strict=True):
-            media_ms = _ms(vod.run_start(whole, run))
+            media_ms = in_ms(vod.run_start(whole, run))
             text = webvtt.webvtt(webvtt.cues(words), media_ms=media_ms)
             self._put(name, text, webvtt.CONTENT_TYPE)
         self._put(vod.CAPTIONS, vod.captions_playlist(whole, names), vod.CONTENT_TYPE)
@@ -312,7 +249,7 @@ class _Captions:
             key=self._found.key(name),
             content_type=content_type,
             bytes=self._put(name, text, content_type),
-            duration_ms=_ms(sum(self._lengths, Fraction(0))),
+            duration_ms=in_ms(sum(self._lengths, Fraction(0))),
             detail={"playlist": vod.WITH_CAPTIONS} if kind == "captions" else {},
         )
 
@@ -323,7 +260,3 @@ class _Captions:
 def _json(words: list[Word], language: str) -> str:
     said = [asdict(word) for word in words]
     return json.dumps({"language": language, "words": said}, ensure_ascii=False)
-
-
-def _ms(seconds: Fraction) -> int:
-    return round(seconds * 1000)

@@ -15,8 +15,9 @@ Upstream: what is in the bucket. Downstream: the captions functions.
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 
 from coldpath.media.webvtt import Word, cues, merged
 from infra.events.captions import HeardCue
@@ -106,6 +107,13 @@ class Hearing:
         )
         return cls(said["language"], said["from_ms"], said["to_ms"], stretches)
 
+    def parts(self) -> Iterator["Hearing"]:
+        """Its own part, without the time between stretches."""
+        for stretch in self.stretches:
+            start, end = max(self.from_ms, stretch.from_ms), min(self.to_ms, stretch.to_ms)
+            if start < end:
+                yield replace(self, from_ms=start, to_ms=end, stretches=(stretch,))
+
     def cues(self, epoch_ms: int) -> tuple[HeardCue, ...]:
         """Of its own part, by the wall clock; `epoch_ms`: Unix ms of tick 0."""
         own = [
@@ -148,6 +156,11 @@ def by_run(words: Iterable[Word], starts: Sequence[int]) -> list[list[Word]]:
         moved = replace(word, from_ms=from_ms, to_ms=max(from_ms, word.to_ms - starts[run]))
         found[run].append(moved)
     return found
+
+
+def in_ms(seconds: Fraction) -> int:
+    """Media time as everything here counts it."""
+    return round(seconds * 1000)
 
 
 def spoken(hearings: Iterable[Hearing]) -> str:

@@ -19,7 +19,7 @@ from coldpath.media.webvtt import Word
 from coldpath.records import JobResult
 from infra.errors import BusUnavailable
 from infra.events.captions import HeardWindow
-from infra.keys import ProgramKey, SegmentKey
+from infra.keys import ProgramKey, SegmentKey, parse
 from tests.support.functions import CountingStore, attempt
 from tests.support.session import Session, Track, encode, session
 
@@ -88,13 +88,16 @@ def beeps(seconds: float) -> tuple[Track, Track]:
     return encode(seconds, size="160x90", sound=BEEPS.format(seconds))
 
 
-def recorded(seconds: float = 14.0, incarnation: str = FIRST, **named: Any) -> Session:
+def recorded(seconds: float = 16.0, incarnation: str = FIRST, **named: Any) -> Session:
     return session(KEY, incarnation, *beeps(seconds), **named)
 
 
-def arrive(store: CountingStore, whole: Session) -> None:
+def arrive(store: CountingStore, whole: Session, until: int = 99) -> None:
+    """What is in the bucket when that segment is."""
     for key, data in whole.objects.items():
-        store.put(key, data, "video/mp4")
+        segment = parse(key)
+        if not isinstance(segment, SegmentKey) or segment.msn <= until:
+            store.put(key, data, "video/mp4")
 
 
 def times(store: CountingStore, result: JobResult) -> list[int]:
@@ -122,13 +125,13 @@ class TestLive:
         whole.upload_manifest(store)
         result = job.end(whole)
         assert result.outputs["heard_now"] == 1
-        assert [round(seconds) for seconds in ear.windows] == [8, 10]
-        assert_near(times(store, result), each_second(0, 14))
+        assert [round(seconds) for seconds in ear.windows] == [8, 12]
+        assert_near(times(store, result), each_second(0, 16))
 
     def test_each_beep_is_told_once_whatever_the_order(
         self, job: Job, store: CountingStore, ear: Ear, told: list[HeardWindow]
     ) -> None:
-        arrive(store, recorded(16.0, start_s=7.0))
+        arrive(store, recorded(start_s=7.0))
         for msn in (7, 3, 7):
             job.live(msn)
         assert len(ear.windows) == 2
@@ -160,10 +163,10 @@ class TestLive:
     def test_a_segment_that_is_on_its_way_is_waited_for(
         self, job: Job, store: CountingStore, ear: Ear
     ) -> None:
-        whole = recorded(8.0)
+        whole = recorded()
         late = str(SegmentKey(KEY, FIRST, "audio", 2))
         data = whole.objects.pop(late)
-        arrive(store, whole)
+        arrive(store, whole, 3)
         with pytest.raises(NotYet, match="segment 2"):
             job.live(3)
         assert ear.windows == []
@@ -173,19 +176,19 @@ class TestLive:
     def test_one_that_was_never_recorded_is_not(
         self, job: Job, store: CountingStore, ear: Ear
     ) -> None:
-        whole = recorded(8.0, drop={"audio": {0}})
+        whole = recorded(drop={"audio": {0}})
         arrive(store, whole)
         assert job.live(3).outputs["words"] == 6
         whole.upload_manifest(store)
         result = job.end(whole)
-        assert result.outputs["heard_now"] == 0
-        assert_near(times(store, result), each_second(2_000, 6))
+        assert result.outputs["heard_now"] == 1
+        assert_near(times(store, result), each_second(2_000, 14))
 
     def test_patience_ends(
         self, job: Job, store: CountingStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(captions, "PATIENCE", 1)
-        arrive(store, recorded(8.0, drop={"audio": {2}}))
+        arrive(store, recorded(drop={"audio": {2}}), 3)
         assert job.live(3).outputs["words"] == 6
 
     def test_other_sounds_and_pictures_start_nothing(self, job: Job) -> None:
@@ -199,13 +202,13 @@ class TestWhole:
     ) -> None:
         second = np.base_repr(FIRST_MS + 29_000, 36).lower()
         first = recorded(4.0, final=False)
-        rest = recorded(8.0, second, start_s=30.0, first_msn=92, previous=[FIRST])
+        rest = recorded(16.0, second, start_s=30.0, first_msn=92, previous=[FIRST])
         for each in (first, rest):
             each.upload(store)
         job.live(95, second)
         assert_near([told[0].cues[0].start_ms - FIRST_MS], [30_300])
         result = job.end(rest)
-        assert_near(times(store, result), [*each_second(0, 4), *each_second(4_000, 8)])
+        assert_near(times(store, result), [*each_second(0, 4), *each_second(4_000, 16)])
         folder = result.assets[0].key.rpartition("/")[0]
         for number, start_s in ((0, 0), (1, 30)):
             text = store.get(f"{folder}/captions-{number}.vtt").decode()
@@ -215,9 +218,11 @@ class TestWhole:
         assert "captions-0.vtt\n#EXT-X-DISCONTINUITY\n" in playlist
         assert playlist.endswith("captions-1.vtt\n#EXT-X-ENDLIST\n")
 
-    def test_so_does_a_publisher_that_comes_back(self, job: Job, store: CountingStore) -> None:
+    def test_so_does_a_publisher_that_comes_back(
+        self, job: Job, store: CountingStore, told: list[HeardWindow]
+    ) -> None:
         first = recorded(4.0)
-        rest = recorded(4.0, start_s=50.0, first_msn=2, discontinuity_seq=1)
+        rest = recorded(4.0, start_s=500.0, first_msn=2, discontinuity_seq=1)
         both = tuple(
             replace_segments(a, b)
             for a, b in zip(first.manifest.renditions, rest.manifest.renditions, strict=True)
@@ -225,10 +230,13 @@ class TestWhole:
         manifest = first.manifest.model_copy(update={"renditions": both})
         whole = replace(first, manifest=manifest, objects={**first.objects, **rest.objects})
         whole.upload(store)
+        job.live(3)
+        starts = [window.cues[0].start_ms - FIRST_MS for window in told]
+        assert_near(starts, [300, 500_300])
         result = job.end(whole)
         assert_near(times(store, result), [*each_second(0, 4), *each_second(4_000, 4)])
         folder = result.assets[0].key.rpartition("/")[0]
-        assert f"MPEGTS:{50 * 90_000}\n" in store.get(f"{folder}/captions-1.vtt").decode()
+        assert f"MPEGTS:{500 * 90_000}\n" in store.get(f"{folder}/captions-1.vtt").decode()
 
     def test_what_is_written_and_listed(self, job: Job, store: CountingStore, ear: Ear) -> None:
         ear.language = "pt"
@@ -249,16 +257,16 @@ class TestWhole:
         assert store.get(result.assets[1].key).decode() == "beep beep beep beep\n"
 
     def test_an_interrupted_one_goes_on(self, job: Job, store: CountingStore, ear: Ear) -> None:
-        whole = recorded(14.0)
+        whole = recorded()
         whole.upload(store)
         with pytest.raises(Interrupted):
             job.end(whole, stops=True)
         assert len(ear.windows) == 1
-        assert len(times(store, job.end(whole))) == 14
+        assert len(times(store, job.end(whole))) == 16
         assert len(ear.windows) == 2
 
     def test_damage_costs_what_is_damaged(self, job: Job, store: CountingStore) -> None:
-        whole = recorded(10.0)
+        whole = recorded()
         cut_short = str(SegmentKey(KEY, FIRST, "audio", 1))
         whole.objects[cut_short] = b"\0" * 100
         noise = str(SegmentKey(KEY, FIRST, "audio", 3))
@@ -268,7 +276,7 @@ class TestWhole:
         whole.objects[noise] = kept[:at] + b"\xff" * (end - at) + kept[end:]
         whole.upload(store)
         found = times(store, job.end(whole))
-        wanted = [300, 1_300, *each_second(4_000, 6)]
+        wanted = [300, 1_300, *each_second(4_000, 12)]
         assert all(any(abs(a - b) <= NEAR_MS for a in found) for b in wanted), found
         assert not any(2_100 <= at < 4_000 for at in found)
 
