@@ -140,7 +140,7 @@ def session(
     for track in tracks:
         objects[str(InitKey(key, incarnation, track.kind, 0))] = track.init
         segments, holes = [], []
-        for msn, fragments in enumerate(_segments(track, segment_s), first_msn):
+        for msn, fragments in enumerate(segments_of(track, segment_s), first_msn):
             if drop and msn in drop.get(track.kind, set()):
                 holes.append(Hole(first_msn=msn, last_msn=msn, reason="spool-full"))
                 continue
@@ -209,7 +209,7 @@ def _rendition(
     )
 
 
-def _segments(track: Track, seconds: float) -> Iterator[list[Fragment]]:
+def segments_of(track: Track, seconds: float) -> Iterator[list[Fragment]]:
     """Video begins a segment at the first keyframe past each boundary, audio at the first frame."""
     current: list[Fragment] = []
     boundary = seconds * track.timescale
@@ -224,6 +224,11 @@ def _segments(track: Track, seconds: float) -> Iterator[list[Fragment]]:
 
 
 def _fragments(source: list[str], codec: list[str]) -> tuple[bytes, list[Fragment]]:
+    return fragments_in(fragmented(source, codec))
+
+
+def fragmented(source: list[str], codec: list[str]) -> bytes:
+    """What ffmpeg encodes, in fragments as the packager cuts them."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-threads", "1"]
     flags = "+empty_moov+default_base_moof+frag_keyframe"
     muxer = ["-f", "mp4", "-movflags", flags, "-frag_duration", "215000", "-use_editlist", "0"]
@@ -232,8 +237,13 @@ def _fragments(source: list[str], codec: list[str]) -> tuple[bytes, list[Fragmen
         capture_output=True,
         check=True,
     )
+    return result.stdout
+
+
+def fragments_in(data: bytes) -> tuple[bytes, list[Fragment]]:
+    """The init section and the fragments."""
     init, fragments, moof = b"", [], b""
-    for kind, box in _boxes(result.stdout):
+    for kind, box in _boxes(data):
         if kind in (b"ftyp", b"moov"):
             init += box
         elif kind == b"moof":

@@ -11,37 +11,14 @@ from coldpath.media.live import LiveSession
 from coldpath.media.pieces import archived, init_keys, pieces
 from coldpath.media.recording import Recording, recording
 from coldpath.media.window import Window, within
-from hotpath.hls.events import InitNeeded, PartReady
-from hotpath.hls.packager import produce
-from hotpath.hls.segmenter import Segmenter
-from infra.keys import InitKey, ProgramKey, SegmentKey
 from infra.storage.memory import MemoryObjectStore
-from tests.support.coded import EPOCH_NS, FPS, coded, marked
+from tests.support.coded import EPOCH_NS, FPS
+from tests.support.packaged import KEY, packaged
 
 pytestmark = pytest.mark.integration
 
-KEY = ProgramKey("p", "e")
 FIRST, END = 42, 138
 """Pictures of the clip."""
-
-
-def packaged(video: str | None, audio: str | None) -> MemoryObjectStore:
-    """The bucket of a programme that goes on."""
-    store = MemoryObjectStore()
-    segments: dict[SegmentKey, bytes] = {}
-    events = Segmenter().receive(marked(coded(video, audio, seconds=6)))
-    for event, data in zip(events, produce(events), strict=True):
-        if isinstance(event, InitNeeded | PartReady):
-            assert isinstance(data, bytes)
-            track = event.format.track
-            if isinstance(event, InitNeeded):
-                store.put(str(InitKey(KEY, "i1", track, event.number)), data, "video/mp4")
-            else:
-                key = SegmentKey(KEY, "i1", track, event.msn)
-                segments[key] = segments.get(key, b"") + data
-    for key, data in segments.items():
-        store.put(str(key), data, "video/mp4")
-    return store
 
 
 def clip(store: MemoryObjectStore, path: Path) -> tuple[Recording, Cut]:
