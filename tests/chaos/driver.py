@@ -76,6 +76,8 @@ class Driver:
     failures: list[str] = field(default_factory=list)
     exits: Counter[str] = field(default_factory=Counter)
     """How roles ended that nobody killed."""
+    ended_badly: list[Path] = field(default_factory=list)
+    """Logs of those with a status other than 0."""
     _workers: list[Post] = field(default_factory=list)
     _dispatcher: Post = field(init=False)
     _leaving: list[tuple[Role, float]] = field(default_factory=list)
@@ -129,19 +131,25 @@ class Driver:
         now = time.monotonic()
         for post in (self._dispatcher, *self._workers):
             if post.role is not None and not post.role.runs:
-                self.exits[f"by itself, status {post.role.process.returncode}"] += 1
+                self._note(post.role, "by itself")
                 post.role, post.again_at = None, now + _AGAIN_S
             if post.role is None and not post.vacant and now >= post.again_at:
                 post.role = post.start()
         for role, since in self._leaving.copy():
             if not role.runs:
-                self.exits[f"after SIGTERM, status {role.process.returncode}"] += 1
+                self._note(role, "after SIGTERM")
                 self._leaving.remove((role, since))
             elif now - since > LEAVES_WITHIN_S:
                 self.failures.append(
                     f"{role.log.name} still ran {LEAVES_WITHIN_S:g} s after SIGTERM"
                 )
                 role.kill()
+
+    def _note(self, role: Role, how: str) -> None:
+        status = role.process.returncode
+        self.exits[f"{role.log.stem.partition('-')[0]} {how}, status {status}"] += 1
+        if status:
+            self.ended_badly.append(role.log)
 
     def ready(self) -> bool:
         """Whether every role runs and says that it can work."""

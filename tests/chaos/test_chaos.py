@@ -55,6 +55,8 @@ _LOOK_S = 0.05
 _LINE_S = 10.0
 _TERMINAL = ("succeeded", "dead", "cancelled")
 _BATCH = 100
+_TAIL = 2_000
+"""Characters of a role's log."""
 
 
 @contextmanager
@@ -283,5 +285,7 @@ def chaos(findings: Findings, folder: Path, say: Callable[[str], None]) -> None:
         found = patiently(lambda: gathered(driver.stack.engine, driver.stack.store))
         findings.count(found)
         findings.problems += problems(clean, found, poison=work.poison)
+        for log in driver.ended_badly:
+            say(f"--- the end of {log.name}\n{log.read_text(errors='replace')[-_TAIL:]}")
         if findings.problems:
             say(driver.stack.logs())
