@@ -20,16 +20,18 @@ from coldpath.errors import PermanentFailure
 from coldpath.functions.listener import Listener
 from coldpath.functions.recorded import Recorded, recorded
 from coldpath.functions.registry import registry
-from coldpath.media import hearing, live, vod, webvtt
+from coldpath.media import hearing, live, vod
 from coldpath.media.hearing import Hearing, Window, in_ms
 from coldpath.media.recording import Rendition, Run
-from coldpath.media.webvtt import Word
+from coldpath.media.words import Word, cues, transcript
 from coldpath.records import JobResult, NewAsset
+from infra import captions_group
 from infra.errors import BusUnavailable
 from infra.events.bus import connect_blocking
 from infra.events.captions import HeardWindow, announce
 from infra.keys import InitKey, ManifestKey, SegmentKey, parse
 from infra.settings import SpeechSettings
+from infra.webvtt import CONTENT_TYPE, webvtt
 
 log = logging.getLogger(__name__)
 
@@ -170,8 +172,8 @@ class _Captions:
         if not whole:
             return JobResult({"content": content, "skipped": "nobody speaks"})
         assets = [
-            self._asset("captions", "captions.vtt", webvtt.webvtt(webvtt.cues(whole)), "text/vtt"),
-            self._asset("transcript", "transcript.txt", webvtt.transcript(whole), _TEXT),
+            self._asset("captions", "captions.vtt", webvtt(cues(whole)), CONTENT_TYPE),
+            self._asset("transcript", "transcript.txt", transcript(whole), _TEXT),
             self._asset("words", "captions.json", _json(whole, language), _JSON),
         ]
         self._playlists(runs, language)
@@ -238,9 +240,9 @@ class _Captions:
         names = [f"captions-{number}.vtt" for number in range(len(runs))]
         for name, run, words in zip(names, whole.runs, runs, strict=True):
             media_ms = in_ms(vod.run_start(whole, run))
-            text = webvtt.webvtt(webvtt.cues(words), media_ms=media_ms)
-            self._put(name, text, webvtt.CONTENT_TYPE)
-        self._put(vod.CAPTIONS, vod.captions_playlist(whole, names), vod.CONTENT_TYPE)
+            text = webvtt(cues(words), media_ms=media_ms)
+            self._put(name, text, CONTENT_TYPE)
+        self._put(captions_group.PLAYLIST, vod.captions_playlist(whole, names), vod.CONTENT_TYPE)
         self._put(vod.WITH_CAPTIONS, vod.with_captions(whole, language), vod.CONTENT_TYPE)
 
     def _asset(self, kind: str, name: str, text: str, content_type: str) -> NewAsset:

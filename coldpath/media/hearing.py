@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 
-from coldpath.media.webvtt import Word, cues, merged
+from coldpath.media.words import Word, cues, merged
 from infra.events.captions import HeardCue
 from infra.keys import ProgramKey, WorkKey
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coldpath.errors import PermanentFailure
-from coldpath.media.webvtt import Word
+from coldpath.media.words import Word
 
 _FIX = "install the extra: pip install 'livepath[captions]'"
 _MUMBLED = -1.0

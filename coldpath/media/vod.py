@@ -17,14 +17,14 @@ from fractions import Fraction
 
 from coldpath.media.recording import Recording, Rendition, Run, Segment
 from infra.audio_group import GROUP, AudioRendition, audio_group
+from infra.captions_group import GROUP as CAPTIONS_GROUP
+from infra.captions_group import captions_rendition
 from infra.keys import VodKey
 
 MULTIVARIANT = "index.m3u8"
 WITH_CAPTIONS = "index-captions.m3u8"
 """The same with captions. A playlist of its own, for captions come later than the archive, or never
 where nobody speaks, and a rendition that is named has to be there."""
-CAPTIONS = "captions.m3u8"
-_SUBTITLES = "captions"
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,13 +44,8 @@ def playlists(recording: Recording, content: str) -> dict[str, str]:
 
 
 def with_captions(recording: Recording, language: str) -> str:
-    """The multivariant playlist that offers `CAPTIONS`, too."""
-    named = f',LANGUAGE="{language}"' if language else ""
-    media = (
-        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{_SUBTITLES}",NAME="Captions"{named},'
-        f'AUTOSELECT=YES,DEFAULT=NO,FORCED=NO,URI="{CAPTIONS}"'
-    )
-    return _multivariant(recording, (media,))
+    """The multivariant playlist that offers the captions, too."""
+    return _multivariant(recording, (captions_rendition(language),))
 
 
 def captions_playlist(recording: Recording, names: Sequence[str]) -> str:
@@ -170,7 +165,7 @@ def _multivariant(recording: Recording, subtitles: Sequence[str] = ()) -> str:
     audio = sorted((r for r in recording.renditions if r.kind == "audio"), key=lambda r: r.name)
     group = audio if video or len(audio) > 1 else []
     lines = ["#EXTM3U", "#EXT-X-VERSION:8", *audio_group([_in_group(r) for r in group]), *subtitles]
-    offered = f',SUBTITLES="{_SUBTITLES}"' if subtitles else ""
+    offered = f',SUBTITLES="{CAPTIONS_GROUP}"' if subtitles else ""
     for rendition in video or audio[:1]:
         stream = _stream_inf(recording, rendition, group)
         lines += [stream + offered, playlist_name(rendition.name)]

@@ -11,7 +11,7 @@ import pytest
 from coldpath.functions import captions
 from coldpath.ledger import Ledger
 from coldpath.media import listening, speech
-from coldpath.media.webvtt import Word
+from coldpath.media.words import Word
 from coldpath.records import JobResult
 from infra.db.engine import sync_engine
 from infra.events.bus import connect

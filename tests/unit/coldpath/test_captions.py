@@ -15,7 +15,7 @@ from coldpath.functions import captions
 from coldpath.ledger import Ledger
 from coldpath.media import speech
 from coldpath.media.live import NotYet
-from coldpath.media.webvtt import Word
+from coldpath.media.words import Word
 from coldpath.records import JobResult
 from infra.errors import BusUnavailable
 from infra.events.captions import HeardWindow

@@ -18,7 +18,7 @@ from coldpath.media.hearing import (
     wanted,
     windows,
 )
-from coldpath.media.webvtt import Word
+from coldpath.media.words import Word
 from infra.keys import ProgramKey, WorkKey, parse
 
 KEY = ProgramKey("p", "e")

@@ -11,7 +11,7 @@ import pytest
 
 from coldpath.errors import PermanentFailure
 from coldpath.media import speech
-from coldpath.media.webvtt import Word
+from coldpath.media.words import Word
 
 PCM = np.zeros(16_000, np.float32)
 

@@ -1,22 +1,21 @@
-"""Cues and WebVTT out of words with times; pure.
+"""Words with times, and the cues and transcripts that they make; pure.
 
-Invariant: every word is in exactly one cue, in order; cues do not overlap, and no text can end a
-cue early or be taken for markup.
+Invariant: every word is in exactly one cue, in order, and cues do not overlap.
 
-Upstream: what a speech model heard. Downstream: captions and transcripts of a recording.
+Upstream: what a speech model heard. Downstream: `hearing`, and WebVTT by `infra.webvtt`.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-CONTENT_TYPE = "text/vtt"
+from infra.webvtt import Cue
+
 LINE = 42
 """Characters of a line; a cue has two of them."""
 LONGEST_MS = 6_000
 _PAUSE_MS = 1_000
 """A silence that ends a cue."""
 _SHORTEST_MS = 700
-_TICKS_PER_MS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +25,6 @@ class Word:
     text: str
     from_ms: int
     to_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """What is shown at once."""
-
-    from_ms: int
-    to_ms: int
-    lines: tuple[str, ...]
 
 
 def merged(earlier: Sequence[Word], later: Sequence[Word], from_ms: int) -> list[Word]:
@@ -59,19 +49,6 @@ def cues(words: Sequence[Word]) -> list[Cue]:
             end = min(end, max(groups[number + 1][0].from_ms, start + 1))
         found.append(Cue(start, end, _lines([w.text for w in group])))
     return found
-
-
-def webvtt(found: Sequence[Cue], *, media_ms: int | None = None) -> str:
-    """The file. `media_ms`: the media timestamp at which its time is 0 (RFC 8216 §3.5)."""
-    head = "WEBVTT\n"
-    if media_ms is not None:
-        ticks = media_ms * _TICKS_PER_MS % 2**33
-        head += f"X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{ticks}\n"
-    blocks = [
-        f"{_clock(c.from_ms)} --> {_clock(c.to_ms)}\n" + "\n".join(map(_escaped, c.lines)) + "\n"
-        for c in found
-    ]
-    return "\n".join([head, *blocks])
 
 
 def transcript(words: Sequence[Word]) -> str:
@@ -133,13 +110,3 @@ def _lines(texts: Sequence[str]) -> tuple[str, ...]:
         else:
             lines[-1] = longer
     return tuple(lines)
-
-
-def _escaped(line: str) -> str:
-    # "-->" cannot stand in a cue, and an escaped ">" ends that.
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _clock(ms: int) -> str:
-    seconds, rest = divmod(ms, 1000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"

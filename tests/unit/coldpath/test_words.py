@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldpath.media.webvtt import LINE, LONGEST_MS, Word, cues, merged, transcript, webvtt
+from coldpath.media.words import LINE, LONGEST_MS, Word, cues, merged, transcript
+from infra.webvtt import webvtt
 
 _TEXTS = st.text("ab.,<>&-'é", min_size=1, max_size=12)
 
