@@ -10,8 +10,9 @@ Upstream: `listening`. Downstream: the captions function.
 
 import functools
 import importlib.util
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ _MUMBLED = -1.0
 _NO_SPEECH = 0.6
 _REPEATED = 2.4
 """How far a line can be compressed that says the same over and over, as models do now and then."""
+_CUT_OFF = re.compile(r"(?<=\w)(\.\.\.|…|-|—)$")
+"""What the model writes where it does not hear the end."""
 _WITHOUT_SPACES = ("ja", "lo", "my", "th", "yue", "zh")
 _PHRASE = 10
 """Characters that stand for a word there."""
@@ -108,7 +111,10 @@ class Transcriber:
         )
         spoken = str(about.language)
         longest = _PHRASE if spoken in _WITHOUT_SPACES else None
-        return Heard(tuple(_joined(tokens, longest)), _TAGS.get(spoken, spoken))
+        words = _joined(tokens, longest)
+        if words:
+            words[-1] = replace(words[-1], text=_CUT_OFF.sub("", words[-1].text))
+        return Heard(tuple(words), _TAGS.get(spoken, spoken))
 
 
 def _joined(tokens: Iterable[Word], longest: int | None) -> list[Word]:

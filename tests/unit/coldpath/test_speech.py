@@ -87,6 +87,13 @@ def test_words_are_whole(made: Made) -> None:
     assert words == ["cold-hearted", "and.", "Next"]
 
 
+def test_that_the_sound_was_cut_off_is_not_said(made: Made) -> None:
+    transcriber, model = made()
+    for cut_off, text in (("rather...", "rather"), ("cold-", "cold"), ("done.", "done.")):
+        model.lines = [line(f" so...| {cut_off}")]
+        assert [word.text for word in transcriber.hear(PCM).words] == ["so...", text]
+
+
 def test_a_language_without_spaces_comes_in_pieces(made: Made) -> None:
     transcriber, model = made()
     model.detects, model.lines = "zh", [line("|".join("今天天气很好我们去公园散步吧"))]
