@@ -1,9 +1,9 @@
-"""The pages for people: start page, player, publish page, their static files and a clock.
+"""The pages for people: start page, player, VOD page, publish page, static files and a clock.
 
 Invariant: a page loads code, styles and fonts only from this server, and media only over HTTP from
 where the playback API says; the content security policy enforces it. Upstream: `infra.control`
-mounts `router`. Downstream: the ES modules in `static/`, which talk to `GET /v1/playback/{event}`
-and `GET /v1/publish/{event}`.
+mounts `router`. Downstream: the ES modules in `static/`, which talk to `/v1/playback/{event}` and
+`GET /v1/publish/{event}`.
 
 The pages hold no data of an event: they are the same bytes for everybody, so they cache well and a
 viewer's or publisher's token, which travels in the URL fragment, never reaches this code.
@@ -58,6 +58,12 @@ PUBLISH_HEADERS = {
     "Content-Security-Policy": "; ".join((*_RULES, "frame-ancestors 'self'")),
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
 }
+# Pictures of a recording come from where its media do; hls.js begins captions with a data URL.
+VOD_HEADERS = {
+    "Content-Security-Policy": POLICY.replace("img-src", "img-src http: https:").replace(
+        "media-src", "media-src data:"
+    ),
+}
 IMMUTABLE = "public, max-age=31536000, immutable"
 VENDOR_MISSING = (
     "the player's browser libraries are not installed; run `python -m infra.web.build` once"
@@ -102,6 +108,12 @@ def start_page(request: Request) -> Response:
 def watch_page(event: str, request: Request) -> Response:
     """The player of an event; the page asks the API itself."""
     return _page("watch.html", request, vendor=installed() or "missing")
+
+
+@router.get("/vod/{event}")
+def vod_page(event: str, request: Request) -> Response:
+    """The player of a recording; the page asks the API itself."""
+    return _page("vod.html", request, VOD_HEADERS, vendor=installed() or "missing")
 
 
 @router.get("/publish/{event}")

@@ -7,7 +7,7 @@ export class Controls {
   #stage;
   #idleTimer = 0;
 
-  /** `actions` is {goLive, play, stats, back}. */
+  /** `actions` is {play, keys, goLive}: `keys` by their lower-case names, `goLive` where there is a badge. */
   constructor(stage, video, actions) {
     this.#stage = stage;
     this.#video = video;
@@ -23,7 +23,7 @@ export class Controls {
     this.muteButton.addEventListener("click", () => this.toggleMute());
     this.unmute.addEventListener("click", () => this.toggleMute());
     this.full.addEventListener("click", () => this.toggleFull());
-    find("badge").addEventListener("click", () => actions.goLive());
+    find("badge")?.addEventListener("click", () => actions.goLive());
     video.addEventListener("click", () => this.togglePlay());
     this.volume.addEventListener("input", () => {
       video.volume = Number(this.volume.value);
@@ -75,9 +75,7 @@ export class Controls {
       k: () => this.togglePlay(),
       m: () => this.toggleMute(),
       f: () => this.toggleFull(),
-      l: () => this.actions.goLive(),
-      j: () => this.actions.back(),
-      s: () => this.actions.stats(),
+      ...this.actions.keys,
     };
     // The space bar presses a focused button; elsewhere it plays and pauses.
     if (!event.target.closest("button, a")) actions[" "] = actions.k;

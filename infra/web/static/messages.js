@@ -75,7 +75,7 @@ export function overlayFor({ event, trouble, playing, finished, startsInMs, hasT
   if (over && (finished || !playing)) {
     return event.state === "ended"
       ? { kind: "solid", title: "This event has ended", text: "Its recording is being prepared." }
-      : { kind: "solid", title: "This event has ended", text: "Its recording is ready at the organiser." };
+      : { kind: "solid", title: "This event has ended", text: "Its recording is ready.", action: "Watch the recording" };
   }
   if (trouble === "blocked") {
     return { kind: "solid", title: "Ready to play", text: "", action: "Play" };

@@ -31,8 +31,7 @@ const stats = new StatsOverlay(() => ({ stats: playback.stats(), latency: recent
 new Controls(find("stage"), video, {
   play: () => playback.play(),
   goLive: () => playback.goLive(),
-  stats: () => stats.toggle(),
-  back: () => rewind.step(),
+  keys: { l: () => playback.goLive(), j: () => rewind.step(), s: () => stats.toggle() },
 });
 
 const rewind = new Rewind(playback);
@@ -150,6 +149,10 @@ function follow() {
 }
 
 find("overlay-action").addEventListener("click", () => {
+  if (feed.event?.state === "archived") {
+    location.href = `/vod/${encodeURIComponent(eventId)}${location.hash}`;
+    return;
+  }
   if (playback.trouble === "blocked") playback.play();
   else playback.again();
 });

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from infra.web import pages
 
-PAGES = ("/", "/watch/ev_a", "/publish/ev_a")
+PAGES = ("/", "/watch/ev_a", "/vod/ev_a", "/publish/ev_a")
 
 
 @pytest.fixture
@@ -55,6 +55,16 @@ def test_policy_allows_code_only_from_this_server(client: TestClient) -> None:
     assert policy["script-src"] == "'self'"
     assert policy["style-src"] == "'self'"
     assert "unsafe" not in str(policy)
+
+
+def test_vod_page_takes_pictures_from_where_its_media_are_and_code_from_here(
+    client: TestClient,
+) -> None:
+    policy = client.get("/vod/ev_a").headers["content-security-policy"].split("; ")
+    rules = dict(item.split(" ", 1) for item in policy)
+    assert "https:" in rules["img-src"]
+    assert rules["script-src"] == "'self'"
+    assert client.get("/vod/ev_a/x").status_code == 404
 
 
 def test_page_has_no_inline_code_that_the_policy_would_block(client: TestClient) -> None:
