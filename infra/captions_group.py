@@ -5,6 +5,8 @@ Upstream: `hotpath.hls.multivariant` and `coldpath.media.vod`. Spec: draft-panto
 """
 
 PLAYLIST = "captions.m3u8"
+WITH_CAPTIONS = "index-captions.m3u8"
+"""The multivariant playlist that names it; `index.m3u8` never does."""
 GROUP = "captions"
 """GROUP-ID that every variant refers to."""
 

@@ -78,6 +78,9 @@ class ControlSettings(TlsSettings):
         description="`s3://[key:secret@]bucket[?endpoint=URL&region=R&public_endpoint=URL]`; "
         "without a key the AWS credential chain is used.",
     )
+    live_captions: bool = Field(
+        False, description="Media nodes offer captions of what is live; players are told."
+    )
     srt_latency_ms: int = Field(
         120, ge=20, le=8000, description="SRT latency written into encoder URLs, ms."
     )

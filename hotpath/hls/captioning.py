@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import Counter
 
-from hotpath.hls.captions import WITH_CAPTIONS, CaptionList, CaptionSegment, Span
+from hotpath.hls.captions import CaptionList, CaptionSegment, Span
 from hotpath.hls.offers import Offers
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.shelf import Shelf, StoredFile
 from hotpath.hls.text import Text
 from hotpath.media.unit import AUDIO, VIDEO
-from infra.captions_group import PLAYLIST
+from infra.captions_group import PLAYLIST, WITH_CAPTIONS
 from infra.events.captions import HeardWindow
 from infra.webvtt import CONTENT_TYPE
 

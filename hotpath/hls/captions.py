@@ -22,7 +22,6 @@ from hotpath.hls.values import US
 from infra.events.captions import HeardWindow
 from infra.webvtt import Cue, webvtt
 
-WITH_CAPTIONS = "index-captions.m3u8"
 FOLDER = "captions"
 WAIT_MS = 25_000
 """A window of sound, the time that it takes to hear it, and some patience."""

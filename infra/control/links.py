@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
+from infra.captions_group import WITH_CAPTIONS
 from infra.publishers import Role
 
 FEED = "main"
@@ -48,6 +49,8 @@ class Links:
     srt_latency_ms: int
     objects_url: str = ""
     """Where finished objects are read by their keys; empty: from control itself."""
+    live_captions: bool = False
+    """Media nodes offer captions of what is live."""
 
     def srt(self, secret: bytes, event: str, kid: str, generation: int) -> SrtAccess:
         """The SRT addresses with streamid and passphrase of the event's current key."""
@@ -101,6 +104,10 @@ class Links:
     def hls(self, project: str, event: str, token: str | None = None) -> str:
         """The multivariant playlist."""
         return self._media(project, event, "index.m3u8", token)
+
+    def hls_with_captions(self, project: str, event: str) -> str | None:
+        """The same with captions; None: nobody makes them while an event is live."""
+        return self._media(project, event, WITH_CAPTIONS, None) if self.live_captions else None
 
     def whep(self, project: str, event: str, token: str | None = None) -> str:
         """The WHEP endpoint."""

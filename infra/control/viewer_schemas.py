@@ -33,6 +33,10 @@ class PlaybackOut(Out):
     starts_at: datetime | None = Field(description="When it is announced to start.")
     dvr_window_s: int = Field(description="How far back viewers can go while it is live; 0: not.")
     hls_url: str = Field(description="LL-HLS multivariant playlist.")
+    hls_captions_url: str | None = Field(
+        description="The same with captions, which are some 15 s late: for who watches later than "
+        "that or goes back. null: there are none."
+    )
     whep_url: str = Field(
         description="WebRTC (WHEP), for the lowest delay; LL-HLS is for those who cannot connect.",
         examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],

@@ -146,6 +146,7 @@ def playback_out(event: Event, links: Links) -> PlaybackOut:
         starts_at=at(event.starts_at_ms),
         dvr_window_s=event.dvr_window_s,
         hls_url=links.hls(event.project, event.id),
+        hls_captions_url=links.hls_with_captions(event.project, event.id),
         whep_url=links.whep(event.project, event.id),
         vod_url=links.recording(event.id),
     )

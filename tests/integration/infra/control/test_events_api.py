@@ -323,6 +323,7 @@ async def test_playback_needs_no_key_and_shows_no_secret(
         "access": "token",
         "starts_at": None,
         "hls_url": event["playback"]["hls_url"],
+        "hls_captions_url": None,
         "dvr_window_s": 0,
         "whep_url": event["playback"]["whep_url"],
         "vod_url": event["playback"]["vod_url"],

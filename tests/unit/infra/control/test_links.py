@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -21,6 +22,12 @@ LINKS = Links(
     srt_latency_ms=120,
 )
 BASH = shutil.which("bash")
+
+
+def test_captions_are_named_where_media_nodes_offer_them() -> None:
+    assert LINKS.hls_with_captions("default", "ev_1") is None
+    offered = replace(LINKS, live_captions=True).hls_with_captions("default", "ev_1")
+    assert offered == LINKS.hls("default", "ev_1").replace("index.m3u8", "index-captions.m3u8")
 
 
 def test_ingest_url_is_the_bare_form_with_microseconds() -> None:
