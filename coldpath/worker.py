@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,7 @@ os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning, SoftTimeLimitExceeded
 from prometheus_client import Gauge
+from sqlalchemy.exc import OperationalError
 
 from coldpath.app import JOB_TASK, check_broker_url, create_app
 from coldpath.draining import drain_step
@@ -42,6 +44,9 @@ from infra.telemetry.ops import Check, OpsServer
 log = logging.getLogger(__name__)
 
 MIN_VISIBILITY_S = 3
+HAND_BACK_S = 5.0
+"""How long a worker that ends waits for a database that is away."""
+_AGAIN_S = 0.2
 _ACTIVE = Gauge("livepath_worker_active_jobs", "Jobs that this worker holds.")
 
 
@@ -182,10 +187,22 @@ class Worker:
         )
 
     def _hand_back(self) -> None:
+        """A database that is away is waited for, but not for long: leases run out anyway."""
         engine = sync_engine(self._settings.database_url)
+        until = time.monotonic() + HAND_BACK_S
         try:
-            for job in Ledger(engine).hand_back(self._name):
-                log.warning("%s: handed back", job)
+            while True:
+                try:
+                    handed = Ledger(engine).hand_back(self._name)
+                except OperationalError as error:
+                    if time.monotonic() > until:
+                        log.warning("nothing is handed back, leases run out instead: %s", error)
+                        return
+                    time.sleep(_AGAIN_S)
+                else:
+                    for job in handed:
+                        log.warning("%s: handed back", job)
+                    return
         finally:
             engine.dispose()
 

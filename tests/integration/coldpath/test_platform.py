@@ -284,22 +284,28 @@ def test_a_project_has_only_so_many_under_way(world: World, tmp_path: Path) -> N
     assert all(a[1] <= b[0] for a, b in pairwise(spans))
 
 
+@pytest.mark.parametrize("ends", ["meanwhile", "later"])
 def test_a_worker_that_waits_for_more_outlives_a_broker_that_restarts(
-    world: World, tmp_path: Path
+    world: World, tmp_path: Path, ends: str
 ) -> None:
     worker = world.worker()
-    job = Long(world, "outlives", tmp_path, steps=2)
+    job = Long(world, f"ends-{ends}", tmp_path, steps=2)
     job.step(0)
     job.waits(1)  # one of its two processes has nothing to do, so it asks the broker
     world.broker.stop()
     world.stack.until("it notices", lambda: not world.stack.ready(worker.port, worker))
+    if ends == "meanwhile":
+        job.step(1)
     world.broker.start()
     world.stack.until("it is back", lambda: world.stack.ready(worker.port, worker))
-    world.file("steps", "anew", folder="", steps=0)
-    world.stack.until_state("anew", "succeeded")
     job.all()
-    assert world.stack.until_state("outlives", "succeeded").attempt_count == 1
-    assert world.outcomes("outlives") == ["succeeded"]
+    assert world.stack.until_state(f"ends-{ends}", "succeeded").attempt_count == 1
+    assert world.outcomes(f"ends-{ends}") == ["succeeded"]
+    # It has told the broker so when it takes two more, and goes on.
+    for number in range(2):
+        world.file("steps", f"after-{ends}", folder="", steps=0, number=number)
+    world.stack.until("both are done", lambda: states(world, f"after-{ends}") == ["succeeded"] * 2)
+    assert worker.runs
     assert "Unrecoverable" not in worker.log.read_text()
 
 
