@@ -65,6 +65,11 @@ class ControlSettings(TlsSettings):
         "http://127.0.0.1:8081",
         description="Base URL of LL-HLS, WHEP and WHIP, as viewers and publishers reach it.",
     )
+    objects_public_url: str = Field(
+        "",
+        description="Base URL of a CDN over the bucket for recordings, with object keys as paths "
+        "(docs/cdn.md); empty: the control API serves them itself.",
+    )
     srt_public_url: str = Field(
         "srt://127.0.0.1:8082", description="SRT address, as encoders reach it."
     )

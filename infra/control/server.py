@@ -142,5 +142,6 @@ def links_of(settings: ControlSettings) -> Links:
         media_url=settings.media_public_url,
         srt_url=settings.srt_public_url,
         srt_latency_ms=settings.srt_latency_ms,
+        objects_url=settings.objects_public_url,
         live_captions=settings.live_captions,
     )

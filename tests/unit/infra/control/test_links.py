@@ -30,6 +30,14 @@ def test_captions_are_named_where_media_nodes_offer_them() -> None:
     assert offered == LINKS.hls("default", "ev_1").replace("index.m3u8", "index-captions.m3u8")
 
 
+def test_recordings_come_from_control_or_from_a_cdn() -> None:
+    key = "vod/p/ev_1/main/c/index.m3u8"
+    assert LINKS.viewed(key) == f"https://live.example/{key}"
+    cdn = Links("https://x", "https://y", "srt://z:1", 120, objects_url="https://cdn.example/")
+    assert cdn.viewed(key, "a.b.c") == f"https://cdn.example/t/a.b.c/{key}"
+    assert cdn.recording("ev_1", "a.b.c") == "https://x/vod/ev_1#a.b.c"
+
+
 def test_ingest_url_is_the_bare_form_with_microseconds() -> None:
     access = LINKS.srt(SECRET, "ev_1", "k1", 3)
     parts = urlsplit(access.url)
