@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-c", "from infra.cli import main; main()", "up", "--
 START_S = 120.0
 ROLES = {
     *("valkey-broker", "valkey-bus", "s3", "control"),
-    *("media", "uploader", "dispatcher", "worker"),
+    *("media", "uploader", "dispatcher", "worker", "transcriber"),
 }
 
 
@@ -78,7 +78,7 @@ def up(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Up]:
         stdout=theirs,
         stderr=theirs,
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "160", "TERM": "xterm"},
+        env={**os.environ, "COLUMNS": "160", "TERM": "xterm", "LIVEPATH_CAPTIONS": "on"},
     ) as process:
         os.close(theirs)
         running = Up(process, ours, data)
