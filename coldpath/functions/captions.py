@@ -64,10 +64,10 @@ def captions_live(context: JobContext) -> JobResult:
     segment = parse(context.lease.input_key)
     if not isinstance(segment, SegmentKey):
         raise PermanentFailure(f"{context.lease.input_key} is no segment")
-    ear = Listener(context, SpeechSettings())
+    ear = Listener(context, SpeechSettings(), SOUND)
     window = _live_window(context, segment)
     inits = {msn: _live_init(context, segment, msn) for msn in window.msns}
-    heard = ear.hear(window, SOUND, inits)
+    heard = ear.hear(window, inits)
     told = _tell(context, ear.settings.bus_url, window, heard)
     words = sum(len(stretch.words) for stretch in heard.stretches)
     return JobResult({"keys": [ear.key(window)], "words": words, "told": told})
@@ -82,7 +82,7 @@ def captions(context: JobContext) -> JobResult:
     sound = found.whole.first("audio")
     if sound is None:
         return JobResult({"skipped": "no sound was recorded"})
-    return _Captions(context, found, sound, Listener(context, SpeechSettings())).make()
+    return _Captions(context, found, sound, Listener(context, SpeechSettings(), sound.name)).make()
 
 
 def _live_window(context: JobContext, last: SegmentKey) -> Window:
@@ -191,7 +191,7 @@ class _Captions:
         for part in self._parts:
             for window in part.windows:
                 if window.number not in part.heard:
-                    heard = self._ear.hear(window, self._sound.name, part.inits)
+                    heard = self._ear.hear(window, part.inits)
                     part.heard[window.number] = heard
                     done += 1
                     self._context.progress(done, total)

@@ -29,30 +29,31 @@ _JSON = "application/json"
 class Listener:
     """Hears windows, each once."""
 
-    def __init__(self, context: JobContext, settings: SpeechSettings) -> None:
+    def __init__(self, context: JobContext, settings: SpeechSettings, rendition: str) -> None:
         # numpy and the model take a moment to import; the dispatcher needs neither.
         from coldpath.media import speech
 
         self.settings = settings
+        self._rendition = rendition
         self._context = context
         self._model = speech.model_folder(settings.speech_model)
-        self._voice = speech.voice(self._model, settings.speech_language)
+        self._voice = f"{rendition} {speech.voice(self._model, settings.speech_language)}"
 
     def key(self, window: Window) -> str:
         return str(window.key(self._voice))
 
-    def hear(self, window: Window, rendition: str, inits: Mapping[int, str]) -> Hearing:
+    def hear(self, window: Window, inits: Mapping[int, str]) -> Hearing:
         """`inits`: keys of the init sections with which the window's segments play."""
         key = self.key(window)
         if self._context.store.head(key) is None:
-            heard = self._listen(window, rendition, inits)
+            heard = self._listen(window, inits)
             self._context.put(key, heard.to_json(), _JSON)
         return Hearing.from_json(self._context.store.get(key))
 
-    def _listen(self, window: Window, rendition: str, inits: Mapping[int, str]) -> Hearing:
+    def _listen(self, window: Window, inits: Mapping[int, str]) -> Hearing:
         from coldpath.media import listening, speech
 
-        sounds = dict(self._sounds(window, rendition, inits))
+        sounds = dict(self._sounds(window, inits))
         before = [each for msn, each in sounds.items() if msn < window.first]
         own = [each for msn, each in sounds.items() if msn >= window.first]
         if not own:
@@ -74,15 +75,13 @@ class Listener:
             tuple(stretches),
         )
 
-    def _sounds(
-        self, window: Window, rendition: str, inits: Mapping[int, str]
-    ) -> Iterator[tuple[int, "Sound"]]:
+    def _sounds(self, window: Window, inits: Mapping[int, str]) -> Iterator[tuple[int, "Sound"]]:
         from coldpath.media.listening import sound
 
         store = self._context.store
         sections = {key: store.get(key) for key in set(inits.values())}
         for msn in window.msns:
-            key = str(SegmentKey(window.program, window.incarnation, rendition, msn))
+            key = str(SegmentKey(window.program, window.incarnation, self._rendition, msn))
             init = sections[inits[msn]]
             try:
                 yield msn, sound(key, store.get(key), init, track(init, inits[msn]).timescale)

@@ -16,7 +16,10 @@ class AssetOut(Out):
 
     id: str
     kind: str = Field(
-        examples=["mp4", "vod", "poster-live", "poster", "preview", "storyboard", "clip", "replay"]
+        examples=[
+            *("mp4", "vod", "poster-live", "poster", "preview", "storyboard", "clip", "replay"),
+            *("captions", "transcript", "words"),
+        ]
     )
     key: str = Field(description="Object key in the bucket.")
     url: str = Field(description="Presigned download URL; ask again when it has expired.")

@@ -107,6 +107,16 @@ def test_a_name_is_registered_once() -> None:
         registry().function("other", on=SegmentKey, max_attempts=0)
 
 
+def test_speech_is_transcribed_where_that_is_wanted() -> None:
+    functions = load(captions=True)
+    added = [f for f in functions if load().get(f.name) is None]
+    assert {f.name for f in added} == {"captions", "captions-live"}
+    assert {f.terms.queue for f in added} == {"gpu"}
+    assert "gpu" not in load().queues()
+    ends_a_window = SegmentKey(PROGRAM, "i1", "audio", 3)
+    assert [f.name for f in functions.bound_to(ends_a_window)] == ["captions-live"]
+
+
 def test_livepath_archives_manifests() -> None:
     assert load().wants(MANIFEST)
     assert not load().wants(SEGMENT)
