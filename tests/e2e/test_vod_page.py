@@ -9,7 +9,7 @@ from typing import Any
 import av
 import httpx2
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 from sqlalchemy.orm import Session as Rows
 
 from coldpath.media import vod
@@ -42,7 +42,14 @@ def clock(seconds: float) -> str:
 
 def recorded(stack: RunningStack, event: str) -> Session:
     """The event was live and is over; its segments and its final manifest are in the bucket."""
-    made = session(ProgramKey("default", event), "i1", *encode(LENGTH_S, gop=FPS))
+    program = ProgramKey("default", event)
+    made = session(program, "i1", *encode(LENGTH_S, gop=FPS))
+    small = session(program, "i1", encode(LENGTH_S, gop=FPS, size="160x90")[0])
+    (rung,) = small.manifest.renditions
+    rung = rung.model_copy(update={"name": "240p", "width": 160, "height": 90})
+    renditions = (*made.manifest.renditions, rung)
+    made.manifest = made.manifest.model_copy(update={"renditions": renditions})
+    made.objects |= {key.replace("/video/", "/240p/"): data for key, data in small.objects.items()}
     engine = sync_engine(stack.endpoints.database_url)
     with Rows(engine) as rows, rows.begin():
         advance_event(rows, event, Trigger.PROGRAM_LIVE, EPOCH_MS)
@@ -202,7 +209,12 @@ async def test_a_recording_plays_with_all_that_belongs_to_it(
     await page.keyboard.press("c")
     assert await page.locator("#captions").input_value() == "-1"
 
-    # Speed, and a file to keep.
+    # Quality, speed, and a file to keep.
+    quality = page.locator("#quality option")
+    assert await quality.all_inner_texts() == ["Auto", "180p", "90p"]
+    await page.locator("#quality").select_option(label="90p")
+    await page.wait_for_function("() => livepath.video.videoWidth === 160", timeout=TIMEOUT_MS)
+    await page.locator("#quality").select_option(label="Auto")
     await page.locator("#speed").select_option("2")
     assert await page.evaluate("livepath.video.playbackRate") == 2
     download = page.get_by_role("link", name="Download MP4")
@@ -275,7 +287,7 @@ async def test_a_phone_has_room_for_everything(
     await until_playing(page, 0.5)
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
     await page.screenshot(path=tmp_path / "phone.png")
-    for name in ("#play", "#mute", "#captions", "#speed", "#fullscreen", "#seek"):
+    for name in ("#play", "#mute", "#captions", "#speed", "#quality", "#fullscreen", "#seek"):
         box = await page.locator(name).bounding_box()
         assert box is not None, name
         assert box["x"] >= 0, name
@@ -289,6 +301,21 @@ async def test_without_a_token_the_page_says_what_is_missing(
 ) -> None:
     page, _ = await opened(browser, over["vod_url"].partition("#")[0])
     await overlay_title(page, "This recording needs a personal link")
+
+
+async def test_the_page_goes_over_to_the_recording_when_it_is_there(
+    browser: Browser, over: dict[str, Any]
+) -> None:
+    async def not_yet(route: Route) -> None:
+        said = await (await route.fetch()).json()
+        await route.fulfill(json=said | {"status": "making", "hls_url": None})
+
+    page = await browser.new_page()
+    await page.route("**/recording", not_yet)
+    await page.goto(over["vod_url"])
+    await overlay_title(page, "The recording is being made")
+    await page.unroute("**/recording")
+    await page.locator("#start").wait_for(timeout=TIMEOUT_MS)
 
 
 async def test_the_watch_page_leads_to_the_recording(

@@ -9,6 +9,8 @@ export class VodPlayer extends EventTarget {
   trouble = null;
   /** The hls.js instance while one plays; null under native HLS. */
   hls = null;
+  /** The viewer has chosen a place. */
+  moved = false;
   #Hls = null;
   #video;
   #urls;
@@ -59,6 +61,7 @@ export class VodPlayer extends EventTarget {
   }
 
   seek(seconds) {
+    this.moved = true;
     const { duration } = this.#video;
     const end = Number.isFinite(duration) ? duration : Infinity;
     this.#video.currentTime = Math.min(Math.max(0, seconds), end);
@@ -75,7 +78,7 @@ export class VodPlayer extends EventTarget {
 
   /** Index of the level that was chosen; -1: the player chooses. */
   get quality() {
-    return this.hls && !this.hls.autoLevelEnabled ? this.hls.nextLevel : -1;
+    return this.hls?.manualLevel ?? -1;
   }
 
   set quality(level) {

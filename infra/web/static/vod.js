@@ -186,7 +186,7 @@ function renderOverlay() {
   const shown = view ?? (waiting ? { busy: true, title: "", text: "" } : null);
   find("overlay").hidden = !shown;
   find("overlay").dataset.kind = view ? "solid" : "busy";
-  const begun = !video.paused || video.played.length > 0 || video.currentTime > 0 || !find("clip").hidden;
+  const begun = !video.paused || video.played.length > 0 || player.moved || !find("clip").hidden;
   find("start").hidden = Boolean(view) || begun;
   // Before it begins there is one thing to do, and on a phone no room for more.
   find("controls").hidden = Boolean(view) || !begun;
