@@ -85,6 +85,8 @@ export class ClipMaker {
   #offer({ id, mode, asset }) {
     const page = new URL(location.href);
     page.search = new URLSearchParams({ clip: id });
+    // Where everybody may watch, a link that is passed on need not carry the right to make clips.
+    if (this.#feed.vod?.access === "public") page.hash = "";
     const links = [link("Open the clip", page.href)];
     if (mode === "exact") links.push(link("Download the clip", `${tokenUrl(asset.viewer_url, this.#token)}?download`));
     find("clip-result").replaceChildren(...links);

@@ -2,8 +2,9 @@
 
 const PERIOD_MS = { "not-begun": 10000, live: 10000, making: 2000, failed: 30000 };
 const TROUBLE_MS = 4000;
-/** A recording that plays may still get pictures, captions and a file to download. */
-const READY_MS = { growing: 5000, whole: 60000 };
+/** A recording that plays may still get pictures, captions and a file to download: it is asked for ever more rarely. */
+const GROWING_MS = 4000;
+const WHOLE_MS = 60000;
 
 export class VodFeed extends EventTarget {
   /** The recording as the API shows it, or null. */
@@ -12,6 +13,7 @@ export class VodFeed extends EventTarget {
   trouble = null;
   #url;
   #headers;
+  #growing = GROWING_MS;
 
   constructor(id, token) {
     super();
@@ -40,7 +42,9 @@ export class VodFeed extends EventTarget {
   get #period() {
     if (this.trouble) return TROUBLE_MS;
     if (this.vod.status !== "ready") return PERIOD_MS[this.vod.status] ?? TROUBLE_MS;
-    return this.vod.storyboard_url && this.vod.downloads.length ? READY_MS.whole : READY_MS.growing;
+    if (this.vod.storyboard_url && this.vod.downloads.length) return WHOLE_MS;
+    this.#growing = Math.min(this.#growing * 1.2, WHOLE_MS);
+    return this.#growing;
   }
 
   async #ask() {

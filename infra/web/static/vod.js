@@ -245,6 +245,8 @@ function render() {
   set("note", clipId ? "" : downloadNote(vod));
   find("whole").hidden = !clipId;
   find("whole").href = `${location.pathname}${location.hash}`;
+  find("transcript").hidden = !vod?.transcript_url || Boolean(clipId);
+  find("transcript").href = vod?.transcript_url ?? "";
   find("clip-toggle").hidden = !(vod?.may_clip && vod.status === "ready" && !clipId);
   renderOverlay();
   renderDownloads();
