@@ -1,7 +1,26 @@
-"""Rows that the cold path would write."""
+"""Rows that other roles would write."""
 
-from infra.db.jobs import Asset, Job, JobAttempt
+from infra.db.events_state import advance_event
+from infra.db.jobs import Asset, Function, Job, JobAttempt
+from infra.lifecycle import Trigger
 from tests.integration.infra.control.conftest import Deployment
+
+
+def add_functions(deployment: Deployment, *names: str) -> None:
+    """Functions that clients may ask for."""
+    terms = {
+        "queue": "fast", "max_attempts": 9, "timeout_s": 60, "memory_mb": 1, "per_project": None,
+    }  # fmt: skip
+    with deployment.session() as session, session.begin():
+        for name in names:
+            session.add(Function(name=name, trigger="request", doc="", terms=terms, seen_ms=0))
+
+
+def advance(deployment: Deployment, event: str, *triggers: Trigger) -> None:
+    """What the media node reported, or the archive's job."""
+    with deployment.session() as session, session.begin():
+        for trigger in triggers:
+            advance_event(session, event, trigger, deployment.now_ms)
 
 
 def add_job(

@@ -6,12 +6,11 @@ import httpx2
 import pytest
 
 from infra.db.control import Fact
-from infra.db.events_state import advance_event
-from infra.db.jobs import Asset, Function, Job
+from infra.db.jobs import Asset, Job
 from infra.jobs.clip_request import EXACT, INSTANT
 from infra.lifecycle import Trigger
 from tests.integration.infra.control.conftest import NOW_MS, Deployment
-from tests.integration.infra.control.rows import add_job
+from tests.integration.infra.control.rows import add_functions, add_job, advance
 
 pytestmark = pytest.mark.integration
 
@@ -20,25 +19,10 @@ NOW = NOW_MS + 600_000
 GOAL = {"start": "2030-03-17T17:48:00.500Z", "end": "2030-03-17T17:48:12Z", "title": "Goal"}
 
 
-def add_functions(deployment: Deployment) -> None:
-    terms = {
-        "queue": "fast", "max_attempts": 9, "timeout_s": 60, "memory_mb": 1, "per_project": None,
-    }  # fmt: skip
-    with deployment.session() as session, session.begin():
-        for name in (INSTANT, EXACT):
-            session.add(Function(name=name, trigger="request", doc="", terms=terms, seen_ms=0))
-
-
-def advance(deployment: Deployment, event: str, *triggers: Trigger) -> None:
-    with deployment.session() as session, session.begin():
-        for trigger in triggers:
-            advance_event(session, event, trigger, deployment.now_ms)
-
-
 @pytest.fixture
 async def event(api: httpx2.AsyncClient, deployment: Deployment) -> str:
     """Live for ten minutes."""
-    add_functions(deployment)
+    add_functions(deployment, INSTANT, EXACT)
     made = str((await api.post("/v1/events", json={"name": "x"})).json()["id"])
     advance(deployment, made, Trigger.PROGRAM_LIVE)
     deployment.now_ms = NOW

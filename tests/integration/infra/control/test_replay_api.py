@@ -7,11 +7,10 @@ import httpx2
 import pytest
 
 from infra.db.jobs import Asset, Job
-from infra.jobs.replay import MAX_BYTES
+from infra.jobs.replay import FUNCTION, MAX_BYTES
 from infra.lifecycle import Trigger
 from tests.integration.infra.control.conftest import NOW_MS, Deployment
-from tests.integration.infra.control.test_clips_api import advance
-from tests.integration.infra.control.test_vod_api import add_replay_function
+from tests.integration.infra.control.rows import add_functions, advance
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +21,7 @@ WAVE = {"at_ms": NOW_MS + 900, "kind": "reaction"}
 @pytest.fixture
 async def event(api: httpx2.AsyncClient, deployment: Deployment) -> str:
     """One that is over."""
-    add_replay_function(deployment)
+    add_functions(deployment, FUNCTION)
     made = str((await api.post("/v1/events", json={"name": "x"})).json()["id"])
     advance(deployment, made, Trigger.PROGRAM_LIVE, Trigger.END)
     return made

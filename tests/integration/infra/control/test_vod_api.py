@@ -5,12 +5,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from infra.db.jobs import Asset, Function, Job
+from infra.db.jobs import Asset, Job
 from infra.jobs.clip_request import INSTANT
 from infra.lifecycle import Trigger
 from tests.integration.infra.control.conftest import Deployment
-from tests.integration.infra.control.rows import add_job
-from tests.integration.infra.control.test_clips_api import add_functions, advance
+from tests.integration.infra.control.rows import add_functions, add_job, advance
 
 pytestmark = pytest.mark.integration
 
@@ -151,7 +150,7 @@ async def test_a_recording_with_access_by_token_is_told_to_its_holders(
 async def test_a_token_for_clips_makes_them_and_no_other_does(
     api: httpx2.AsyncClient, viewer: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
-    add_functions(deployment)
+    add_functions(deployment, INSTANT)
     event = await over(api, deployment)
     path, wanted = f"/v1/playback/{event}/clips", {"start": 1, "end": 2.5}
     plain, editor = await token(api, event), await token(api, event, clips=True)
@@ -190,11 +189,3 @@ async def test_pages_have_addresses(api: httpx2.AsyncClient) -> None:
     assert event["playback"]["vod_url"] == f"http://control.test/vod/{event['id']}"
     issued = (await api.post(f"/v1/events/{event['id']}/tokens")).json()
     assert issued["vod_url"] == f"http://control.test/vod/{event['id']}#{issued['token']}"
-
-
-def add_replay_function(deployment: Deployment) -> None:
-    terms = {
-        "queue": "fast", "max_attempts": 5, "timeout_s": 60, "memory_mb": 1, "per_project": None,
-    }  # fmt: skip
-    with deployment.session() as session, session.begin():
-        session.add(Function(name="replay", trigger="request", doc="", terms=terms, seen_ms=0))
