@@ -16,7 +16,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
     A test that kills or starves a part starts its own with `tests.support.stack.running_stack`.
     """
-    with stack_on_thread(tmp_path_factory.mktemp("stack") / "data") as running:
+    # Nobody transcribes here; what is said is told by the test that looks at it.
+    offered = {"LIVEPATH_LIVE_CAPTIONS": "true"}
+    folder = tmp_path_factory.mktemp("stack") / "data"
+    with stack_on_thread(folder, environment=offered) as running:
         yield running
 
 

@@ -29,6 +29,7 @@ from hotpath.hls.text import Text
 from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
 from hotpath.media.unit import Format
+from infra.captions_group import PLAYLIST, WITH_CAPTIONS
 from infra.events.captions import HeardWindow
 from infra.keys import ProgramKey
 
@@ -265,7 +266,8 @@ class LivePlaylists:
 
     def _can_start(self, name: str) -> bool:
         """Whether a player that asks for this playlist first can begin to play."""
-        if name == MULTIVARIANT:
+        captions = self._captioning is not None and name in (WITH_CAPTIONS, PLAYLIST)
+        if name == MULTIVARIANT or captions:
             return self._playable
         rendition = self._by_playlist.get(name)
         return rendition is not None and rendition.playlist.has_segments

@@ -1,16 +1,23 @@
 """A viewer goes back in a running event, stays there, and returns to live."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import redis
 from playwright.async_api import Browser, Page, expect
 
+from infra.events.captions import HeardCue, HeardWindow, announce
+from infra.keys import ProgramKey
 from tests.e2e.conftest import Studio
 from tests.e2e.watching import TIMEOUT_MS, facts, over, until_playing
+from tests.support.m3u8 import parse
 from tests.support.media import Recipe, make_ts, publishing
 from tests.support.stack import RunningStack
 
@@ -37,6 +44,79 @@ def older_reads(stack: RunningStack) -> float:
         line for line in text.splitlines() if line.startswith("livepath_hls_older_reads_total")
     ]
     return sum(float(line.rpartition(" ")[2]) for line in lines if "nowhere" not in line)
+
+
+@contextmanager
+def told(stack: RunningStack, event: dict[str, Any]) -> Iterator[None]:
+    """Says over the bus, second by second, that somebody counts the time."""
+    key = ProgramKey("default", event["id"])
+    url = event["playback"]["hls_url"].replace("index.m3u8", "captions.m3u8")
+    first = httpx2.get(url, trust_env=False).text
+    incarnation = parse(first).segments[0].uri.partition("/")[0]  # type: ignore[union-attr]
+    over = threading.Event()
+
+    def tell() -> None:
+        with redis.Redis.from_url(stack.endpoints.bus_url) as client:
+            second = int(time.time()) - 1
+            while not over.wait(max(0.0, second + 1 - time.time())):
+                at = 1000 * second
+                cue = HeardCue(at, at + 1000, f"second {second}")
+                names = (key.project, key.event, key.feed, incarnation)
+                announce(client, HeardWindow(*names, "en", at, at + 1000, (cue,)))
+                second += 1
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+
+
+async def captions(page: Page) -> tuple[list[str], float]:
+    """What is on the screen, and the Unix time of the picture."""
+    words, at = await page.evaluate(
+        """() => [
+          [...document.getElementById("video").textTracks]
+            .filter((track) => track.mode === "showing")
+            .flatMap((track) => [...(track.activeCues ?? [])].map((cue) => cue.text)),
+          livepath.playback.shownAt() / 1000,
+        ]"""
+    )
+    return words, at
+
+
+async def test_captions_say_what_was_said_then(
+    browser: Browser, stack: RunningStack, with_a_past: dict[str, Any], tmp_path: Path
+) -> None:
+    page = await browser.new_page()
+    with told(stack, with_a_past):
+        await until_listed(with_a_past, STEP_S + 6)
+        await page.goto(over("hls", with_a_past["playback"]["player_url"]))
+        await until_playing(page)
+        button = page.get_by_role("button", name="Captions")
+        await expect(button).to_have_attribute("aria-pressed", "false")
+        assert await captions(page) == ([], pytest.approx(time.time(), abs=8))
+        await page.keyboard.press("c")
+        await expect(button).to_have_attribute("aria-pressed", "true")
+        await page.keyboard.press("j")
+        async with asyncio.timeout(TIMEOUT_MS / 1000):
+            while not (await captions(page))[0]:
+                await asyncio.sleep(0.1)
+        for _ in range(3):
+            words, at = await captions(page)
+            assert words
+            assert abs(int(words[0].removeprefix("second ")) + 0.5 - at) < 1, (words, at)
+            await asyncio.sleep(0.4)
+        await page.mouse.move(300, 300)
+        await page.screenshot(path=tmp_path / "captions.png")
+        await page.keyboard.press("c")
+        await page.wait_for_function(
+            "() => [...document.getElementById('video').textTracks]"
+            ".every((track) => track.mode !== 'showing')"
+        )
+    await page.close()
 
 
 async def until_listed(event: dict[str, Any], segments: int) -> None:

@@ -1,5 +1,6 @@
 // The watch page: follows the event, plays it, and says honestly how far behind live it is.
 
+import { Captions } from "./captions.js";
 import { ServerClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { EventFeed } from "./event-feed.js";
@@ -31,11 +32,12 @@ const stats = new StatsOverlay(() => ({ stats: playback.stats(), latency: recent
 new Controls(find("stage"), video, {
   play: () => playback.play(),
   goLive: () => playback.goLive(),
-  keys: { l: () => playback.goLive(), j: () => rewind.step(), s: () => stats.toggle() },
+  keys: { l: () => playback.goLive(), j: () => rewind.step(), c: () => captions.toggle(), s: () => stats.toggle() },
 });
 
 const rewind = new Rewind(playback);
 const sounds = new Sounds(() => playback.hls);
+const captions = new Captions(() => playback.hls);
 const moments = new Moments();
 const recent = [];
 let announced = "";
@@ -119,6 +121,7 @@ function render() {
   renderBadge(latency);
   renderFacts(latency);
   sounds.render();
+  captions.render();
   rewind.render(event?.dvr_window_s > 0 && (state === "live" || state === "reconnecting"));
   find("low-latency").hidden = !playback.canTryRealtime || find("facts").hidden;
   // A screen reader hears changes of state, not every second of latency.
@@ -142,7 +145,7 @@ function renderMoment() {
 function follow() {
   const event = feed.event;
   const onAir = event && (event.state === "live" || event.state === "reconnecting");
-  if (onAir) playback.load({ whep: event.whep_url && tokenUrl(event.whep_url, token), hls: tokenUrl(event.hls_url, token) });
+  if (onAir) playback.load({ whep: event.whep_url && tokenUrl(event.whep_url, token), hls: tokenUrl(event.hls_captions_url ?? event.hls_url, token) });
   // An ended programme plays to its last frame; nothing new is opened for it.
   if (event?.state === "cancelled") playback.stop();
   render();

@@ -1,5 +1,6 @@
 """Live captions as the origin serves them, beside a presentation that knows nothing of them."""
 
+import asyncio
 from dataclasses import replace
 
 from infra.events.captions import HeardCue, HeardWindow
@@ -49,6 +50,15 @@ async def test_they_are_offered_beside_the_low_latency_presentation() -> None:
     assert "\n".join(lines).replace(',SUBTITLES="captions"', "") + "\n" == plain
     made.origin.hear(window(0, 2000, "hello"))
     assert 'LANGUAGE="en"' in (await made.ask(WITH_CAPTIONS)).body.decode()
+
+
+async def test_who_comes_before_the_first_segment_waits_for_it() -> None:
+    made = MadeUp(captions=True)
+    early = [asyncio.create_task(made.ask(url)) for url in (WITH_CAPTIONS, PLAYLIST)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in early)
+    made.segment(0)
+    assert [(await task).status for task in early] == [200, 200]
 
 
 async def test_what_was_heard_is_listed_and_can_be_had() -> None:
