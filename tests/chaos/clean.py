@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from coldpath.functions.registry import load
 from coldpath.ledger import Ledger
 from coldpath.runner import Outcome, Runner
 from infra.db.control import Event, Project
@@ -18,7 +17,7 @@ from infra.db.jobs import Job
 from infra.lifecycle import EventState
 from infra.storage.memory import MemoryObjectStore
 from tests.chaos.evidence import Evidence, gathered
-from tests.chaos.workload import Begin, Put, Workload
+from tests.chaos.workload import Begin, Put, Workload, functions
 from tests.support.databases import migrated_sqlite
 
 LEASE_MS = 3_600_000
@@ -29,7 +28,7 @@ def clean_run(work: Workload, folder: Path, say: Callable[[str], None]) -> Evide
     engine = sync_engine(migrated_sqlite(folder))
     store = MemoryObjectStore()
     ledger = Ledger(engine, lease_ms=LEASE_MS)
-    runner = Runner(ledger, store, load(), scratch=folder / "scratch", worker="clean")
+    runner = Runner(ledger, store, functions(), scratch=folder / "scratch", worker="clean")
     with Session(engine) as session, session.begin():
         for deed in work.deeds:
             if isinstance(deed, Begin):

@@ -25,7 +25,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from coldpath.functions.registry import load
 from infra.db.jobs import Job
 from tests.chaos import labour
 from tests.chaos.clean import clean_run
@@ -37,7 +36,7 @@ from tests.chaos.link import AilingLink
 from tests.chaos.news import News
 from tests.chaos.proof import problems
 from tests.chaos.schedule import Disturbance, schedule
-from tests.chaos.workload import Workload, workload
+from tests.chaos.workload import SPEAKS, Workload, functions, workload
 from tests.support.coldpath import TOKEN, ColdStack
 from tests.support.postgres import PostgresServer
 from tests.support.s3 import SeaweedServer, free_ports
@@ -90,10 +89,11 @@ def world(folder: Path, seed: int) -> Iterator[Driver]:
                         "LIVEPATH_BUS_URL": broker.url,
                         "LIVEPATH_VISIBILITY_TIMEOUT_S": str(VISIBILITY_S),
                         "LIVEPATH_WORKER_CONCURRENCY": "2",
+                        "LIVEPATH_CAPTIONS": str(SPEAKS),
                         "PYTHONPATH": labour.install(folder / "packages"),
                         labour.PAUSE: str(PAUSE_S),
                     },
-                    queues=sorted(load().queues()),
+                    queues=sorted(functions().queues()),
                 )
                 try:
                     yield Driver(stack, broker, broker_folder, database, link, news)
@@ -229,7 +229,7 @@ class Run:
 
     def _left(self) -> int:
         with self._driver.broker.client() as client:
-            waiting = sum(int(client.llen(queue)) for queue in load().queues())  # type: ignore[arg-type]
+            waiting = sum(int(client.llen(queue)) for queue in functions().queues())  # type: ignore[arg-type]
             return waiting + int(client.hlen("unacked"))  # type: ignore[arg-type]
 
     def _tell(self, at_s: float, what: str) -> None:
@@ -245,8 +245,15 @@ class Run:
 
 
 def test_whatever_happens_every_job_ends_once_and_makes_the_same(
-    seed: int, tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+    seed: int,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The clean run tells nobody what it hears; the model is the same in both.
+    monkeypatch.setenv("LIVEPATH_BUS_URL", f"redis://127.0.0.1:{free_ports(1)[0]}/0")
+    monkeypatch.setenv("LIVEPATH_SPEECH_THREADS", "1")
     seconds = int(pytestconfig.getoption("--seconds"))
     jobs = int(pytestconfig.getoption("--jobs"))
     console = Console(stderr=True)

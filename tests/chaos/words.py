@@ -15,7 +15,7 @@ from infra.keys import VodKey, WorkKey, parse
 
 KINDS = frozenset({"captions", "transcript"})
 """Whose work a transcript is: the kind of a `WorkKey`, or how the name of a `VodKey` begins."""
-_TIMES = {"start": 1000, "end": 1000, "start_s": 1000, "end_s": 1000, "start_ms": 1, "end_ms": 1}
+_TIMES = {"start": 1000, "end": 1000, "from_ms": 1, "to_ms": 1}
 """Names of times in JSON, and how many milliseconds one is."""
 _SURE = 0.05
 _CUE = re.compile(r"((?:\d+:)?\d\d:\d\d\.\d{3}) --> ((?:\d+:)?\d\d:\d\d\.\d{3})(.*)")

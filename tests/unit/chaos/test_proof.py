@@ -194,6 +194,10 @@ def test_it_finds(name: str) -> None:
     assert any(words in problem for problem in found(doctored())), found(doctored())
 
 
+def test_how_it_went_is_no_output() -> None:
+    assert found(with_job("job_b", outputs={"told": True, "heard_now": 2})) == []
+
+
 def test_a_transcript_may_be_a_little_off() -> None:
     assert found(with_object(WORDS, cue("00:01.050", "00:01.950"))) == []
 

@@ -29,6 +29,8 @@ def said(**more: object) -> dict[str, object]:
     [
         (KEY, True),
         ("work/p/e/main/i1/captions/en-0.json", True),
+        ("vod/p/e/main/c/transcript.txt", True),
+        ("vod/p/e/main/c/index-captions.m3u8", False),
         ("vod/p/e/main/c/storyboard.vtt", False),
         ("work/p/e/main/i1/poster/p0.jpg", False),
         ("live/p/e/main/i1/manifest.json", False),
@@ -40,7 +42,7 @@ def test_which_objects_are_transcripts(key: str, is_one: bool) -> None:
 
 def test_times_may_differ_a_little_and_so_may_what_the_model_thinks_of_it() -> None:
     assert apart(SAID, said(start=1.29, end=1.46, probability=0.88)) == []
-    assert apart({"start_ms": 1250}, {"start_ms": 1300}) == []
+    assert apart({"from_ms": 1250}, {"from_ms": 1300}) == []
 
 
 @pytest.mark.parametrize(
