@@ -4,6 +4,7 @@ Lease, ledger (SQLite) and scratch folder are real; the bucket is in memory. Bot
 core, as a job of a worker has on a full machine, and their threads and child processes with it.
 """
 
+import importlib
 import resource
 import statistics
 import time
@@ -17,6 +18,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from benchmarks.cold_media import KEY, Media, ffmpeg
+from benchmarks.cold_speech import Speech, there
 from benchmarks.livepath_server import on_cores
 from coldpath.functions.registry import load
 from coldpath.ledger import Ledger
@@ -28,10 +30,15 @@ from infra.jobs.filing import JobRequest, requested
 from infra.storage.objects import ObjectStore
 from tests.support.databases import migrated_sqlite
 
-CLIP = (61.4, 121.4)
+CLIP = (61.4, 91.4)
 """Seconds; neither end is on a keyframe."""
+CAPTIONS = "captions"
+WARM = ("coldpath.media.preview", "coldpath.media.sprite", "coldpath.media.cut_check")
+"""A worker's process has imported what it needs after its first jobs."""
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18")
 """As `coldpath.media.encoding` does it."""
+
+FUNCTIONS = load(captions=True)
 
 Row = dict[str, Any]
 
@@ -67,6 +74,7 @@ class Contest:
         row |= self._figures("plain", other) | {"tool": self.tool} if other else {}
         if other:
             row["of_plain"] = round(row["ours_best_s"] / row["plain_best_s"], 2)
+            row["of_plain_cpu"] = round(row["ours_cpu_s"] / row["plain_cpu_s"], 2)
         if self.target:
             row["target"] = self.target
         met = row["ours_realtime"] >= self.target and row.get("of_plain", 0.0) <= 1.0
@@ -103,15 +111,15 @@ class Desk:
         self._folder = folder
         self._numbers = count()
 
-    def for_manifest(self, function: str, media: Media) -> Spent:
+    def for_manifest(self, function: str, media: Media | Speech) -> Spent:
         """The job that the event's last manifest starts."""
         version = ObjectVersion(media.recorded.manifest_key, f"v{next(self._numbers)}")
-        (request,) = (r for r in plan([version], load()) if r.function == function)
+        (request,) = (r for r in plan([version], FUNCTIONS) if r.function == function)
         return self._run(request, media.bucket())
 
     def asked(self, function: str, media: Media, params: Mapping[str, Any]) -> Spent:
         """The job that a client asks for."""
-        bound = load().get(function)
+        bound = FUNCTIONS.get(function)
         assert bound is not None
         terms = bound.terms
         request = requested(
@@ -127,7 +135,7 @@ class Desk:
 
     def _run(self, request: JobRequest, store: ObjectStore) -> Spent:
         self._ledger.file([request])
-        runner = Runner(self._ledger, store, load(), scratch=self._folder, worker="bench")
+        runner = Runner(self._ledger, store, FUNCTIONS, scratch=self._folder, worker="bench")
         outcomes: list[Outcome] = []
         found = spent(lambda: outcomes.append(runner.run(request.id)))
         if outcomes != [Outcome.SUCCEEDED]:
@@ -161,7 +169,9 @@ def contests(desk: Desk, media: Media) -> list[Contest]:
     copied = made("-i", video, "-i", audio, "-c", "copy", "-movflags", "+faststart", out / "c.mp4")
     keys = ("-skip_frame", "nokey", "-i", media.file)
     tiles = made(*keys, "-vf", "scale=160:90:flags=area,tile=10x5", "-q:v", "5", out / "t%d.jpg")
-    chosen = made(*keys, "-vf", "thumbnail=24", "-frames:v", "1", "-q:v", "3", out / "p.jpg")
+    # The best of pictures from all over the event, as the function takes it.
+    spread = f"select='not(mod(n,{media.seconds // 2 // 24}))',thumbnail=24"
+    chosen = made(*keys, "-vf", spread, "-frames:v", "1", "-q:v", "3", out / "p.jpg")
     again = made(
         *("-ss", f"{start}", "-i", media.file, "-t", f"{end - start:g}", *X264, "-c:a", "copy"),
         *("-movflags", "+faststart", out / "x.mp4"),
@@ -186,12 +196,33 @@ def contests(desk: Desk, media: Media) -> list[Contest]:
     ]
 
 
+def spoken(desk: Desk, speech: Speech) -> Contest:
+    """What is said."""
+    bare = speech.bare()
+    desk.for_manifest(CAPTIONS, speech)  # loads the model
+    return Contest(
+        CAPTIONS,
+        float(speech.seconds),
+        lambda: desk.for_manifest(CAPTIONS, speech),
+        lambda: spent(bare),
+        "bare faster-whisper",
+    )
+
+
 def measure(
     media: Media, only: list[str], rounds: int, cores: tuple[int, ...], say: Callable[[str], None]
 ) -> Iterator[tuple[str, Row]]:
     """One row for each function."""
+    for module in WARM:
+        importlib.import_module(module)
     with on_cores(cores), desk(media.folder) as one:
         for contest in contests(one, media):
             if not only or contest.name in only:
                 say(f"{contest.name}, {rounds} rounds ...")
                 yield contest.name, contest.run(rounds)
+        if not only or CAPTIONS in only:
+            if there():
+                say(f"{CAPTIONS}, the model is loaded, {rounds} rounds ...")
+                yield CAPTIONS, spoken(one, Speech(media.folder)).run(rounds)
+            else:
+                say(f"{CAPTIONS} are left out: pip install 'livepath[captions]'")
