@@ -171,8 +171,9 @@ class _Captions:
         whole = list(self._presented(runs))
         if not whole:
             return JobResult({"content": content, "skipped": "nobody speaks"})
+        offered = {"playlist": vod.WITH_CAPTIONS, "language": language}
         assets = [
-            self._asset("captions", "captions.vtt", webvtt(cues(whole)), CONTENT_TYPE),
+            self._asset("captions", "captions.vtt", webvtt(cues(whole)), CONTENT_TYPE, **offered),
             self._asset("transcript", "transcript.txt", transcript(whole), _TEXT),
             self._asset("words", "captions.json", _json(whole, language), _JSON),
         ]
@@ -245,14 +246,14 @@ class _Captions:
         self._put(captions_group.PLAYLIST, vod.captions_playlist(whole, names), vod.CONTENT_TYPE)
         self._put(vod.WITH_CAPTIONS, vod.with_captions(whole, language), vod.CONTENT_TYPE)
 
-    def _asset(self, kind: str, name: str, text: str, content_type: str) -> NewAsset:
+    def _asset(self, kind: str, name: str, text: str, content_type: str, **detail: str) -> NewAsset:
         return NewAsset(
             kind=kind,
             key=self._found.key(name),
             content_type=content_type,
             bytes=self._put(name, text, content_type),
             duration_ms=in_ms(sum(self._lengths, Fraction(0))),
-            detail={"playlist": vod.WITH_CAPTIONS} if kind == "captions" else {},
+            detail=detail,
         )
 
     def _put(self, name: str, text: str, content_type: str) -> int:

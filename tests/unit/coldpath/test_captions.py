@@ -248,7 +248,10 @@ class TestWhole:
             ("transcript", "transcript.txt"),
             ("words", "captions.json"),
         ]
-        assert result.assets[0].detail == {"playlist": "index-captions.m3u8"}
+        assert result.assets[0].detail == {
+            "playlist": "index-captions.m3u8",
+            "language": "pt",
+        }
         assert store.puts[-1].endswith("/index-captions.m3u8")
         index = store.get(store.puts[-1]).decode()
         assert 'TYPE=SUBTITLES,GROUP-ID="captions"' in index
