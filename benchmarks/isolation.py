@@ -209,6 +209,7 @@ def measure(plan: Plan) -> dict[str, Any]:
             with found.down() if plan.down else found.saturated():
                 time.sleep(SETTLE_S)
                 pairs.append({"idle": idle, "loaded": found.window(plan.seconds)})
+            plan.say(f"  p95 later by {_later(pairs[-1:])}")
             time.sleep(SETTLE_S)
     return {"down": plan.down, "seconds": plan.seconds, "pairs": pairs, **verdict(pairs)}
 
@@ -220,6 +221,11 @@ def verdict(pairs: list[dict[str, Window]]) -> dict[str, Any]:
         for name in ("whep_ms", "hls_ms")
     }
     return {"p95_later": later, "met": all(abs(ms) <= MOST_MS for ms in later.values())}
+
+
+def _later(pairs: list[dict[str, Window]]) -> str:
+    later = verdict(pairs)["p95_later"].items()
+    return ", ".join(f"{name[:-3]} {ms:+.1f} ms" for name, ms in later)
 
 
 def difference(pair: dict[str, Window], name: str) -> float:
@@ -263,7 +269,7 @@ def main() -> int:
     found["load_at_start"] = round(load, 2)
     console = Console(width=150)
     console.print(table(found))
-    later = ", ".join(f"{name[:-3]} {ms:+.1f} ms" for name, ms in found["p95_later"].items())
+    later = _later(found["pairs"])
     word = "met" if found["met"] else "missed"
     console.print(f"p95 is later by: {later}; at most {MOST_MS:g} ms either way: {word}")
     if given.json:

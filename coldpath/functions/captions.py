@@ -171,7 +171,7 @@ class _Captions:
         whole = list(self._presented(runs))
         if not whole:
             return JobResult({"content": content, "skipped": "nobody speaks"})
-        offered = {"playlist": vod.WITH_CAPTIONS, "language": language}
+        offered = {"playlist": captions_group.WITH_CAPTIONS, "language": language}
         assets = [
             self._asset("captions", "captions.vtt", webvtt(cues(whole)), CONTENT_TYPE, **offered),
             self._asset("transcript", "transcript.txt", transcript(whole), _TEXT),
@@ -244,7 +244,9 @@ class _Captions:
             text = webvtt(cues(words), media_ms=media_ms)
             self._put(name, text, CONTENT_TYPE)
         self._put(captions_group.PLAYLIST, vod.captions_playlist(whole, names), vod.CONTENT_TYPE)
-        self._put(vod.WITH_CAPTIONS, vod.with_captions(whole, language), vod.CONTENT_TYPE)
+        self._put(
+            captions_group.WITH_CAPTIONS, vod.with_captions(whole, language), vod.CONTENT_TYPE
+        )
 
     def _asset(self, kind: str, name: str, text: str, content_type: str, **detail: str) -> NewAsset:
         return NewAsset(

@@ -22,9 +22,6 @@ from infra.captions_group import captions_rendition
 from infra.keys import VodKey
 
 MULTIVARIANT = "index.m3u8"
-WITH_CAPTIONS = "index-captions.m3u8"
-"""The same with captions. A playlist of its own, for captions come later than the archive, or never
-where nobody speaks, and a rendition that is named has to be there."""
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -45,7 +45,8 @@ class Captioning:
         self._kept_ms = kept_s * 1000
         self._clock = clock
         self._clock_s = clock_s
-        self._texts: dict[str, Text] = {}
+        self._multivariant: tuple[str, Text] | None = None
+        self._playlist: Text | None = None
 
     def segment(self, rendition: Rendition, start_us: int, duration_us: int) -> None:
         """A rendition has one more segment, whole or not; captions go along with the source's."""
@@ -63,17 +64,23 @@ class Captioning:
     def end(self, *, final: bool) -> None:
         """Nothing follows."""
         self._put(self._captions.end(self._clock_s() * 1000, final=final))
-        self._texts.clear()
+        self._playlist = None
 
     def find(self, name: str) -> Text | None:
         """One of the two playlists, once there is something to play."""
         if name == WITH_CAPTIONS:
-            return Text(self._offers.multivariant(captions=self._captions.language))
+            return self._kept(self._offers.multivariant(captions=self._captions.language))
         if name != PLAYLIST or not self._captions.has_segments:
             return None
-        if (text := self._texts.get(name)) is None:
-            text = self._texts[name] = Text(self._captions.text())
-        return text
+        if self._playlist is None:
+            self._playlist = Text(self._captions.text())
+        return self._playlist
+
+    def _kept(self, multivariant: str) -> Text:
+        """Compressed once for all who ask while it says the same."""
+        if self._multivariant is None or self._multivariant[0] != multivariant:
+            self._multivariant = multivariant, Text(multivariant)
+        return self._multivariant[1]
 
     def _list_due(self) -> None:
         self._put(self._captions.due(self._clock_s() * 1000))
@@ -86,4 +93,4 @@ class Captioning:
             self._shelf.put(segment.name, file)
             for name in segment.gone:
                 self._shelf.remove_at(name, now_ms + self._kept_ms)
-            self._texts.clear()
+            self._playlist = None

@@ -107,7 +107,10 @@ class Rendition:
         )
         self._last_listed = last
         self.holdings.add_part(place.msn, part, listed, data, now_ms)
-        self._trim(self.playlist.trim_parts(), now_ms)
+        trimmed = self.playlist.trim_parts()
+        if trimmed.part_tags:
+            self.holdings.trim(trimmed, self.playlist.duration_us, now_ms)
+        self.moved()
 
     def close_segment(self, msn: int, duration_us: int, now_ms: int) -> None:
         """The open segment is whole.

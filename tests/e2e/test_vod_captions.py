@@ -15,6 +15,7 @@ from coldpath.media import vod
 from coldpath.media.hearing import in_ms
 from coldpath.media.recording import recording
 from infra import captions_group
+from infra.captions_group import WITH_CAPTIONS
 from infra.keys import ProgramKey, VodKey
 from infra.web import build
 from infra.webvtt import Cue, webvtt
@@ -23,7 +24,7 @@ from tests.support.session import encode, session
 pytestmark = pytest.mark.e2e
 
 KEY = ProgramKey("p", "e")
-FOLDER = posixpath.dirname(str(VodKey(KEY, "c", vod.WITH_CAPTIONS)))
+FOLDER = posixpath.dirname(str(VodKey(KEY, "c", WITH_CAPTIONS)))
 SHOWN = """async (url) => {
     const {default: Hls} = await import("/hls.mjs");
     const video = Object.assign(document.createElement("video"), {muted: true});
@@ -71,7 +72,7 @@ def files() -> dict[str, bytes]:
     first = session(KEY, "i1", *tracks, start_s=100.0, final=False)
     rest = session(KEY, "i2", *tracks, start_s=130.0, first_msn=64, discontinuity_seq=1)
     whole = recording([first.manifest, rest.manifest])
-    texts = {**vod.playlists(whole, "c"), vod.WITH_CAPTIONS: vod.with_captions(whole, "en")}
+    texts = {**vod.playlists(whole, "c"), WITH_CAPTIONS: vod.with_captions(whole, "en")}
     names = []
     for number, run in enumerate(whole.runs):
         cues = [Cue(1_000, 2_000, (f"Run {number}",))]
@@ -92,7 +93,7 @@ async def test_captions_are_shown_when_they_are_said(
     shutil.copy(build.VENDOR / "hls.min.mjs", tmp_path / "hls.mjs")
     page = await browser.new_page()
     await page.goto(origin)
-    language, cues = await page.evaluate(SHOWN, f"/{FOLDER}/{vod.WITH_CAPTIONS}")
+    language, cues = await page.evaluate(SHOWN, f"/{FOLDER}/{WITH_CAPTIONS}")
     assert language == "en"
     assert [text for _, _, text in cues] == ["Run 0", "Run 1"]
     assert [round(start, 1) for start, _, _ in cues] == [1.0, 5.0]

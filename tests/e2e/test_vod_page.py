@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session as Rows
 from coldpath.media import vod
 from coldpath.media.recording import recording
 from coldpath.records import asset_id
+from infra.captions_group import WITH_CAPTIONS
 from infra.db.engine import sync_engine
 from infra.db.events_state import advance_event
 from infra.db.jobs import Asset, Job
@@ -68,7 +69,7 @@ def caption(stack: RunningStack, made: Session, vod_key: str) -> None:
     texts = {
         "captions-0.vtt": webvtt([Cue(1000, 5000, ("Hello, world",))], media_ms=0),
         "captions.m3u8": vod.captions_playlist(whole, ["captions-0.vtt"]),
-        vod.WITH_CAPTIONS: vod.with_captions(whole, "en"),
+        WITH_CAPTIONS: vod.with_captions(whole, "en"),
         "captions.vtt": webvtt([Cue(1000, 5000, ("Hello, world",))]),
     }
     with ObjectStore.from_url(stack.endpoints.s3_url) as store:
@@ -82,7 +83,7 @@ def caption(stack: RunningStack, made: Session, vod_key: str) -> None:
             Asset(
                 id=asset_id(asset), project="default", event=key.program.event, feed="main",
                 kind="captions", key=asset, content_type="text/vtt", bytes=1, duration_ms=12_000,
-                detail={"playlist": vod.WITH_CAPTIONS}, job=job.id, created_ms=EPOCH_MS,
+                detail={"playlist": WITH_CAPTIONS}, job=job.id, created_ms=EPOCH_MS,
             )
         )  # fmt: skip
     engine.dispose()

@@ -1,12 +1,10 @@
 """How far a transcript is from what was said."""
 
-import re
 from collections.abc import Sequence
 
+from infra.demo.heard import words_of as spoken
 
-def spoken(text: str) -> list[str]:
-    """Words without case and punctuation."""
-    return re.findall(r"[a-z0-9']+", text.lower())
+__all__ = ["spoken", "word_error_rate"]
 
 
 def word_error_rate(said: Sequence[str], heard: Sequence[str]) -> float:

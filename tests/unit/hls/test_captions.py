@@ -1,5 +1,7 @@
 """Live captions: which segments are listed when, with which cues."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,8 +39,8 @@ def captions(count: int = 0, **options: int) -> CaptionList:
     return made
 
 
-def names(segments: "list[CaptionSegment] | object") -> list[str]:
-    return [segment.name for segment in segments]  # type: ignore[attr-defined]
+def names(segments: Iterable[CaptionSegment]) -> list[str]:
+    return [segment.name for segment in segments]
 
 
 def cues(text: str) -> list[str]:
