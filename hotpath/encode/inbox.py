@@ -1,8 +1,8 @@
 """What a child's parent has sent and its codec has not taken; a thread of its own fills it.
 
 Invariant: it is bounded, and when it is full the parent's queue fills. A queue that even decoding
-cannot catch up with is skipped up to its newest keyframe. When the parent is gone the child ends,
-even while a codec is busy.
+cannot catch up with is skipped up to its newest keyframe. When the parent sends no more, the child
+has as long as it needs for what it holds, but a codec that hangs does not keep it.
 
 Upstream: stdin. Downstream: `worker` and `ladder_worker`, which say what a job and a unit are.
 """
@@ -23,6 +23,7 @@ MAX_BYTES = 8 * 1024 * 1024
 HOPELESS = 3
 """A queue older than so many times the limit is skipped up to its newest keyframe."""
 GRACE_S = 2.0
+"""Once input has ended: a codec that has taken nothing for so long hangs."""
 
 
 class AnyJob(Protocol):
@@ -60,6 +61,7 @@ class Inbox(Generic[J, U]):
         self._hopeless_ns = 0
         self._units: deque[tuple[U, int]] = deque()
         self._bytes = 0
+        self._taken = 0
         self._ended = False
         self._changed = threading.Condition()
         self.done = threading.Event()
@@ -83,6 +85,7 @@ class Inbox(Generic[J, U]):
                 return None
             unit, received_ns = self._units.popleft()
             self._bytes -= len(unit.data)
+            self._taken += 1
             self._changed.notify_all()
             return Waited(unit, received_ns, skipped)
 
@@ -106,8 +109,15 @@ class Inbox(Generic[J, U]):
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-        if not self.done.wait(GRACE_S):
-            os._exit(1)  # the codec hangs, and nobody is left who wants what it makes
+        self._watch()
+
+    def _watch(self) -> None:
+        """End the child if its codec hangs, for nobody else will."""
+        seen = self._taken
+        while not self.done.wait(GRACE_S):
+            if self._taken == seen:
+                os._exit(1)
+            seen = self._taken
 
     def _put(self, messages: Sequence[object]) -> None:
         now_ns = time.monotonic_ns()
