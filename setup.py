@@ -1,4 +1,4 @@
-"""Native extensions; everything else is in pyproject.toml (setuptools builds cffi modules only here)."""
+"""Native extensions, which setuptools builds only here; everything else is in pyproject.toml."""
 
 from setuptools import setup
 

@@ -38,7 +38,7 @@ def child(hangs_after: int) -> "subprocess.CompletedProcess[bytes]":
     source = coded("h264", None, 1, 30)
     job = Job(source.format(VIDEO), Codec.H264, 90_000, 90_000)
     units = source.track(VIDEO)[:UNITS]
-    given = b"".join(map(pack, (job, *units)))
+    given = b"".join(pack(each) for each in (job, *units))
     command = [sys.executable, "-c", CHILD, str(hangs_after)]
     return subprocess.run(command, input=given, capture_output=True, timeout=60, check=False)
 
