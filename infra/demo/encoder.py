@@ -20,6 +20,8 @@ from infra.demo.programme import Programme
 
 SPEECH = Path(__file__).parent / "speech" / "speech.ogg"
 VIDEO_BITRATE = "2500k"
+PRESET = "ultrafast"
+"""Encoder, players, renditions and captions share one machine, and the encoder is not on show."""
 STOP_TIMEOUT_S = 5.0
 
 
@@ -49,7 +51,7 @@ def command(url: str, programme: Programme, preset: str, speech: Path = SPEECH) 
 class Encoder:
     """One ffmpeg process and the thread-safe count of what it was given. Use as `with`."""
 
-    def __init__(self, url: str, programme: Programme, preset: str = "veryfast") -> None:
+    def __init__(self, url: str, programme: Programme, preset: str = PRESET) -> None:
         self._command = command(url, programme, preset)
         self._programme = programme
         self._process: subprocess.Popen[bytes] | None = None

@@ -10,9 +10,11 @@ import contextlib
 import re
 import secrets
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Self
 from urllib.parse import urljoin
 
@@ -39,6 +41,12 @@ _SRTP = {
 }
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Authorities take tens of milliseconds to read: once for all joins."""
+    return ssl.create_default_context()
+
+
 class WhepClient:
     """One session. Use as `with`; `packets` yields until `stop()` says so."""
 
@@ -50,7 +58,7 @@ class WhepClient:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.settimeout(_POLL_S)
-        self._http = httpx2.Client(timeout=10.0, trust_env=False)
+        self._http = httpx2.Client(timeout=10.0, trust_env=False, verify=_trusted())
         self._resource: str | None = None
         self._answer = ""
         self._address = ("", 0)
