@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from coldpath.notices import tell_dead
 from coldpath.records import Lease
 from infra.db.jobs import Job, JobAttempt
 from infra.jobs import states
@@ -42,6 +43,8 @@ def give_up_attempt(session: Session, job: Job, now: int) -> JobState:
         setattr(job, name, value)
     job.fence += 1
     session.flush()
+    if job.state == JobState.DEAD:
+        tell_dead(session, job, error, now)
     return JobState(job.state)
 
 

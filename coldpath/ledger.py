@@ -19,6 +19,7 @@ from coldpath.attempts import MAX_ERROR, failure_values, finish_attempt, give_up
 from coldpath.clock import Clock, database_now_ms
 from coldpath.errors import LeaseLost
 from coldpath.event_state import advance_or_catch_up
+from coldpath.notices import tell_asset, tell_dead, tell_succeeded
 from coldpath.records import JobResult, Lease, asset_row, attempt_row, lease_of
 from infra.db.jobs import Asset, Job, JobAttempt
 from infra.jobs import orders, states
@@ -122,8 +123,10 @@ class Ledger:
             }
             self._write(session, lease, sources(JobTrigger.SUCCEED), values, now)
             finish_attempt(session, lease, now, "succeeded", log=log)
+            tell_succeeded(session, lease, cost, now)
             for asset in result.assets:
-                insert_new(session, Asset, asset_row(lease, asset, now))
+                if insert_new(session, Asset, asset_row(lease, asset, now)):
+                    tell_asset(session, lease, asset, now)
             if result.trigger is not None:
                 advance_or_catch_up(session, lease.event, result.trigger, now)
 
@@ -147,6 +150,8 @@ class Ledger:
             values = failure_values(job, error, now, permanent=permanent, delay_ms=delay_ms)
             self._write(session, lease, sources(JobTrigger.FAIL), values, now)
             finish_attempt(session, lease, now, "failed", error, log=log)
+            if values["state"] == JobState.DEAD:
+                tell_dead(session, job, error, now)
             return JobState(values["state"])
 
     def postpone(self, lease: Lease, error: str, *, delay_ms: int, log: str | None = None) -> None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,8 @@ from infra.events.bus import Backoff
 from infra.events.facts import FactType, MediaFact
 from infra.events.facts_bus import Delivery, FactReader
 from infra.lifecycle import Trigger
+from infra.outbox.facts import TOLD_FACTS, told_of
+from infra.outbox.recording import Notice, record
 from infra.publishers import ROLES, Role
 
 _log = structlog.get_logger(__name__)
@@ -47,6 +49,9 @@ MAX_BYTES = 32 * 1024
 MAX_AT_NS = 4_102_444_800 * 10**9  # the year 2100
 KEEP_MS = 14 * 24 * 3600 * 1000
 """Facts are deleted after this; longer than any replay from the capped stream."""
+REFUSED_AGAIN_MS = 60_000
+"""A refusal is told to clients once, until it has not happened for this long."""
+_LOOKED_AT = 20
 _TIDY_S = 3600.0
 _STANDBY_S = 1.0
 
@@ -74,6 +79,7 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
     )
     session.add(row)
     session.flush()
+    _tell(session, fact, at_ms)
     if fact.type not in _TRIGGERS and fact.type not in _NOTED:
         return Outcome.APPLIED
     event = session.get(Event, fact.event)
@@ -91,6 +97,31 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
         )
         return Outcome.NO_EFFECT
     return Outcome.APPLIED
+
+
+def _tell(session: Session, fact: MediaFact, at_ms: int) -> None:
+    """Tell clients of it, if it is theirs."""
+    kind = TOLD_FACTS.get(fact.type)
+    event = None if kind is None else session.get(Event, fact.event)
+    if kind is None or event is None or event.project != fact.project:
+        return
+    if fact.type is FactType.PUBLISHER_REFUSED and _is_repeated(session, fact, at_ms):
+        return
+    record(session, Notice(fact.project, fact.event, kind, told_of(fact)), at_ms)
+
+
+def _is_repeated(session: Session, fact: MediaFact, at_ms: int) -> bool:
+    """Whether the same refusal happened a moment ago: an encoder tries again every second."""
+    query = (
+        select(Fact.detail)
+        .where(Fact.project == fact.project, Fact.event == fact.event)
+        .where(Fact.at_ms > at_ms - REFUSED_AGAIN_MS, Fact.at_ms <= at_ms)
+        .where(Fact.type == fact.type.value, Fact.id != fact.id)
+        .order_by(Fact.at_ms.desc())
+        .limit(_LOOKED_AT)
+    )
+    reason = fact.detail.get("reason")
+    return any(detail.get("reason") == reason for detail in session.scalars(query))
 
 
 def _note(event: Event, fact: MediaFact) -> None:
@@ -190,7 +221,7 @@ class FactConsumer:
                 raise
             _log.error("a fact is rejected by the database", fact=fact.id, exc_info=error)
             return Outcome.POISON
-        if outcome is Outcome.APPLIED and fact.type in _TRIGGERS:
+        if outcome is Outcome.APPLIED and (fact.type in _TRIGGERS or fact.type in TOLD_FACTS):
             self._ring()
         return outcome
 

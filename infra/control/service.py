@@ -5,8 +5,9 @@ A change that media nodes must learn of raises the event's revision; the publish
 
 import base64
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,6 +29,8 @@ from infra.db.events_state import advance_event
 from infra.events.facts import FactType
 from infra.keys import is_name
 from infra.lifecycle import EventState, Trigger
+from infra.outbox.catalogue import NoticeType
+from infra.outbox.recording import Notice, record
 
 RECENT = 20
 FIXED_ON_AIR = ("renditions", "dvr_window_s")
@@ -82,6 +85,8 @@ class EventService:
         )
         self._session.add(event)
         await self._session.flush()
+        data = {"name": event.name, "state": event.state}
+        await self._tell(event, NoticeType.EVENT_CREATED, data)
         return event
 
     async def get(self, event_id: str, *, for_update: bool = False) -> Event:
@@ -123,6 +128,7 @@ class EventService:
                 setattr(event, field, value)
                 event.revision += 1
         event.updated_ms = self._context.now_ms()
+        await self._tell(event, NoticeType.EVENT_UPDATED, {"changed": sorted(given)})
         return event
 
     def _patch_fixed(self, event: Event, field: str, value: object) -> None:
@@ -174,6 +180,7 @@ class EventService:
         event.generation += 1
         event.revision += 1
         event.updated_ms = self._context.now_ms()
+        await self._tell(event, NoticeType.EVENT_KEY_ROTATED, {})
         return event
 
     async def issue_token(self, event_id: str, wanted: TokenCreate) -> IssuedToken:
@@ -211,6 +218,10 @@ class EventService:
             .limit(RECENT)
         )
         return (await self._session.scalars(query)).all()
+
+    async def _tell(self, event: Event, kind: NoticeType, data: Mapping[str, Any]) -> None:
+        notice = Notice(event.project, event.id, kind, data)
+        await self._session.run_sync(record, notice, self._context.now_ms())
 
     async def _advance(self, event: Event, trigger: Trigger) -> Event:
         await self._session.flush()

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from infra.db.control import OPEN_STATES, Event
 from infra.errors import UnknownEvent
 from infra.lifecycle import EventState, Trigger, advance
+from infra.outbox.catalogue import NoticeType
+from infra.outbox.recording import Notice, record
 
 
 def advance_event(session: Session, event_id: str, trigger: Trigger, now_ms: int) -> EventState:
@@ -36,5 +38,8 @@ def advance_event(session: Session, event_id: str, trigger: Trigger, now_ms: int
         if (before in OPEN_STATES) != (after in OPEN_STATES):
             # Media nodes must learn that the programme is closed.
             row.revision += 1
+        data = {"name": row.name, "state": after.value, "previous": before.value}
+        kind = NoticeType(f"event.{after.value}")
+        record(session, Notice(row.project, row.id, kind, data), now_ms)
     session.flush()
     return after

@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 
-from infra.db import control, jobs, markers
+from infra.db import control, jobs, markers, outbox
 from infra.db.base import Base
 from infra.db.engine import downgrade, migrate, sync_engine
 
@@ -33,7 +33,7 @@ def test_the_migrated_schema_is_the_declared_one(database_url: str) -> None:
             assert compare_metadata(context, Base.metadata) == []
     finally:
         engine.dispose()
-    expected = {control.Event, jobs.Job, markers.Marker}
+    expected = {control.Event, jobs.Job, markers.Marker, outbox.OutboxMessage}
     assert {table.__tablename__ for table in expected} <= tables(database_url)
 
 
