@@ -94,6 +94,20 @@ class ControlSettings(TlsSettings):
         description="File with an API key in plain text that is made valid for project `default` "
         "at start.",
     )
+    requests_per_key: int = Field(
+        6_000,
+        ge=0,
+        description="API requests a minute with one API key, all at once or spread; 0: no limit.",
+    )
+    requests_per_ip: int = Field(
+        3_000,
+        ge=0,
+        description="API requests a minute from one address (IPv6: one /64) without a valid API "
+        "key, as viewers and publishers make them; 0: no limit.",
+    )
+    audit_days: int = Field(
+        400, ge=0, description="Days for which the audit log is kept; 0: for good."
+    )
     ready_urls: dict[str, str] = Field(
         default_factory=dict,
         description="JSON object of role name to `/readyz` URL; "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import jobs
+from infra.cli import jobs, keys
 from infra.cli.doctor import doctor
 from infra.cli.up import up
 from infra.supervisor.roles import ROLE_MODULES
@@ -55,6 +55,7 @@ def conformance(context: typer.Context) -> None:
 
 
 app.add_typer(jobs.app, name="jobs", rich_help_panel=DEPLOYMENT)
+app.add_typer(keys.app, name="keys", rich_help_panel=DEPLOYMENT)
 
 
 def _run_role(name: str) -> None:

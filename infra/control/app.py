@@ -8,15 +8,20 @@ from starlette.middleware.cors import CORSMiddleware
 
 from infra.control import problems
 from infra.control.context import ControlContext
+from infra.control.dependencies import PROJECT_HEADER
 from infra.control.middleware import BodyLimit, Timing
+from infra.control.requests import HEADER, Requests
 from infra.control.routes import (
+    audit,
     clips,
     events,
     jobs,
+    keys,
     markers,
     objects,
     ops,
     playback,
+    projects,
     publishing,
     replay,
 )
@@ -26,20 +31,28 @@ _DESCRIPTION = """\
 Schedule events, get ingest addresses, hand out viewer tokens, and follow what becomes of them.
 
 - **Authentication**: `Authorization: Bearer <API key>`. A key opens one project; what belongs to
-  another project answers 404. `/v1/playback/{event}` needs no key, at most a viewer token,
+  another project answers 404. A key of the whole organisation names the project by the header
+  `Livepath-Project`. `/v1/playback/{event}` needs no key, at most a viewer token,
   and `GET /v1/publish/{event}` the event's WHIP token instead.
+- **Limits**: `RateLimit-Policy` and `RateLimit` say what is left, `Retry-After` when to come back.
+- **Requests** have ids: `X-Request-Id`, yours or one of ours, is in problems and the audit log.
 - **Errors** are `application/problem+json` (RFC 9457); `fix` says what to do.
 - **Lists** are newest first; pass `next` as `after` until it is null.
 - **Times** are RFC 3339 in UTC.
 
-States of an event: `scheduled → live → reconnecting → ended → archived`, or `cancelled` before
-anything was published.
+- **Repeating** a POST is safe with an `Idempotency-Key`; `If-Match` with the `ETag` of an event
+  makes a change go by what you have seen.
+
+States of an event: `draft → scheduled → lobby → live → reconnecting → ended → archived`, or
+`cancelled` before it was live.
 """
 _PROBLEMS = {
     401: "No valid API key.",
+    403: "The API key may not do this, or not in this project.",
     404: "Not there, or of another project.",
     409: "The event's state does not allow it.",
     422: "A value cannot be used.",
+    429: "Too many requests; `Retry-After` says when to come back.",
     503: "The database does not answer; try again.",
 }
 
@@ -63,11 +76,17 @@ def create_app(context: ControlContext) -> FastAPI:
             {"name": "jobs", "description": "Work that runs after or beside an event."},
             {"name": "playback", "description": "What a player may know without a key."},
             {"name": "publishing", "description": "What a publisher may know without a key."},
+            {"name": "keys", "description": "API keys: what they may do, and for how long."},
+            {"name": "projects", "description": "The projects of an organisation."},
+            {"name": "audit", "description": "Who changed what, and who was refused."},
         ],
     )
     app.state.context = context
     problems.install(app)
-    for module in (events, markers, clips, replay, jobs, playback, publishing):
+    for module in (
+        *(events, markers, clips, replay, jobs, playback, publishing),
+        *(keys, projects, audit),
+    ):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)
     app.include_router(pages.router)
@@ -78,12 +97,19 @@ def create_app(context: ControlContext) -> FastAPI:
         # Keys travel in a header that only the caller's own code can add; there are no cookies.
         allow_origins=["*"],
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Range"],
-        expose_headers=["Content-Range", "ETag", "Location", "Retry-After"],
+        allow_headers=[
+            *("Authorization", "Content-Type", "Idempotency-Key", "Range"),
+            *(PROJECT_HEADER, HEADER, "If-Match", "If-None-Match"),
+        ],
+        expose_headers=[
+            *("Content-Range", "ETag", "Location", "Retry-After"),
+            *("RateLimit", "RateLimit-Policy", HEADER),
+        ],
         max_age=600,
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Timing)
+    app.add_middleware(Requests, context=context)
     _describe_problems(app)
     return app
 

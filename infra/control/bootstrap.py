@@ -1,4 +1,5 @@
-"""What a fresh database needs before anyone can call the API: a project with its secret, and a key.
+"""What a fresh database needs before anyone can call the API: a project with its secret, and a key
+that may do everything in every project of the organisation.
 
 Idempotent: every start of control runs it, and nothing that exists is changed.
 """
@@ -7,15 +8,16 @@ import base64
 import secrets
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, or_, select
 from sqlalchemy.orm import Session
 
 from infra.auth.apikeys import MIN_LENGTH, hash_api_key
+from infra.auth.scopes import Scope
 from infra.control.ids import new_id
-from infra.db.control import ApiKey, Project, ProjectSecret
+from infra.db.control import ApiKey, Organisation, Project, ProjectSecret
 from infra.errors import ConfigurationError
 
-DEFAULT_PROJECT = "default"
+DEFAULT_ORGANISATION = DEFAULT_PROJECT = "default"
 FIRST_KID = "k1"
 
 
@@ -40,14 +42,27 @@ def bootstrap(engine: Engine, api_key: str | None, now_ms: int) -> None:
     with Session(engine) as session, session.begin():
         create_project(session, DEFAULT_PROJECT, "Default project", now_ms)
         if api_key is not None:
-            add_api_key(session, DEFAULT_PROJECT, api_key, "bootstrap", now_ms)
+            add_api_key(
+                session, DEFAULT_PROJECT, api_key, "bootstrap", now_ms, organisation_wide=True
+            )
 
 
-def create_project(session: Session, project: str, name: str, now_ms: int) -> None:
-    """Add the project with its secret, unless it exists."""
-    if session.get(Project, project) is not None:
-        return
-    session.add(Project(id=project, name=name, created_ms=now_ms))
+def create_project(
+    session: Session,
+    project: str,
+    name: str,
+    now_ms: int,
+    organisation: str = DEFAULT_ORGANISATION,
+) -> Project:
+    """Add the project with its secret, and the organisation, unless they exist."""
+    found = session.get(Project, project)
+    if found is not None:
+        return found
+    if session.get(Organisation, organisation) is None:
+        words = "Default organisation" if organisation == DEFAULT_ORGANISATION else organisation
+        session.add(Organisation(id=organisation, name=words, created_ms=now_ms))
+    made = Project(id=project, name=name, organisation=organisation, created_ms=now_ms)
+    session.add(made)
     session.flush()
     session.add(
         ProjectSecret(
@@ -58,15 +73,33 @@ def create_project(session: Session, project: str, name: str, now_ms: int) -> No
         )
     )
     session.flush()
+    return made
 
 
-def add_api_key(session: Session, project: str, key: str, name: str, now_ms: int) -> None:
-    """Make `key` valid for the project, unless it is a key already."""
+def add_api_key(
+    session: Session,
+    project: str,
+    key: str,
+    name: str,
+    now_ms: int,
+    *,
+    organisation_wide: bool = False,
+) -> None:
+    """Make `key` valid for the project, unless it is a key already, or was before a rotation."""
     digest = hash_api_key(key)
-    owner = session.scalar(select(ApiKey.project).where(ApiKey.hash == digest))
+    known = or_(ApiKey.hash == digest, ApiKey.previous_hash == digest)
+    owner = session.scalar(select(ApiKey.project).where(known))
     if owner is None:
         session.add(
-            ApiKey(id=new_id("key_"), project=project, hash=digest, name=name, created_ms=now_ms)
+            ApiKey(
+                id=new_id("key_"),
+                project=project,
+                hash=digest,
+                name=name,
+                scopes=[Scope.ALL.value],
+                organisation_wide=organisation_wide,
+                created_ms=now_ms,
+            )
         )
         session.flush()
     elif owner != project:

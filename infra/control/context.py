@@ -1,10 +1,13 @@
 """What every request may use: made once by the server and handed to the app factory."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from infra.control.audit import AuditTrail
+from infra.control.key_uses import KeyUses
+from infra.control.limits import Limits
 from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
@@ -41,3 +44,6 @@ class ControlContext:
     checks: Mapping[str, Check]
     """For `/readyz`."""
     now_ms: Callable[[], int]
+    limits: Limits = field(default_factory=Limits)
+    trail: AuditTrail = field(default_factory=AuditTrail)
+    uses: KeyUses = field(default_factory=KeyUses)

@@ -1,31 +1,44 @@
-"""What routes are given: one transaction and one project.
+"""What routes are given: who calls, one transaction, and one project.
 
-One request is one transaction: it is committed after the handler returned and before the response
-leaves, so a client never reads a success that the database then refuses. Reading methods get a
-read-only transaction.
+Who calls is known, and may call, before any transaction of the request begins: a refusal holds
+nothing that others wait for. One request is one transaction: it is committed after the handler
+returned and before the response leaves, so a client never reads a success that the database then
+refuses. Reading methods get a read-only transaction; what others change stands in the audit log of
+the same commit.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, cast
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from infra.auth.apikeys import hash_api_key
+from infra.auth.scopes import READING, allows, required
+from infra.control.audit import entry_of
+from infra.control.callers import Caller, KeyLookup, opened
 from infra.control.context import ControlContext
 from infra.control.paging import Cursor, PageRequest
-from infra.control.problems import Invalid, Unauthorized, database_unavailable
-from infra.db.control import ApiKey
+from infra.control.problems import (
+    Invalid,
+    LacksScope,
+    TooManyRequests,
+    Unauthorized,
+    database_unavailable,
+)
+from infra.control.requests import RequestRecord, deed_of, record_of
+from infra.db.control import Event
 from infra.db.outage import DATABASE_ERRORS, is_outage
 
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+PROJECT_HEADER = "Livepath-Project"
 key_header = HTTPBearer(
     auto_error=False,
     scheme_name="API key",
-    description="`Authorization: Bearer lp_…`. A key opens exactly one project.",
+    description="`Authorization: Bearer lp_…`. A key opens one project; one of the whole "
+    f"organisation opens the project that the header `{PROJECT_HEADER}` names, else its own.",
 )
 
 
@@ -34,16 +47,118 @@ def control_context(request: Request) -> ControlContext:
 
 
 Context = Annotated[ControlContext, Depends(control_context)]
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(key_header)]
 
 
-async def transaction(request: Request, context: Context) -> AsyncIterator[AsyncSession]:
-    """The request's transaction; writers ring once it is committed."""
-    reading = request.method in _READING
-    make = context.databases.reading if reading else context.databases.writing
-    async with begun(make) as session:
-        yield session
-    if not reading:
+async def admitted(request: Request, context: Context) -> Caller | None:
+    """Who calls, within the limits and with the right scope; None where no key is needed."""
+    route = cast("APIRoute", request.scope["route"])
+    needed = required(str(route.tags[-1]), request.method, route.path)
+    record = record_of(request)
+    if needed is None:
+        await _count_address(context, record)
+        return None
+    try:
+        caller = await _identified(request, context, record)
+    except Unauthorized:
+        await _count_address(context, record)
+        raise
+    record.verdict = await context.limits.take_key(caller.key)
+    if record.verdict is not None and not record.verdict.allowed:
+        raise TooManyRequests("this API key has used up its requests")
+    if not allows(caller.scopes, needed):
+        raise LacksScope(needed)
+    context.uses.note(caller.key, context.now_ms())
+    return caller
+
+
+async def _count_address(context: ControlContext, record: RequestRecord) -> None:
+    record.verdict = await context.limits.take_ip(record.ip)
+    if record.verdict is not None and not record.verdict.allowed:
+        raise TooManyRequests("this address has used up its requests without an API key")
+
+
+async def _identified(request: Request, context: ControlContext, record: RequestRecord) -> Caller:
+    credentials = await key_header(request)
+    if credentials is None:
+        raise Unauthorized(
+            "the request carries no API key", "Send the header Authorization: Bearer <API key>."
+        )
+    async with begun(context.databases.reading) as session:
+        lookup = KeyLookup(session, context.now_ms())
+        key = await lookup.key(credentials.credentials)
+        # Also a key that opens nothing any more is somebody's.
+        record.key, record.project = key.id, key.project
+        caller = await opened(session, lookup.valid(key), request.headers.get(PROJECT_HEADER))
+    record.project = caller.project
+    return caller
+
+
+Admitted = Annotated[Caller | None, Depends(admitted, scope="function")]
+
+
+async def caller_of(admitted: Admitted, _described: Credentials) -> Caller:
+    """Who calls. `_described` puts the key into the API's description."""
+    if admitted is None:
+        raise LookupError("a route that needs no key asks whose it is")
+    return admitted
+
+
+TheCaller = Annotated[Caller, Depends(caller_of, scope="function")]
+
+
+async def project_of_key(caller: TheCaller) -> str:
+    """The project that the request acts in."""
+    return caller.project
+
+
+ProjectId = Annotated[str, Depends(project_of_key, scope="function")]
+KeyHolder = ProjectId
+"""The project, for routes that have transactions of their own."""
+Changing = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+"""Begins the transaction of a change; its end writes the audit log, commits and rings."""
+
+
+async def changing(
+    request: Request, response: Response, context: Context, admitted: Admitted
+) -> Changing:
+    @asynccontextmanager
+    async def change() -> AsyncIterator[AsyncSession]:
+        async with begun(context.databases.writing) as session:
+            yield session
+            await _remember(session, request, response, context.now_ms())
         context.ring()
+
+    return change
+
+
+Change = Annotated[Changing, Depends(changing, scope="function")]
+
+
+async def _remember(
+    session: AsyncSession, request: Request, response: Response, now_ms: int
+) -> None:
+    route = cast("APIRoute", request.scope["route"])
+    status = response.status_code or route.status_code or 200
+    created = response.headers.get("Location", "").rpartition("/")[2] or None
+    deed = deed_of(request.scope, status, created)
+    if deed is None:
+        return
+    entry = entry_of(deed, now_ms)
+    if entry.project is None and entry.event is not None:
+        # A viewer's change belongs to the project of the event.
+        query = select(Event.project).where(Event.id == entry.event)
+        entry.project = await session.scalar(query)
+    session.add(entry)
+
+
+async def transaction(
+    request: Request, context: Context, change: Change
+) -> AsyncIterator[AsyncSession]:
+    """The request's transaction; writers ring once it is committed."""
+    begin = change() if request.method not in READING else begun(context.databases.reading)
+    async with begin as session:
+        yield session
 
 
 @asynccontextmanager
@@ -65,37 +180,6 @@ async def _begin(session: AsyncSession) -> None:
 
 
 Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
-
-
-async def project_of_key(
-    session: Session,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(key_header)],
-) -> str:
-    """The project that the request's API key opens."""
-    if credentials is None:
-        raise Unauthorized(
-            "the request carries no API key", "Send the header Authorization: Bearer <API key>."
-        )
-    digest = hash_api_key(credentials.credentials)
-    project = await session.scalar(select(ApiKey.project).where(ApiKey.hash == digest))
-    if project is None:
-        raise Unauthorized("the API key is not known", "Check the key; it may have been removed.")
-    return project
-
-
-ProjectId = Annotated[str, Depends(project_of_key, scope="function")]
-
-
-async def own_project(
-    context: Context,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(key_header)],
-) -> str:
-    async with begun(context.databases.reading) as session:
-        return await project_of_key(session, credentials)
-
-
-KeyHolder = Annotated[str, Depends(own_project, scope="function")]
-"""The project, for routes that have transactions of their own."""
 EventId = Annotated[str, Path(description="Id of the event.", examples=["ev_2kq5mzx7c3v4b6n7a8sd"])]
 
 

@@ -12,7 +12,8 @@ from typing import TypeVar
 from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.db.control import Event
+from infra.db.audit import AuditEntry
+from infra.db.control import ApiKey, Event, Project
 from infra.db.jobs import Asset, Job
 from infra.db.markers import Marker
 
@@ -49,7 +50,7 @@ class PageRequest:
     after: Cursor | None = None
 
 
-R = TypeVar("R", Event, Job, Asset, Marker)
+R = TypeVar("R", Event, Job, Asset, Marker, ApiKey, Project, AuditEntry)
 
 
 async def page_of(

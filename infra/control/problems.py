@@ -6,9 +6,13 @@ LivepathError
     │   ├── BadPublishToken     no valid WHIP token
     │   └── BadViewerToken      no valid viewer token
     ├── Forbidden          403  the token is good, for something else
+    │   ├── LacksScope          the API key may do other things only
+    │   ├── NotThisProject      the API key opens other projects only
+    │   └── Outranked           the API key would give what it does not have
     ├── NotFound           404  not there, or of another project (never told apart)
     ├── Conflict           409  the state does not allow it
     ├── Invalid            422  a value cannot be used
+    ├── TooManyRequests    429  a rate limit
     └── Unavailable        503  the database does not answer; try again
 """
 
@@ -23,6 +27,7 @@ from pydantic_core import to_json
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from infra.auth.scopes import Scope
 from infra.db.outage import is_outage
 from infra.errors import IllegalTransition, LivepathError
 
@@ -54,6 +59,9 @@ class Problem(BaseModel):
     detail: str = Field(examples=["event ev_… was never live"])
     fix: str = Field(description="What to do about it.", examples=["Use DELETE to cancel it."])
     errors: list[ProblemError] | None = Field(None, description="For invalid requests.")
+    request_id: str | None = Field(
+        None, description="As in the header `X-Request-Id`, the logs and the audit log."
+    )
 
 
 class ApiProblem(LivepathError):
@@ -87,6 +95,30 @@ class Forbidden(ApiProblem):
     status, slug, title = 403, "forbidden", "Not with this token"
 
 
+class LacksScope(Forbidden):
+    slug, title = "missing-scope", "Not with this API key"
+
+    def __init__(self, needed: Scope) -> None:
+        super().__init__(
+            f"the API key lacks the scope {needed}",
+            f"Use a key that has {needed}, or make one: POST /v1/keys.",
+        )
+
+
+class NotThisProject(Forbidden):
+    slug, title = "other-project", "Not with this API key"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the API key does not open the project that the header Livepath-Project names",
+            "Leave the header out, or use a key of that project or of its whole organisation.",
+        )
+
+
+class Outranked(Forbidden):
+    slug, title = "more-than-this-key", "Not with this API key"
+
+
 class NotFound(ApiProblem):
     status, slug, title = 404, "not-found", "Not found"
 
@@ -97,6 +129,17 @@ class Conflict(ApiProblem):
 
 class Invalid(ApiProblem):
     status, slug, title = 422, "invalid-request", "The request cannot be used"
+
+
+class TooManyRequests(ApiProblem):
+    """`Retry-After` and what is left are headers of every limited answer."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            detail, "Wait for as many seconds as Retry-After says; RateLimit tells what is left."
+        )
 
 
 class Unavailable(ApiProblem):
@@ -138,9 +181,14 @@ def install(app: FastAPI) -> None:
 
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    problem.request_id = structlog.contextvars.get_contextvars().get("request_id")
+    told = dict(headers or {})
+    if problem.request_id is not None:
+        # The answer to a bug is made outside of the layer that adds it.
+        told["X-Request-Id"] = problem.request_id
     # A lone surrogate that a client sent comes back inside a message: replace, do not fail.
     body = to_json(problem.model_dump(exclude_none=True), inf_nan_mode="null")
-    return Response(body, problem.status, headers, MEDIA_TYPE)
+    return Response(body, problem.status, told, MEDIA_TYPE)
 
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
@@ -205,6 +253,6 @@ async def _on_bug(_request: Request, _error: Exception) -> Response:
         title="Internal error",
         status=500,
         detail="the server met a condition it does not know",
-        fix="Please report it with the time of the request; the log has the details.",
+        fix="Please report it with the request_id; the log has the details.",
     )
     return _response(problem)

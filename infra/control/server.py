@@ -18,6 +18,7 @@ import uvicorn
 from infra.control.app import create_app
 from infra.control.context import ControlContext, Databases
 from infra.control.facts import FactConsumer
+from infra.control.limits import Limits
 from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
@@ -74,6 +75,7 @@ async def run_control(settings: ControlSettings) -> None:
             "desired": lambda: publisher.problem,
         },
         now_ms=now_ms,
+        limits=Limits(client, settings.requests_per_key, settings.requests_per_ip),
     )
     try:
         with _listen(settings.control_host, settings.control_port) as listener:
@@ -96,10 +98,16 @@ async def run_control(settings: ControlSettings) -> None:
                     group.create_task(facts.run(), name="facts"),
                     group.create_task(bell.run(), name="bell"),
                     group.create_task(readiness.run(), name="readiness"),
+                    group.create_task(context.uses.run(databases.writing), name="key uses"),
+                    group.create_task(
+                        context.trail.run(databases.writing, now_ms, settings.audit_days),
+                        name="audit",
+                    ),
                 ]
                 await _serve(server, listener)
                 for task in tasks:
                     task.cancel()
+            await context.trail.flush(databases.writing)
     finally:
         context.presigner.close()
         context.objects.close()

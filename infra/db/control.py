@@ -1,4 +1,4 @@
-"""Control's tables: projects with their secrets and API keys, events, and facts from media nodes.
+"""Control's tables: organisations, projects with their secrets and API keys, events, and facts.
 
 `revision` rises with every change that media nodes must learn of; `published_revision` is the last
 one that reached the bus. A row whose two revisions differ is owed to the bus.
@@ -16,15 +16,27 @@ OPEN_STATES = frozenset({EventState.SCHEDULED, EventState.LIVE, EventState.RECON
 """States in which publishers may connect."""
 
 
+class Organisation(Base):
+    """Who owns projects."""
+
+    __tablename__ = "organisations"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_ms: Mapped[int]
+
+
 class Project(Base):
     """A tenant. Its id is the first part of every object key."""
 
     __tablename__ = "projects"
+    __table_args__ = (Index(None, "organisation", "created_ms", "id"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     revision: Mapped[int] = mapped_column(default=1)
     published_revision: Mapped[int] = mapped_column(default=0)
+    organisation: Mapped[str] = mapped_column(String(64), server_default="default")
     created_ms: Mapped[int]
 
 
@@ -41,14 +53,31 @@ class ProjectSecret(Base):
 
 
 class ApiKey(Base):
-    """An API key, kept as a hash only."""
+    """An API key, kept as a hash only. A rotated one has two for a while."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (
+        Index(None, "project", "created_ms", "id"),
+        Index(None, "previous_hash", unique=True),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     hash: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(200))
+    scopes: Mapped[list[str]] = mapped_column(default=lambda: ["*"], server_default='["*"]')
+    """Of `infra.auth.scopes`."""
+    organisation_wide: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Opens every project of the organisation; `project` where the caller names none."""
+    previous_hash: Mapped[str | None] = mapped_column(String(64))
+    previous_until_ms: Mapped[int | None]
+    """Until when the secret before the rotation is good as well."""
+    made_by: Mapped[str | None] = mapped_column(String(64))
+    """Id of the key that made this one."""
+    expires_ms: Mapped[int | None]
+    revoked_ms: Mapped[int | None]
+    last_used_ms: Mapped[int | None]
+    """To the minute."""
     created_ms: Mapped[int]
 
 

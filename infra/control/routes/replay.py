@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 
 from infra.control.dependencies import (
+    Change,
     Context,
     EventId,
     KeyHolder,
@@ -19,7 +20,13 @@ router = APIRouter(prefix="/v1/events/{event}/replay", tags=["replay"])
 
 @router.put("", status_code=201, summary="Store what happened during the event")
 async def put_replay(
-    event: EventId, wanted: Replay, project: KeyHolder, context: Context, response: Response
+    event: EventId,
+    wanted: Replay,
+    *,
+    project: KeyHolder,
+    context: Context,
+    change: Change,
+    response: Response,
 ) -> ReplayOut:
     """201 for a new one, which replaces the one before; 200 for the one that is there."""
     async with begun(context.databases.reading) as session:
@@ -27,10 +34,9 @@ async def put_replay(
     if not place.stored:
         # With no transaction open: nobody waits for the store but this request.
         await context.objects.put(place.request.key, place.text, CONTENT_TYPE)
-    async with begun(context.databases.writing) as session:
+    async with change() as session:
         job, is_new = await ReplayService(session, context, project).file(event, place)
-    context.ring()
-    response.status_code = 201 if is_new else 200
+        response.status_code = 201 if is_new else 200
     return replay_out(job, context.links)
 
 

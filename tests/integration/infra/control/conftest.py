@@ -1,10 +1,15 @@
-"""One control deployment per test: a migrated database of each kind, two projects, a set clock."""
+"""One control deployment per test: a migrated database of each kind, two projects of two
+organisations, a set clock."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import httpx2
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -50,6 +55,15 @@ class Deployment:
         """For looking at rows; never waits for a transaction that this thread's loop holds open."""
         return Session(self.engine.execution_options(**READ_ONLY), expire_on_commit=False)
 
+    @property
+    def context(self) -> ControlContext:
+        return cast("ControlContext", self.app.state.context)
+
+    async def settle(self) -> None:
+        """Write what waits to be written beside the requests."""
+        await self.context.trail.flush(self.databases.writing)
+        await self.context.uses.flush(self.databases.writing)
+
     def client(self, key: str | None = None) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             transport=httpx2.ASGITransport(self.app, raise_app_exceptions=True),
@@ -68,7 +82,7 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
     engine, asynchronous = sync_engine(migrated_url), async_engine(migrated_url)
     bootstrap(engine, KEY, NOW_MS)
     with Session(engine) as session, session.begin():
-        create_project(session, "other", "Other", NOW_MS)
+        create_project(session, "other", "Other", NOW_MS, organisation="others")
         add_api_key(session, "other", OTHER_KEY, "test", NOW_MS)
     made = Deployment(migrated_url, engine, Databases.of(asynchronous))
     presigner, objects = Presigner(s3_for_presigning), Objects(lambda: made.bucket)
@@ -115,3 +129,16 @@ async def viewer(deployment: Deployment) -> AsyncIterator[httpx2.AsyncClient]:
     """A client without a key."""
     async with deployment.client() as client:
         yield client
+
+
+@pytest.fixture
+async def served(deployment: Deployment) -> AsyncIterator[str]:
+    """The API on a real socket; its URL."""
+    config = uvicorn.Config(deployment.app, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # In the test's own loop: connections to the database belong to the loop that made them.
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving

@@ -1,53 +1,21 @@
 """`livepath jobs` against an API on a real socket."""
 
-import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
-from typer.testing import CliRunner, Result
 
-from infra.cli.app import app
 from infra.db.jobs import Function, Job, JobAttempt
 from tests.integration.infra.control.conftest import KEY, Deployment
 from tests.integration.infra.control.rows import add_job
+from tests.integration.infra.control.terminal import Terminal
 
 pytestmark = pytest.mark.integration
 
 
-class Terminal:
-    """Somebody's shell."""
-
-    def __init__(self, url: str, data_dir: Path) -> None:
-        self._environment = {
-            "LIVEPATH_API_URL": url,
-            "LIVEPATH_API_KEY": KEY,
-            "LIVEPATH_DATA_DIR": str(data_dir),
-        }
-
-    async def run(self, *words: str, **environment: str) -> Result:
-        env = self._environment | environment
-        return await asyncio.to_thread(CliRunner().invoke, app, ["jobs", *words], env=env)
-
-    async def lines(self, *words: str) -> list[str]:
-        done = await self.run(*words)
-        assert done.exit_code == 0, done.output
-        return done.output.splitlines()
-
-
 @pytest.fixture
-async def terminal(deployment: Deployment, tmp_path: Path) -> AsyncIterator[Terminal]:
-    config = uvicorn.Config(deployment.app, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # In the test's own loop: connections to the database belong to the loop that made them.
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        yield Terminal(f"http://127.0.0.1:{listener.getsockname()[1]}", tmp_path)
-        server.should_exit = True
-        await serving
+def terminal(served: str, tmp_path: Path) -> Terminal:
+    return Terminal("jobs", served, KEY, tmp_path)
 
 
 async def test_jobs_are_listed_and_told_apart(terminal: Terminal, deployment: Deployment) -> None:

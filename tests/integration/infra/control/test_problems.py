@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from infra.control import dependencies
+from infra.control import callers
 from infra.control.middleware import MAX_BODY
 from infra.renditions import NAMES
 from tests.integration.infra.control.conftest import Deployment
@@ -153,7 +153,7 @@ async def test_an_outage_in_the_middle_of_a_request_is_503(
     def broken(_key: str) -> str:
         raise OperationalError("SELECT", {}, ConnectionResetError())
 
-    monkeypatch.setattr(dependencies, "hash_api_key", broken)
+    monkeypatch.setattr(callers, "hash_api_key", broken)
     response = await api.get("/v1/events")
     assert problem(response)["status"] == 503
     assert response.headers["Retry-After"]
@@ -166,7 +166,7 @@ async def test_a_bug_is_500_without_its_secrets(
     def broken(_key: str) -> str:
         raise RuntimeError("passphrase hunter2")
 
-    monkeypatch.setattr(dependencies, "hash_api_key", broken)
+    monkeypatch.setattr(callers, "hash_api_key", broken)
     transport = httpx2.ASGITransport(deployment.app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://control.test") as client:
         response = await client.get("/v1/events", headers={"Authorization": "Bearer x"})

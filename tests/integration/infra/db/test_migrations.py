@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 
-from infra.db import control, jobs, markers, outbox
+from infra.db import audit, control, jobs, markers, outbox
 from infra.db.base import Base
 from infra.db.engine import downgrade, migrate, sync_engine
 
@@ -33,7 +33,7 @@ def test_the_migrated_schema_is_the_declared_one(database_url: str) -> None:
             assert compare_metadata(context, Base.metadata) == []
     finally:
         engine.dispose()
-    expected = {control.Event, jobs.Job, markers.Marker, outbox.OutboxMessage}
+    expected = {audit.AuditEntry, control.Event, jobs.Job, markers.Marker, outbox.OutboxMessage}
     assert {table.__tablename__ for table in expected} <= tables(database_url)
 
 
@@ -71,6 +71,35 @@ def test_an_event_from_before_a_column_has_what_it_had_then(database_url: str) -
     finally:
         engine.dispose()
     assert tuple(kept) == ([], 0, False, None)
+
+
+def test_tenants_from_before_have_an_organisation_and_keys_that_may_all(database_url: str) -> None:
+    migrate(database_url)
+    downgrade(database_url, "0008")
+    engine = sync_engine(database_url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("INSERT INTO projects VALUES ('acme', 'Acme', 1, 1, 7)"))
+            for name in ("bootstrap", "second"):
+                values = f"('key_{name}', 'acme', 'hash {name}', '{name}', 8)"
+                connection.execute(text(f"INSERT INTO api_keys VALUES {values}"))
+        migrate(database_url)
+        with engine.connect() as connection:
+            owners = connection.execute(select(control.Project.id, control.Project.organisation))
+            assert owners.all() == [("acme", "default")]
+            found = connection.execute(
+                select(control.Organisation.id, control.Organisation.created_ms)
+            )
+            assert found.all() == [("default", 7)]
+            key = control.ApiKey
+            columns = (key.name, key.scopes, key.organisation_wide, key.expires_ms, key.revoked_ms)
+            kept = connection.execute(select(*columns).order_by(key.name)).all()
+    finally:
+        engine.dispose()
+    assert [tuple(row) for row in kept] == [
+        ("bootstrap", ["*"], True, None, None),
+        ("second", ["*"], False, None, None),
+    ]
 
 
 def test_processes_that_start_together_migrate_once(database_url: str) -> None:

@@ -1,0 +1,92 @@
+"""Who calls: from the secret in a header to a key, and from a key to what it opens.
+
+Invariant: a key opens its own project; one of the whole organisation opens any project of it. What
+a key may do never depends on anything but its row. Upstream: `infra.control.dependencies`.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from infra.auth.apikeys import hash_api_key
+from infra.auth.scopes import within
+from infra.control.problems import NotThisProject, Unauthorized
+from infra.control.schemas import required_at
+from infra.db.control import ApiKey, Project
+from infra.keys import is_name
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A key, the project that it acts in, and what it may do there."""
+
+    key: str
+    """Its id."""
+    organisation: str
+    project: str
+    scopes: frozenset[str]
+    organisation_wide: bool
+    expires_ms: int | None
+
+    def outranks(self, key: ApiKey) -> bool:
+        """Whether `key` may do nothing that this caller may not, and for no longer."""
+        ends_first = self.expires_ms is None or (
+            key.expires_ms is not None and key.expires_ms <= self.expires_ms
+        )
+        reach = self.organisation_wide or not key.organisation_wide
+        return ends_first and reach and within(key.scopes, self.scopes)
+
+
+class KeyLookup:
+    """Keys by their secrets, at one moment."""
+
+    def __init__(self, session: AsyncSession, now_ms: int) -> None:
+        self._session = session
+        self._now_ms = now_ms
+
+    async def key(self, secret: str) -> ApiKey:
+        """The key with this secret, whether or not it opens anything now."""
+        digest = hash_api_key(secret)
+        query = select(ApiKey).where(or_(ApiKey.hash == digest, ApiKey.previous_hash == digest))
+        key = await self._session.scalar(query)
+        if key is None:
+            raise Unauthorized(
+                "the API key is not known", "Check the key; it may have been replaced."
+            )
+        if key.hash != digest and self._now_ms >= (key.previous_until_ms or 0):
+            raise Unauthorized(
+                "the API key has been replaced", "Use the secret that its rotation answered with."
+            )
+        return key
+
+    def valid(self, key: ApiKey) -> ApiKey:
+        """The key, if it was neither revoked nor has expired."""
+        if key.revoked_ms is not None:
+            raise Unauthorized("the API key is revoked", "Make another: POST /v1/keys.")
+        if key.expires_ms is not None and self._now_ms >= key.expires_ms:
+            raise Unauthorized(
+                f"the API key expired at {required_at(key.expires_ms):%Y-%m-%dT%H:%M:%SZ}",
+                "Make another: POST /v1/keys.",
+            )
+        return key
+
+
+async def opened(session: AsyncSession, key: ApiKey, wanted: str | None) -> Caller:
+    """What the key opens, in the project that the request names."""
+    project = key.project if wanted is None else wanted
+    query = select(Project.organisation).where(Project.id == key.project)
+    organisation = (await session.scalars(query)).one()
+    if project != key.project:
+        query = select(Project.organisation).where(Project.id == project)
+        within_reach = key.organisation_wide and is_name(project)
+        if not within_reach or await session.scalar(query) != organisation:
+            raise NotThisProject()
+    return Caller(
+        key=key.id,
+        organisation=organisation,
+        project=project,
+        scopes=frozenset(key.scopes),
+        organisation_wide=key.organisation_wide,
+        expires_ms=key.expires_ms,
+    )

@@ -1,0 +1,56 @@
+"""Projects of an organisation: made through the API, with a secret of their own."""
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from infra.db.control import Project, ProjectSecret
+from tests.integration.infra.control.conftest import Deployment
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_new_project_is_owed_to_the_media_nodes(
+    deployment: Deployment, api: httpx2.AsyncClient
+) -> None:
+    rung = deployment.rings
+    response = await api.post("/v1/projects", json={"name": "Football"})
+    assert response.status_code == 201
+    project = response.json()
+    assert project["organisation"] == "default"
+    assert (await api.get(response.headers["Location"])).json() == project
+    assert deployment.rings == rung + 1
+    with deployment.reading() as session:
+        row = session.get_one(Project, project["id"])
+        assert row.published_revision < row.revision
+        secrets = session.scalars(select(ProjectSecret.secret)).all()
+    assert len(set(secrets)) == 3
+    here = {"Livepath-Project": project["id"]}
+    event = await api.post("/v1/events", json={"name": "x"}, headers=here)
+    assert f"/live/{project['id']}/" in event.json()["playback"]["hls_url"]
+    assert (await api.get("/v1/events")).json()["items"] == []
+
+
+async def test_a_key_sees_the_projects_that_it_opens(
+    deployment: Deployment, api: httpx2.AsyncClient, other: httpx2.AsyncClient
+) -> None:
+    made = (await api.post("/v1/projects", json={"name": "Football"})).json()["id"]
+    listed = [one["id"] for one in (await api.get("/v1/projects")).json()["items"]]
+    assert sorted(listed) == sorted(["default", made])
+    assert [one["id"] for one in (await other.get("/v1/projects")).json()["items"]] == ["other"]
+    wanted = {"name": "k", "scopes": ["*"]}
+    key = (await api.post("/v1/keys", json=wanted, headers={"Livepath-Project": made})).json()
+    assert key["project"] == made
+    async with deployment.client(key["secret"]) as client:
+        assert [one["id"] for one in (await client.get("/v1/projects")).json()["items"]] == [made]
+        assert (await client.get("/v1/projects/default")).status_code == 404
+        refused = await client.post("/v1/projects", json={"name": "x"})
+    assert refused.status_code == 403
+    assert "whole organisation" in refused.json()["fix"]
+
+
+async def test_a_project_is_renamed(api: httpx2.AsyncClient) -> None:
+    renamed = await api.patch("/v1/projects/default", json={"name": "Main"})
+    assert renamed.json()["name"] == "Main"
+    assert (await api.get("/v1/projects/default")).json() == renamed.json()
+    assert (await api.patch("/v1/projects/default", json={})).status_code == 422
