@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from infra.db.events_state import advance_event
 from infra.errors import IllegalTransition, UnknownEvent
-from infra.lifecycle import Trigger
+from infra.lifecycle import Actor, Trigger
 
 _MISSED = (Trigger.PROGRAM_LIVE, Trigger.PROGRAM_ENDED)
 
@@ -17,7 +17,7 @@ _MISSED = (Trigger.PROGRAM_LIVE, Trigger.PROGRAM_ENDED)
 def advance_or_catch_up(session: Session, event: str, trigger: Trigger, now_ms: int) -> bool:
     """Applies `trigger`; False when the event does not exist or was cancelled."""
     try:
-        advance_event(session, event, trigger, now_ms)
+        advance_event(session, event, trigger, now_ms, by=Actor.COLD_PATH)
     except UnknownEvent:
         return False
     except IllegalTransition:
@@ -28,7 +28,7 @@ def advance_or_catch_up(session: Session, event: str, trigger: Trigger, now_ms: 
 def _catch_up(session: Session, event: str, trigger: Trigger, now_ms: int) -> bool:
     try:
         for missed in (*_MISSED, trigger):
-            advance_event(session, event, missed, now_ms)
+            advance_event(session, event, missed, now_ms, by=Actor.COLD_PATH)
     except IllegalTransition:
         return False
     return True

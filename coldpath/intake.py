@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from prometheus_client import Counter
 
 from coldpath.binding import Registry
+from coldpath.choices import chosen
 from coldpath.deliveries import Deliveries, Delivery
 from coldpath.errors import BrokerError
 from coldpath.ledger import Ledger
@@ -65,7 +66,7 @@ class Intake:
             for key in dict.fromkeys(keys)
             if self._registry.wants(key) and (info := self._store.head(key)) is not None
         ]
-        requests = plan([*found, *self._of_new_sessions(found)], self._registry)
+        requests = self._planned([*found, *self._of_new_sessions(found)])
         new = self._ledger.file(requests) if requests else []
         for request in new:
             log.info("%s: %s of %s filed", request.id, request.function, request.input_key)
@@ -80,6 +81,11 @@ class Intake:
         )
         return new
 
+    def _planned(self, objects: Sequence[ObjectVersion]) -> list[JobRequest]:
+        """What these objects ask for, and their events want."""
+        choices = chosen(self._ledger.engine, [item.key for item in objects])
+        return plan(objects, self._registry, choices)
+
     def _of_new_sessions(self, found: Sequence[ObjectVersion]) -> Iterator[ObjectVersion]:
         """What else lies in the sessions whose manifests are new: the event of any segment may have
         been lost, and by now all of them are there. One listing per session, once in its life."""
@@ -87,7 +93,7 @@ class Intake:
             return
         for item in found:
             key = parse(item.key)
-            jobs = [request.id for request in plan([item], self._registry)]
+            jobs = [request.id for request in self._planned([item])]
             if isinstance(key, ManifestKey) and self._ledger.unknown(jobs):
                 folder = item.key.removesuffix("manifest.json")
                 for info in self._store.list(folder):

@@ -7,8 +7,9 @@ Upstream: `coldpath.s3events` and `coldpath.reconcile` name objects. Downstream:
 files the requests.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from coldpath.binding import BoundFunction, Registry
@@ -25,14 +26,25 @@ class ObjectVersion:
     """The entity tag without quotes: the same in an event, in a listing and from HEAD."""
 
 
-def plan(objects: Iterable[ObjectVersion], registry: Registry[Any]) -> list[JobRequest]:
-    """The jobs that these objects ask for, in order and each once."""
+_ALL: Mapping[str, Collection[str]] = MappingProxyType({})
+
+
+def plan(
+    objects: Iterable[ObjectVersion],
+    registry: Registry[Any],
+    chosen: Mapping[str, Collection[str]] = _ALL,
+) -> list[JobRequest]:
+    """The jobs that these objects ask for, in order and each once. `chosen`: by event, the only
+    functions that run for it; all run for events that are not in it."""
     requests: dict[str, JobRequest] = {}
     for item in objects:
         key = parse(item.key)
         if key is None:
             continue
+        wanted = chosen.get(key.program.event)
         for bound in registry.bound_to(key):
+            if wanted is not None and bound.name not in wanted:
+                continue
             request = _request(bound, key, item)
             requests.setdefault(request.id, request)
     return list(requests.values())

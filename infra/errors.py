@@ -3,6 +3,7 @@
 LivepathError
 ├── ConfigurationError     a setting or URL cannot be used; the message says the fix
 ├── IllegalTransition      an event, job or publisher was asked for a change its table lacks
+│   └── ActorRefused       the change is for others to cause
 ├── UnknownEvent           no event has this id
 ├── TokenError             a viewer token or stream key does not verify
 └── StorageError           the object store refused or could not be reached
@@ -21,6 +22,10 @@ class ConfigurationError(LivepathError):
 
 class IllegalTransition(LivepathError):
     """The state machine has no such edge."""
+
+
+class ActorRefused(IllegalTransition):
+    """The change is for others to cause."""
 
 
 class UnknownEvent(LivepathError):

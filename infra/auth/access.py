@@ -13,7 +13,8 @@ from infra.auth import tokens
 from infra.auth.tokens import ViewerClaims
 from infra.errors import TokenError
 
-PUBLIC = "public"
+PUBLIC, NOBODY = "public", "nobody"
+"""Access to events. `nobody`: what is published is held back until the event starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Access:
         self._verified: OrderedDict[tuple[str, str], ViewerClaims] = OrderedDict()
 
     def set(self, projects: Mapping[str, Mapping[str, bytes]], events: Mapping[str, str]) -> None:
-        """`projects`: project -> kid -> secret; `events`: event -> `public` or `token`."""
+        """`projects`: project -> kid -> secret; `events`: event -> `public`, `token`, `nobody`."""
         self._projects = {project: dict(secrets) for project, secrets in projects.items()}
         self._events = dict(events)
         self._verified.clear()
@@ -45,7 +46,10 @@ class Access:
 
         `default` is the access of an event that the table does not hold.
         """
-        if self._events.get(event, default) == PUBLIC:
+        access = self._events.get(event, default)
+        if access == NOBODY:
+            return Denied(403, "the event has not started")
+        if access == PUBLIC:
             return None
         if token is None:
             return Denied(401, "this event needs a viewer token: /t/{token}/live/...")

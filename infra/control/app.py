@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
-from infra.control import problems
+from infra.control import idempotency, problems
 from infra.control.context import ControlContext
 from infra.control.dependencies import PROJECT_HEADER
 from infra.control.middleware import BodyLimit, Timing
@@ -83,6 +83,7 @@ def create_app(context: ControlContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
+    idempotency.install(app)
     for module in (
         *(events, markers, clips, replay, jobs, playback, publishing),
         *(keys, projects, audit),
@@ -102,7 +103,7 @@ def create_app(context: ControlContext) -> FastAPI:
             *(PROJECT_HEADER, HEADER, "If-Match", "If-None-Match"),
         ],
         expose_headers=[
-            *("Content-Range", "ETag", "Location", "Retry-After"),
+            *("Content-Range", "ETag", "Location", "Retry-After", idempotency.REPLAYED),
             *("RateLimit", "RateLimit-Policy", HEADER),
         ],
         max_age=600,
@@ -135,6 +136,7 @@ def _describe_problems(app: FastAPI) -> None:
                 tags=app.openapi_tags,
                 license_info=app.license_info,
             )
+            idempotency.describe(made)
             schemas = made["components"]["schemas"]
             template = "#/components/schemas/{model}"
             problem = problems.Problem.model_json_schema(ref_template=template)

@@ -21,6 +21,7 @@ from infra.auth.scopes import READING, allows, required
 from infra.control.audit import entry_of
 from infra.control.callers import Caller, KeyLookup, opened
 from infra.control.context import ControlContext
+from infra.control.idempotency import claim
 from infra.control.paging import Cursor, PageRequest
 from infra.control.problems import (
     Invalid,
@@ -158,6 +159,7 @@ async def transaction(
     """The request's transaction; writers ring once it is committed."""
     begin = change() if request.method not in READING else begun(context.databases.reading)
     async with begin as session:
+        await claim(request, session, record_of(request).project, context.now_ms())
         yield session
 
 

@@ -18,6 +18,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from infra.control.context import Databases
+from infra.control.event_changes import timetable_of
+from infra.control.schedule import holds_back
 from infra.db.control import Event, Fact
 from infra.db.events_state import advance_event
 from infra.db.outage import DATABASE_ERRORS, is_outage
@@ -25,7 +27,7 @@ from infra.errors import BusUnavailable, IllegalTransition
 from infra.events.bus import Backoff
 from infra.events.facts import FactType, MediaFact
 from infra.events.facts_bus import Delivery, FactReader
-from infra.lifecycle import Trigger
+from infra.lifecycle import Actor, Trigger
 from infra.outbox.facts import TOLD_FACTS, told_of
 from infra.outbox.recording import Notice, record
 from infra.publishers import ROLES, Role
@@ -82,7 +84,7 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
     _tell(session, fact, at_ms)
     if fact.type not in _TRIGGERS and fact.type not in _NOTED:
         return Outcome.APPLIED
-    event = session.get(Event, fact.event)
+    event = session.get(Event, fact.event, with_for_update=True)
     if event is None or event.project != fact.project:
         _log.warning("a fact names an event that is not known", fact=fact.id, event_id=fact.event)
         return Outcome.NO_EFFECT
@@ -90,13 +92,26 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
         _note(event, fact)
         return Outcome.APPLIED
     try:
-        advance_event(session, event.id, _TRIGGERS[fact.type], at_ms)
+        _advance(session, event, _TRIGGERS[fact.type], at_ms)
     except IllegalTransition as error:
         _log.warning(
             "a fact does not fit the event", fact=fact.id, event_id=event.id, why=str(error)
         )
         return Outcome.NO_EFFECT
     return Outcome.APPLIED
+
+
+def _advance(session: Session, event: Event, trigger: Trigger, at_ms: int) -> None:
+    """Move the event on, or note what is held back until its start."""
+    if holds_back(timetable_of(event), at_ms):
+        event.on_air_ms = at_ms if trigger is Trigger.PROGRAM_LIVE else None
+        moments = (event.due_ms, event.starts_at_ms)
+        event.due_ms = min(moment for moment in moments if moment is not None)
+        if trigger is not Trigger.PROGRAM_ENDED:
+            return
+        # The media node has closed the programme for good: it was, and nobody saw it.
+        advance_event(session, event.id, Trigger.PROGRAM_LIVE, at_ms, by=Actor.MEDIA_NODE)
+    advance_event(session, event.id, trigger, at_ms, by=Actor.MEDIA_NODE)
 
 
 def _tell(session: Session, fact: MediaFact, at_ms: int) -> None:

@@ -1,32 +1,35 @@
-"""Keyset pagination: newest first by (creation, id), so pages neither skip nor repeat rows.
+"""Keyset pagination: by a moment and the id, so pages neither skip nor repeat rows.
 
-A cursor is opaque to clients and names the last row of the page before.
+Invariant: a cursor, which is opaque to clients, names the last row of the page before and the order
+that it was in; it leads nowhere in another order.
 """
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, tuple_
+from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from infra.control.problems import Invalid
 from infra.db.audit import AuditEntry
 from infra.db.control import ApiKey, Event, Project
 from infra.db.jobs import Asset, Job
 from infra.db.markers import Marker
 
-_FORM = re.compile(r"(\d{1,15}):([a-z0-9][a-z0-9_-]{0,63})", re.ASCII)
+_FORM = re.compile(r"([a-z]?)(\d{1,15}):([a-z0-9][a-z0-9_-]{0,63})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    created_ms: int
+    at_ms: int
     id: str
+    order: str = ""
 
     def encode(self) -> str:
-        text = f"{self.created_ms}:{self.id}".encode()
+        text = f"{self.order}{self.at_ms}:{self.id}".encode()
         return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
     @classmethod
@@ -39,7 +42,7 @@ class Cursor:
             raise ValueError("no cursor of this API") from error
         if match is None:
             raise ValueError("no cursor of this API")
-        return cls(int(match[1]), match[2])
+        return cls(int(match[2]), match[3], match[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,43 @@ class PageRequest:
 R = TypeVar("R", Event, Job, Asset, Marker, ApiKey, Project, AuditEntry)
 
 
+@dataclass(frozen=True, slots=True)
+class Order(Generic[R]):
+    """What rows are sorted by, beside their ids."""
+
+    name: str
+    """In cursors; at most one letter."""
+    key: ColumnElement[int] | None
+    """None: when they were made."""
+    of: Callable[[R], int]
+    """What `key` is for a row."""
+    descending: bool
+
+
+CREATED: Order[Any] = Order("", None, lambda row: int(row.created_ms), descending=True)
+"""Newest first."""
+
+
 async def page_of(
-    session: AsyncSession, query: Select[R], table: type[R], page: PageRequest
+    session: AsyncSession,
+    query: Select[R],
+    table: type[R],
+    page: PageRequest,
+    order: Order[Any] = CREATED,
 ) -> tuple[Sequence[R], str | None]:
-    """One page of the query's rows, newest first, and the cursor of the next page, if any."""
+    """One page of the query's rows in that order, and the cursor of the next page, if any."""
+    key: Any = table.created_ms if order.key is None else order.key
     if page.after is not None:
-        last_seen = tuple_(page.after.created_ms, page.after.id)
-        query = query.where(tuple_(table.created_ms, table.id) < last_seen)
-    query = query.order_by(table.created_ms.desc(), table.id.desc()).limit(page.limit + 1)
-    rows = (await session.scalars(query)).all()
+        if page.after.order != order.name:
+            raise Invalid(
+                "after is the cursor of a list in another order",
+                "Pass the value of next from the page before, and the same sort.",
+            )
+        place, last_seen = tuple_(key, table.id), tuple_(page.after.at_ms, page.after.id)
+        query = query.where(place < last_seen if order.descending else place > last_seen)
+    by = (key.desc(), table.id.desc()) if order.descending else (key, table.id)
+    rows = (await session.scalars(query.order_by(*by).limit(page.limit + 1))).all()
     if len(rows) <= page.limit:
         return rows, None
     last = rows[page.limit - 1]
-    return rows[: page.limit], Cursor(last.created_ms, last.id).encode()
+    return rows[: page.limit], Cursor(order.of(last), last.id, order.name).encode()

@@ -17,8 +17,11 @@ from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from infra.auth.access import NOBODY
 from infra.control.context import Databases
+from infra.control.event_changes import timetable_of
 from infra.control.links import FEED
+from infra.control.schedule import holds_back
 from infra.control.schemas import Access
 from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret
 from infra.db.markers import Marker
@@ -136,6 +139,7 @@ class DesiredPublisher:
             await self._mark(wanted)
 
     async def _wanted(self, *, owed_only: bool) -> Wanted:
+        now = self._now_ms()
         async with self._databases.reading() as session:
             projects = await _projects(session, owed_only=owed_only)
             query = select(Event)
@@ -155,7 +159,8 @@ class DesiredPublisher:
                 keys.setdefault(row.project, {})[row.kid] = row.secret
         records = [DesiredRecord.of(_desired_project(p, keys.get(p.id, {}))) for p in projects]
         records += [
-            DesiredRecord.of(desired_event(event, markers.get(event.id, ()))) for event in events
+            DesiredRecord.of(desired_event(event, now, markers.get(event.id, ())))
+            for event in events
         ]
         return Wanted(records, _owed(projects), _owed(events))
 
@@ -234,15 +239,16 @@ def _desired_marker(marker: Marker) -> DesiredMarker:
     )
 
 
-def desired_event(event: Event, markers: Sequence[DesiredMarker] = ()) -> DesiredEvent:
-    """What a media node needs to know of the event."""
+def desired_event(event: Event, now_ms: int, markers: Sequence[DesiredMarker] = ()) -> DesiredEvent:
+    """What a media node needs to know of the event now."""
+    too_early = holds_back(timetable_of(event), now_ms)
     return DesiredEvent(
         id=event.id,
         project=event.project,
         feed=FEED,
         revision=event.revision,
         open=EventState(event.state) in OPEN_STATES,
-        access=cast("Access", event.access),
+        access=NOBODY if too_early else cast("Access", event.access),
         kid=event.kid,
         generation=event.generation,
         takeover=event.takeover,

@@ -17,6 +17,7 @@ import uvicorn
 
 from infra.control.app import create_app
 from infra.control.context import ControlContext, Databases
+from infra.control.event_clock import EventClock
 from infra.control.facts import FactConsumer
 from infra.control.limits import Limits
 from infra.control.links import Links
@@ -59,6 +60,7 @@ async def run_control(settings: ControlSettings) -> None:
     databases = Databases.of(engine)
     publisher = DesiredPublisher(DesiredBus(client), databases, now_ms)
     bell = Bell(client)
+    clock = EventClock(databases, publisher.ring, now_ms)
     reader = FactReader(facts_client, secrets.token_hex(8))
     facts = FactConsumer(reader, databases, publisher.ring, now_ms)
     readiness = Readiness(databases, settings.ready_urls, trusted=settings.tls_certificate)
@@ -68,11 +70,12 @@ async def run_control(settings: ControlSettings) -> None:
         presigner=Presigner(settings.s3_url),
         objects=Objects(lambda: ObjectStore.from_url(settings.s3_url)),
         viewing=Viewing(databases.reading, now_ms),
-        ring=_both(publisher.ring, bell.ring),
+        ring=_all(publisher.ring, bell.ring, clock.ring),
         checks={
             **readiness.checks(),
             "bus": lambda: facts.problem,
             "desired": lambda: publisher.problem,
+            "clock": lambda: clock.problem,
         },
         now_ms=now_ms,
         limits=Limits(client, settings.requests_per_key, settings.requests_per_ip),
@@ -97,6 +100,7 @@ async def run_control(settings: ControlSettings) -> None:
                     group.create_task(publisher.run(), name="publisher"),
                     group.create_task(facts.run(), name="facts"),
                     group.create_task(bell.run(), name="bell"),
+                    group.create_task(clock.run(), name="clock"),
                     group.create_task(readiness.run(), name="readiness"),
                     group.create_task(context.uses.run(databases.writing), name="key uses"),
                     group.create_task(
@@ -116,10 +120,10 @@ async def run_control(settings: ControlSettings) -> None:
         await engine.dispose()
 
 
-def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+def _all(*bells: Callable[[], None]) -> Callable[[], None]:
     def ring() -> None:
-        first()
-        second()
+        for one in bells:
+            one()
 
     return ring
 

@@ -5,7 +5,7 @@ A change that media nodes must learn of raises the event's revision; the publish
 
 import base64
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,24 +17,32 @@ from infra.auth.streamkeys import whip_token
 from infra.auth.tokens import ViewerClaims
 from infra.control.bootstrap import FIRST_KID
 from infra.control.context import ControlContext
+from infra.control.event_changes import (
+    BEFORE_LIVE,
+    change,
+    look_again,
+    new_event,
+    timetable_of,
+)
 from infra.control.event_schemas import EventCreate, EventPatch
+from infra.control.event_search import EventSearch
 from infra.control.ids import new_id
 from infra.control.paging import PageRequest, page_of
-from infra.control.problems import BadPublishToken, Conflict, NotFound
-from infra.control.schemas import to_ms
+from infra.control.problems import BadPublishToken, Conflict, Invalid, NotFound
 from infra.control.viewer_schemas import TokenCreate
 from infra.control.views import SecretRing
-from infra.db.control import OPEN_STATES, Event, Fact, ProjectSecret
+from infra.db.control import OPEN_STATES, UNSEEN, Event, Fact, ProjectSecret
 from infra.db.events_state import advance_event
+from infra.db.jobs import Function
 from infra.events.facts import FactType
 from infra.keys import is_name
-from infra.lifecycle import EventState, Trigger
+from infra.lifecycle import WAITING, Actor, EventState, Trigger
 from infra.outbox.catalogue import NoticeType
 from infra.outbox.recording import Notice, record
 
 RECENT = 20
-FIXED_ON_AIR = ("renditions", "dvr_window_s")
-"""Fixed with the first picture: players keep what they began with."""
+REQUESTED = "request"
+"""The trigger of functions that run when a client asks for them."""
 _NOTICES = (
     FactType.PUBLISHER_CONNECTED,
     FactType.PUBLISHER_LOST,
@@ -62,27 +70,8 @@ class EventService:
         self._project = project
 
     async def create(self, wanted: EventCreate) -> Event:
-        now = self._context.now_ms()
-        event = Event(
-            id=new_id("ev_"),
-            project=self._project,
-            name=wanted.name,
-            state=EventState.SCHEDULED.value,
-            access=wanted.access,
-            takeover=wanted.takeover,
-            starts_at_ms=to_ms(wanted.starts_at),
-            reconnect_window_s=wanted.reconnect_window_s,
-            target_duration_s=wanted.target_duration_s,
-            renditions=wanted.renditions,
-            dvr_window_s=wanted.dvr_window_s,
-            kid=FIRST_KID,
-            generation=1,
-            revision=1,
-            published_revision=0,
-            recording_degraded=False,
-            created_ms=now,
-            updated_ms=now,
-        )
+        await self._require_functions(wanted.cold_functions)
+        event = new_event(wanted, self._project, FIRST_KID, self._context.now_ms())
         self._session.add(event)
         await self._session.flush()
         data = {"name": event.name, "state": event.state}
@@ -99,72 +88,55 @@ class EventService:
         return event
 
     async def page(
-        self, page: PageRequest, state: EventState | None
+        self, page: PageRequest, search: EventSearch
     ) -> tuple[Sequence[Event], str | None]:
-        query = select(Event).where(Event.project == self._project)
-        if state is not None:
-            query = query.where(Event.state == state.value)
-        return await page_of(self._session, query, Event, page)
+        query = search.query(self._project)
+        return await page_of(self._session, query, Event, page, search.order)
 
     async def patch(self, event_id: str, changes: EventPatch) -> Event:
         event = await self.get(event_id, for_update=True)
-        given = changes.model_fields_set
-        if EventState(event.state) is EventState.CANCELLED:
-            raise Conflict(f"event {event_id} is cancelled", "Create a new event.")
-        if "starts_at" in given:
-            if EventState(event.state) is not EventState.SCHEDULED:
-                raise Conflict(
-                    f"event {event_id} is {event.state}, so its start cannot move",
-                    "Leave starts_at out.",
-                )
-            event.starts_at_ms = to_ms(changes.starts_at)
-        for field in FIXED_ON_AIR:
-            self._patch_fixed(event, field, getattr(changes, field))
-        if changes.name is not None:
-            event.name = changes.name
-        for field in ("access", "takeover", "reconnect_window_s"):
-            value = getattr(changes, field)
-            if field in given and getattr(event, field) != value:
-                setattr(event, field, value)
-                event.revision += 1
-        event.updated_ms = self._context.now_ms()
-        await self._tell(event, NoticeType.EVENT_UPDATED, {"changed": sorted(given)})
+        await self._require_functions(changes.cold_functions)
+        now = self._context.now_ms()
+        change(event, changes, now)
+        changed = {"changed": sorted(changes.model_fields_set)}
+        await self._tell(event, NoticeType.EVENT_UPDATED, changed)
+        opens_ms = timetable_of(event).lobby_at_ms
+        if EventState(event.state) is EventState.LOBBY and (opens_ms is None or opens_ms > now):
+            await self._advance(event, Trigger.RESCHEDULE)
         return event
 
-    def _patch_fixed(self, event: Event, field: str, value: object) -> None:
-        if value is None or value == getattr(event, field):
-            return
-        if EventState(event.state) is not EventState.SCHEDULED:
-            raise Conflict(
-                f"event {event.id} is {event.state}, so its {field} cannot change",
-                f"Leave {field} out.",
-            )
-        setattr(event, field, value)
-        event.revision += 1
+    async def schedule(self, event_id: str) -> Event:
+        event = await self.get(event_id, for_update=True)
+        state = EventState(event.state)
+        if state in WAITING:
+            return event
+        if state is not EventState.DRAFT:
+            raise Conflict(f"event {event_id} is {state}, no draft", "Create a new event.")
+        return await self._advance(event, Trigger.SCHEDULE)
 
     async def cancel(self, event_id: str) -> Event:
         event = await self.get(event_id, for_update=True)
         state = EventState(event.state)
         if state is EventState.CANCELLED:
             return event
-        if state is not EventState.SCHEDULED:
+        if state not in BEFORE_LIVE:
             fix = (
                 f"Use POST /v1/events/{event_id}/end to end it."
                 if state in OPEN_STATES
                 else ("Its recording stays; there is nothing to cancel.")
             )
-            raise Conflict(f"event {event_id} is {state}, no longer only scheduled", fix)
+            raise Conflict(f"event {event_id} is {state}; it is too late to cancel it", fix)
         return await self._advance(event, Trigger.CANCEL)
 
     async def end(self, event_id: str) -> Event:
         event = await self.get(event_id, for_update=True)
         state = EventState(event.state)
-        if state in (EventState.SCHEDULED, EventState.CANCELLED):
+        if state in BEFORE_LIVE | {EventState.CANCELLED}:
             raise Conflict(
                 f"event {event_id} was never live, so it cannot end",
-                f"Use DELETE /v1/events/{event_id} to cancel it."
-                if state is EventState.SCHEDULED
-                else "It is cancelled already.",
+                "It is cancelled already."
+                if state is EventState.CANCELLED
+                else f"Use DELETE /v1/events/{event_id} to cancel it.",
             )
         if state not in OPEN_STATES:
             return event
@@ -172,7 +144,7 @@ class EventService:
 
     async def rotate_key(self, event_id: str) -> Event:
         event = await self.get(event_id, for_update=True)
-        if EventState(event.state) not in OPEN_STATES:
+        if EventState(event.state) not in OPEN_STATES | {EventState.DRAFT}:
             raise Conflict(
                 f"event {event_id} is {event.state}; its stream key opens nothing any more",
                 "Create a new event.",
@@ -226,8 +198,23 @@ class EventService:
     async def _advance(self, event: Event, trigger: Trigger) -> Event:
         await self._session.flush()
         now = self._context.now_ms()
-        await self._session.run_sync(lambda s: advance_event(s, event.id, trigger, now))
+        await self._session.run_sync(
+            lambda s: advance_event(s, event.id, trigger, now, by=Actor.API)
+        )
+        look_again(event, now)
         return event
+
+    async def _require_functions(self, names: Collection[str] | None) -> None:
+        """What dispatchers have said that they can do; while none has, every name is taken."""
+        if not names:
+            return
+        query = select(Function.name).where(Function.trigger != REQUESTED)
+        known = set(await self._session.scalars(query))
+        if known and (unknown := sorted(set(names) - known)):
+            raise Invalid(
+                f"there is no function {unknown[0]!r} that runs by itself",
+                f"Choose among {', '.join(sorted(known))}; GET /v1/functions describes them.",
+            )
 
 
 def event_not_found(event_id: str) -> NotFound:
@@ -260,6 +247,6 @@ async def event_of_publisher(
 async def public_event(session: AsyncSession, event_id: str) -> Event:
     """An event for its viewers, whatever the project."""
     event = await session.get(Event, event_id) if is_name(event_id) else None
-    if event is None or EventState(event.state) is EventState.CANCELLED:
+    if event is None or EventState(event.state) in UNSEEN:
         raise NotFound(f"there is no event {event_id[:80]!r}", "Ask the organiser for the link.")
     return event

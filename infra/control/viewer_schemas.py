@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from infra.control.event_fields import Latency
 from infra.control.schemas import Access, In, Out, Timestamp, printable
 from infra.lifecycle import EventState
 
@@ -31,6 +32,13 @@ class PlaybackOut(Out):
     state: EventState
     access: Access
     starts_at: datetime | None = Field(description="When it is announced to start.")
+    ends_at: datetime | None = Field(description="When it is announced to end.")
+    time_zone: str | None = Field(description="In which the organiser says times.")
+    starts_at_local: str | None = Field(description="`starts_at` in `time_zone`, with its offset.")
+    started_at: datetime | None = Field(description="When it went live; null: it never did.")
+    latency: Latency = Field(
+        description="What to aim for: `realtime` is WebRTC first, `low` is LL-HLS alone."
+    )
     dvr_window_s: int = Field(description="How far back viewers can go while it is live; 0: not.")
     hls_url: str = Field(description="LL-HLS multivariant playlist.")
     hls_captions_url: str | None = Field(

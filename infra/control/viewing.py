@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from infra.auth import tokens
 from infra.auth.tokens import ViewerClaims
 from infra.control.problems import BadViewerToken, Forbidden, NotFound, database_unavailable
-from infra.db.control import Event, ProjectSecret
+from infra.db.control import UNSEEN, Event, ProjectSecret
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import TokenError
 from infra.keys import ProgramKey
@@ -108,7 +108,7 @@ class Viewing:
     async def _ask(self, event: str, now: int) -> _Known | None:
         async with self._reading() as session:
             row = await session.get(Event, event)
-            if row is None or EventState(row.state) is EventState.CANCELLED:
+            if row is None or EventState(row.state) in UNSEEN:
                 return None
             rows = await session.scalars(
                 select(ProjectSecret).where(ProjectSecret.project == row.project)

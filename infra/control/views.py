@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from infra.control.delivery import program_of
+from infra.control.event_changes import timetable_of
+from infra.control.event_fields import Latency, local
 from infra.control.event_schemas import EventOut, RecordingOut
 from infra.control.ingest_schemas import (
     IngestOut,
@@ -21,7 +23,7 @@ from infra.db.control import OPEN_STATES, Event, Fact
 from infra.db.jobs import Asset, Function, Job, JobAttempt
 from infra.events.facts import FactType
 from infra.keys import parse
-from infra.lifecycle import EventState
+from infra.lifecycle import AutoStart, EventState
 from infra.publishers import Role
 
 SecretRing = Mapping[str, bytes]
@@ -62,13 +64,26 @@ def event_out(
         id=event.id,
         name=event.name,
         state=state,
+        starts_at=at(event.starts_at_ms),
+        ends_at=at(event.ends_at_ms),
+        time_zone=event.time_zone,
+        starts_at_local=local(event.starts_at_ms, event.time_zone),
+        ends_at_local=local(event.ends_at_ms, event.time_zone),
+        lobby_opens_at=at(timetable_of(event).lobby_at_ms),
+        lobby_opens_s=event.lobby_opens_s,
+        auto_start=AutoStart(event.auto_start),
+        auto_end=event.auto_end,
+        end_grace_s=event.end_grace_s,
         access=access_of(event),
         takeover=event.takeover,
-        starts_at=at(event.starts_at_ms),
         reconnect_window_s=event.reconnect_window_s,
         target_duration_s=event.target_duration_s,
         renditions=event.renditions,
         dvr_window_s=event.dvr_window_s,
+        latency=Latency(event.latency),
+        cold_functions=event.cold_functions,
+        labels=event.labels,
+        metadata=event.custom,
         created_at=required_at(event.created_ms),
         updated_at=required_at(event.updated_ms),
         started_at=at(event.started_ms),
@@ -80,7 +95,7 @@ def event_out(
             player_url=links.player(event.id),
             vod_url=links.recording(event.id),
         ),
-        recording=RecordingOut(degraded=event.recording_degraded),
+        recording=RecordingOut(enabled=True, degraded=event.recording_degraded),
     )
 
 
@@ -144,6 +159,11 @@ def playback_out(event: Event, links: Links) -> PlaybackOut:
         state=EventState(event.state),
         access=access_of(event),
         starts_at=at(event.starts_at_ms),
+        ends_at=at(event.ends_at_ms),
+        time_zone=event.time_zone,
+        starts_at_local=local(event.starts_at_ms, event.time_zone),
+        started_at=at(event.started_ms),
+        latency=Latency(event.latency),
         dvr_window_s=event.dvr_window_s,
         hls_url=links.hls(event.project, event.id),
         hls_captions_url=links.hls_with_captions(event.project, event.id),

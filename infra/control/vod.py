@@ -22,7 +22,9 @@ _KINDS = (
 _MOST = 500
 """Assets that are looked at, newest first."""
 _BEGUN: dict[EventState, VodStatus] = {
+    EventState.DRAFT: "not-begun",
     EventState.SCHEDULED: "not-begun",
+    EventState.LOBBY: "not-begun",
     EventState.LIVE: "live",
     EventState.RECONNECTING: "live",
 }
@@ -38,7 +40,8 @@ async def vod_of(
     if whole.playlist is not None:
         status = "ready"
     elif status is None:
-        status = "failed" if await _gave_up(session, event) else "making"
+        gave_up = not _is_made(event) or await _gave_up(session, event)
+        status = "failed" if gave_up else "making"
     return VodOut(
         id=event.id,
         name=event.name,
@@ -156,6 +159,12 @@ async def _replay_url(
 async def _markers(session: AsyncSession, event: Event) -> Sequence[Marker]:
     query = select(Marker).where(Marker.event == event.id).order_by(Marker.start_ms, Marker.id)
     return (await session.scalars(query)).all()
+
+
+def _is_made(event: Event) -> bool:
+    """Something was published, and is to become a recording."""
+    functions = event.cold_functions
+    return event.started_ms is not None and (functions is None or "archive" in functions)
 
 
 async def _gave_up(session: AsyncSession, event: Event) -> bool:

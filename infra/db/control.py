@@ -6,14 +6,16 @@ one that reached the bus. A row whose two revisions differ is owed to the bus.
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, false, text
+from sqlalchemy import JSON, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from infra.db.base import Base
-from infra.lifecycle import EventState
+from infra.lifecycle import WAITING, AutoStart, EventState
 
-OPEN_STATES = frozenset({EventState.SCHEDULED, EventState.LIVE, EventState.RECONNECTING})
+OPEN_STATES = WAITING | {EventState.LIVE, EventState.RECONNECTING}
 """States in which publishers may connect."""
+UNSEEN = frozenset({EventState.DRAFT, EventState.CANCELLED})
+"""States of events that viewers find nowhere."""
 
 
 class Organisation(Base):
@@ -93,15 +95,52 @@ class Event(Base):
             sqlite_where=text("published_revision < revision"),
             postgresql_where=text("published_revision < revision"),
         ),
+        Index(
+            "ix_events_due",
+            "due_ms",
+            sqlite_where=text("due_ms IS NOT NULL"),
+            postgresql_where=text("due_ms IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(200))
+    name_folded: Mapped[str | None] = mapped_column(String(600))
+    """For searches, whatever the database knows of letters; None in rows from before."""
     state: Mapped[str] = mapped_column(String(16), default=EventState.SCHEDULED.value)
     access: Mapped[str] = mapped_column(String(16))
     takeover: Mapped[bool] = mapped_column(default=False)
     starts_at_ms: Mapped[int | None]
+    ends_at_ms: Mapped[int | None]
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    """IANA name, for showing times."""
+    lobby_opens_s: Mapped[int] = mapped_column(default=900, server_default=text("900"))
+    """Before the start."""
+    auto_start: Mapped[str] = mapped_column(
+        String(16),
+        default=AutoStart.ON_PUBLISH.value,
+        server_default=text(f"'{AutoStart.ON_PUBLISH.value}'"),
+    )
+    auto_end: Mapped[bool] = mapped_column(default=False, server_default=false())
+    end_grace_s: Mapped[int] = mapped_column(default=300, server_default=text("300"))
+    """After `ends_at`, before `auto_end`."""
+    due_ms: Mapped[int | None]
+    """When the clock looks at it next, no later than something is due; None: never."""
+    on_air_ms: Mapped[int | None]
+    """Since when its programme has pictures that are held back; None: nothing is."""
+    latency: Mapped[str] = mapped_column(
+        String(16), default="realtime", server_default=text("'realtime'")
+    )
+    """What players try first; a `Latency` of the API."""
+    labels: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    """Name -> value, both text; lists can be filtered by them."""
+    custom: Mapped[dict[str, Any]] = mapped_column(
+        "metadata", JSON, default=dict, server_default=text("'{}'")
+    )
+    """Whatever the client keeps with the event; nobody reads it here."""
+    cold_functions: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Which of the functions that objects start run for it; None: all."""
     reconnect_window_s: Mapped[int] = mapped_column(default=60)
     target_duration_s: Mapped[int] = mapped_column(default=2)
     renditions: Mapped[list[str]] = mapped_column(default=list, server_default=text("'[]'"))

@@ -20,7 +20,7 @@ from infra.db.engine import sync_engine
 from infra.db.events_state import advance_event
 from infra.db.jobs import Asset, Job
 from infra.keys import ProgramKey, VodKey, parse
-from infra.lifecycle import Trigger
+from infra.lifecycle import Actor, Trigger
 from infra.storage.objects import ObjectStore
 from infra.webvtt import Cue, webvtt
 from tests.e2e.conftest import Studio, until
@@ -53,8 +53,9 @@ def recorded(stack: RunningStack, event: str) -> Session:
     made.objects |= {key.replace("/video/", "/240p/"): data for key, data in small.objects.items()}
     engine = sync_engine(stack.endpoints.database_url)
     with Rows(engine) as rows, rows.begin():
-        advance_event(rows, event, Trigger.PROGRAM_LIVE, EPOCH_MS)
-        advance_event(rows, event, Trigger.END, EPOCH_MS + round(LENGTH_S * 1000))
+        advance_event(rows, event, Trigger.PROGRAM_LIVE, EPOCH_MS, by=Actor.MEDIA_NODE)
+        over_ms = EPOCH_MS + round(LENGTH_S * 1000)
+        advance_event(rows, event, Trigger.END, over_ms, by=Actor.API)
     engine.dispose()
     with ObjectStore.from_url(stack.endpoints.s3_url) as store:
         made.upload(store)

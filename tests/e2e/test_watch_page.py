@@ -1,5 +1,6 @@
 """The watch page in real Chromium, on a real stack with a real encoder."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +206,15 @@ async def test_unknown_event_says_so(browser: Browser, on_air: dict[str, Any]) -
 async def test_page_waits_recovers_and_ends_with_the_event(
     browser: Browser, studio: Studio
 ) -> None:
-    event = studio.schedule(name="A bad connection")
+    soon = datetime.now(UTC) + timedelta(minutes=10)
+    event = studio.schedule(
+        name="A bad connection", starts_at=soon.isoformat(), time_zone="Asia/Tokyo"
+    )
     page = await open_page(browser, event["playback"]["player_url"])
-    await overlay_title(page, "Starting soon")
+    await page.locator("#state[data-state=lobby]").wait_for(timeout=TIMEOUT_MS)
+    await overlay_title(page, "Starts in")
+    assert "(Asia/Tokyo)" in await page.locator("#overlay-text").inner_text()
+    assert (await page.locator("#countdown").inner_text()).startswith("09:")
     with studio.publishing(event):
         await until_playing(page, 2.0)
     studio.wait_for_state(event, "reconnecting")

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Path, Response
 from infra.control.clip_schemas import ClipCreate, ClipOut, ClipPage
 from infra.control.clips import ClipService
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
+from infra.control.idempotency import AnswersOnce
 from infra.control.routes.jobs import IdempotencyKey
 
-router = APIRouter(prefix="/v1/events/{event}/clips", tags=["clips"])
+router = APIRouter(prefix="/v1/events/{event}/clips", tags=["clips"], route_class=AnswersOnce)
 
 ClipId = Annotated[str, Path(description="Id of the clip.", examples=["clip_2kq5mzx7c3v4b6n7a8sd"])]
 

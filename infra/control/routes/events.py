@@ -2,96 +2,130 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
 from infra.control.event_schemas import EventCreate, EventOut, EventPage, EventPatch
+from infra.control.event_search import Search
+from infra.control.idempotency import AnswersOnce
 from infra.control.job_schemas import AssetPage
 from infra.control.jobs import page_of_assets
+from infra.control.preconditions import (
+    CHANGED,
+    UNCHANGED,
+    IfMatch,
+    IfNoneMatch,
+    etag_of,
+    is_held,
+    require_match,
+)
 from infra.control.schemas import required_at
 from infra.control.service import EventService
 from infra.control.viewer_schemas import TokenCreate, TokenOut
 from infra.control.views import asset_out, event_out
 from infra.db.control import Event
 from infra.db.jobs import Asset
-from infra.lifecycle import EventState
 
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=AnswersOnce)
 
 
-async def _shown(service: EventService, context: Context, event: Event) -> EventOut:
-    facts = await service.recent_facts(event.id)
-    return event_out(event, context.links, await service.secrets(), facts)
+class Events:
+    """The events of a request's project, as they are shown; `ETag` is a header of every answer
+    with one of them."""
+
+    def __init__(
+        self, session: Session, project: ProjectId, context: Context, response: Response
+    ) -> None:
+        self.service = EventService(session, context, project)
+        self._links = context.links
+        self._response = response
+
+    async def shown(self, event: Event) -> EventOut:
+        facts = await self.service.recent_facts(event.id)
+        out = event_out(event, self._links, await self.service.secrets(), facts)
+        self._response.headers["ETag"] = etag_of(out)
+        return out
+
+    async def require(self, event: str, if_match: str | None) -> None:
+        """The event is as the client has seen it, and stays so until the change is made."""
+        if if_match is not None:
+            found = await self.service.get(event, for_update=True)
+            require_match(if_match, etag_of(await self.shown(found)))
+
+
+TheEvents = Annotated[Events, Depends(Events, scope="function")]
 
 
 @router.post("", status_code=201, summary="Schedule an event")
-async def create_event(
-    wanted: EventCreate, response: Response, session: Session, project: ProjectId, context: Context
-) -> EventOut:
-    """Returns the ingest address at once; encoders may connect from now on."""
-    service = EventService(session, context, project)
-    event = await service.create(wanted)
+async def create_event(wanted: EventCreate, response: Response, events: TheEvents) -> EventOut:
+    """Returns the ingest address at once; encoders may connect from now on, if it is no draft."""
+    event = await events.service.create(wanted)
     response.headers["Location"] = f"/v1/events/{event.id}"
-    return event_out(event, context.links, await service.secrets())
+    return await events.shown(event)
 
 
-@router.get("", summary="List events, newest first")
+@router.get("", summary="List events, newest first unless told otherwise")
 async def list_events(
-    session: Session,
-    project: ProjectId,
-    context: Context,
-    page: Page,
-    state: Annotated[EventState | None, Query(description="Only events in this state.")] = None,
+    session: Session, project: ProjectId, context: Context, page: Page, search: Search
 ) -> EventPage:
+    """Filters go together: an event is listed when all of them fit."""
     service = EventService(session, context, project)
-    rows, following = await service.page(page, state)
+    rows, following = await service.page(page, search)
     secrets = await service.secrets()
     items = [event_out(row, context.links, secrets) for row in rows]
     return EventPage(items=items, next=following)
 
 
-@router.get("/{event}", summary="One event")
+@router.get("/{event}", summary="One event", response_model=EventOut, responses=UNCHANGED)
 async def get_event(
-    event: EventId, session: Session, project: ProjectId, context: Context
-) -> EventOut:
+    event: EventId, events: TheEvents, if_none_match: IfNoneMatch = None
+) -> EventOut | Response:
     """With the latest connections, refusals and warnings in `ingest.recent`."""
-    service = EventService(session, context, project)
-    return await _shown(service, context, await service.get(event))
+    out = await events.shown(await events.service.get(event))
+    etag = etag_of(out)
+    if is_held(if_none_match, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    return out
 
 
-@router.patch("/{event}", summary="Change an event")
+@router.patch("/{event}", summary="Change an event", responses=CHANGED)
 async def patch_event(
-    event: EventId, changes: EventPatch, session: Session, project: ProjectId, context: Context
+    event: EventId, changes: EventPatch, events: TheEvents, if_match: IfMatch = None
 ) -> EventOut:
-    service = EventService(session, context, project)
-    return await _shown(service, context, await service.patch(event, changes))
+    await events.require(event, if_match)
+    return await events.shown(await events.service.patch(event, changes))
 
 
-@router.delete("/{event}", summary="Cancel an event that was never live")
-async def cancel_event(
-    event: EventId, session: Session, project: ProjectId, context: Context
-) -> EventOut:
+@router.delete("/{event}", summary="Cancel an event that was never live", responses=CHANGED)
+async def cancel_event(event: EventId, events: TheEvents, if_match: IfMatch = None) -> EventOut:
     """The event stays readable with state `cancelled`. Repeating it is harmless."""
-    service = EventService(session, context, project)
-    return await _shown(service, context, await service.cancel(event))
+    await events.require(event, if_match)
+    return await events.shown(await events.service.cancel(event))
 
 
-@router.post("/{event}/end", summary="End a running event")
-async def end_event(
-    event: EventId, session: Session, project: ProjectId, context: Context
-) -> EventOut:
+@router.post("/{event}/schedule", summary="Schedule a draft", responses=CHANGED)
+async def schedule_event(event: EventId, events: TheEvents, if_match: IfMatch = None) -> EventOut:
+    """Publishers may connect and viewers find it from now on. Repeating it is harmless."""
+    await events.require(event, if_match)
+    return await events.shown(await events.service.schedule(event))
+
+
+@router.post("/{event}/end", summary="End a running event", responses=CHANGED)
+async def end_event(event: EventId, events: TheEvents, if_match: IfMatch = None) -> EventOut:
     """Publishers are disconnected and the archive begins. Repeating it is harmless."""
-    service = EventService(session, context, project)
-    return await _shown(service, context, await service.end(event))
+    await events.require(event, if_match)
+    return await events.shown(await events.service.end(event))
 
 
-@router.post("/{event}/rotate-key", summary="Replace stream key, passphrase and WHIP token")
-async def rotate_key(
-    event: EventId, session: Session, project: ProjectId, context: Context
-) -> EventOut:
+@router.post(
+    "/{event}/rotate-key",
+    summary="Replace stream key, passphrase and WHIP token",
+    responses=CHANGED,
+)
+async def rotate_key(event: EventId, events: TheEvents, if_match: IfMatch = None) -> EventOut:
     """Encoders with the old key are refused; the answer holds the new ingest address."""
-    service = EventService(session, context, project)
-    return await _shown(service, context, await service.rotate_key(event))
+    await events.require(event, if_match)
+    return await events.shown(await events.service.rotate_key(event))
 
 
 @router.post("/{event}/tokens", status_code=201, summary="Issue a viewer token")

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
+from infra.control.idempotency import AnswersOnce
 from infra.control.job_schemas import FunctionList, JobCreate, JobDetail, JobOut, JobPage
 from infra.control.jobs import JobService, functions, job_with_attempts, page_of_jobs
 from infra.control.views import function_out, job_detail, job_out
 from infra.jobs import orders
 from infra.jobs.states import JobState
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=AnswersOnce)
 
 JobId = Annotated[str, Path(description="Id of the job.")]
 IdempotencyKey = Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from infra.control.dependencies import Context, Page, Session, TheCaller
+from infra.control.idempotency import AnswersOnce
 from infra.control.key_schemas import (
     KeyCreate,
     KeyMade,
@@ -16,7 +17,7 @@ from infra.control.key_schemas import (
 )
 from infra.control.keys import KeyService
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"])
+router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=AnswersOnce)
 
 KeyId = Annotated[str, Path(description="Id of the key.", examples=["key_2kq5mzx7c3v4b6n7a8sd"])]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Response
 
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
+from infra.control.idempotency import AnswersOnce
 from infra.control.marker_schemas import (
     MarkerCreate,
     MarkerOut,
@@ -14,7 +15,7 @@ from infra.control.marker_schemas import (
 )
 from infra.control.markers import MarkerService
 
-router = APIRouter(prefix="/v1/events/{event}/markers", tags=["markers"])
+router = APIRouter(prefix="/v1/events/{event}/markers", tags=["markers"], route_class=AnswersOnce)
 
 
 def _service(session: Session, project: ProjectId, context: Context) -> MarkerService:

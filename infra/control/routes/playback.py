@@ -10,6 +10,7 @@ from infra.auth.tokens import CLIPS
 from infra.control.clip_schemas import ClipCreate, ClipOut
 from infra.control.clips import ClipService
 from infra.control.dependencies import Context, EventId, Session
+from infra.control.idempotency import AnswersOnce
 from infra.control.links import FEED
 from infra.control.problems import Forbidden
 from infra.control.routes.clips import ClipId
@@ -22,7 +23,7 @@ from infra.control.vod_schemas import VodOut
 from infra.db.control import Event
 from infra.keys import ProgramKey
 
-router = APIRouter(prefix="/v1/playback", tags=["playback"])
+router = APIRouter(prefix="/v1/playback", tags=["playback"], route_class=AnswersOnce)
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="viewer token",

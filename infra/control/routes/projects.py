@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from infra.control.dependencies import Context, Page, Session, TheCaller
+from infra.control.idempotency import AnswersOnce
 from infra.control.project_schemas import (
     ProjectCreate,
     ProjectOut,
@@ -14,7 +15,7 @@ from infra.control.project_schemas import (
 )
 from infra.control.projects import ProjectService
 
-router = APIRouter(prefix="/v1/projects", tags=["projects"])
+router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=AnswersOnce)
 
 PathProject = Annotated[str, Path(description="Id of the project.", examples=["default"])]
 

@@ -1,6 +1,6 @@
 // Follows one event: asks for its playback info, lightly, and tells when something changed.
 
-const PERIOD_MS = { scheduled: 3000, live: 10000, reconnecting: 3000, ended: 5000, archived: 60000, cancelled: 60000 };
+const PERIOD_MS = { scheduled: 3000, lobby: 2000, live: 10000, reconnecting: 3000, ended: 5000, archived: 60000, cancelled: 60000 };
 
 export class EventFeed extends EventTarget {
   /** The last playback info, or null. */

@@ -21,10 +21,18 @@ export function countdownText(milliseconds) {
   return hours ? `${hours}:${clock}` : clock;
 }
 
+/** "20:00 (Europe/Berlin)." as the organiser says the start; empty where no zone is named. */
+export function startText(event) {
+  const local = event.time_zone && event.starts_at_local;
+  return local ? `${local.slice(11, 16)} (${event.time_zone.replaceAll("_", " ")}).` : "";
+}
+
 /** The word in the state pill. */
 export function stateWord(state) {
   const words = {
+    draft: "Draft",
     scheduled: "Scheduled",
+    lobby: "Lobby open",
     live: "Live",
     reconnecting: "Reconnecting",
     ended: "Ended",
@@ -61,9 +69,10 @@ export function overlayFor({ event, trouble, playing, finished, startsInMs, hasT
   if (event.state === "cancelled") {
     return { kind: "solid", title: "This event was cancelled", text: "" };
   }
-  if (event.state === "scheduled") {
+  if (event.state === "scheduled" || event.state === "lobby") {
+    const text = [startText(event), "The picture appears by itself."].filter(Boolean).join(" ");
     return startsInMs > 0
-      ? { kind: "solid", title: "Starts in", text: "The picture appears by itself.", countdown: true }
+      ? { kind: "solid", title: "Starts in", text, countdown: true }
       : { kind: "solid", busy: true, title: "Starting soon", text: "Waiting for the broadcaster. The picture appears by itself." };
   }
   if (trouble === "denied") {
@@ -72,6 +81,9 @@ export function overlayFor({ event, trouble, playing, finished, startsInMs, hasT
       : { kind: "solid", title: "This event needs a personal link", text: "Open the link that the organiser sent you; it carries your ticket after the # sign." };
   }
   const over = event.state === "ended" || event.state === "archived";
+  if (over && event.started_at === null && !playing) {
+    return { kind: "solid", title: "This event has ended", text: "Nothing was broadcast." };
+  }
   if (over && (finished || !playing)) {
     return event.state === "ended"
       ? { kind: "solid", title: "This event has ended", text: "Its recording is being prepared." }

@@ -145,7 +145,9 @@ function renderMoment() {
 function follow() {
   const event = feed.event;
   const onAir = event && (event.state === "live" || event.state === "reconnecting");
-  if (onAir) playback.load({ whep: event.whep_url && tokenUrl(event.whep_url, token), hls: tokenUrl(event.hls_captions_url ?? event.hls_url, token) });
+  // Whoever aims for "low" is better served by LL-HLS alone.
+  const whep = event?.latency !== "low" && event?.whep_url;
+  if (onAir) playback.load({ whep: whep && tokenUrl(whep, token), hls: tokenUrl(event.hls_captions_url ?? event.hls_url, token) });
   // An ended programme plays to its last frame; nothing new is opened for it.
   if (event?.state === "cancelled") playback.stop();
   render();

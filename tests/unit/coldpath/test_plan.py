@@ -46,6 +46,18 @@ def test_a_function_may_want_only_some_objects_of_a_kind() -> None:
     assert plan([ObjectVersion(SEGMENT, "v1")], found)
 
 
+def test_an_event_may_want_only_some_functions() -> None:
+    theirs = str(ManifestKey(ProgramKey("acme", "ev_2"), "i1"))
+    objects = [ObjectVersion(key, "v1") for key in (MANIFEST, SEGMENT, theirs)]
+    requests = plan(objects, registry(), {"ev_1": {"poster"}, "ev_3": ()})
+    assert [(r.event, r.function) for r in requests] == [
+        ("ev_1", "poster"),
+        ("ev_2", "archive"),
+        ("ev_2", "poster"),
+    ]
+    assert plan(objects[:2], registry(), {"ev_1": ()}) == []
+
+
 def test_the_same_object_twice_gives_one_job_and_another_version_another() -> None:
     first, again, changed = (ObjectVersion(SEGMENT, v) for v in ("v1", "v1", "v2"))
     ids = [r.id for r in plan([first, again, changed], registry())]

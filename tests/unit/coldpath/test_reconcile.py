@@ -272,3 +272,19 @@ class TestDeliveries:
         while len(desk.broker.sent) < 2:  # until the lease of 1 ms ran out
             reconciler.sweep()
         assert desk.broker.sent[1] == delivery
+
+
+def test_only_what_an_event_wants_is_filed_and_its_session_is_listed_once(desk: Desk) -> None:
+    desk.registry.function("poster", on=ManifestKey)(lambda _: JobResult())
+    desk.registry.function("sprite", on=SegmentKey)(lambda _: JobResult())
+    desk.end_event("ev_1")
+    with Session(desk.engine) as session, session.begin():
+        session.get_one(Event, "ev_1").cold_functions = ["poster"]
+    manifest = desk.record("ev_1")
+    assert [request.function for request in desk.intake.file([manifest])] == ["poster"]
+    before = desk.store.requests
+    assert desk.intake.file([manifest]) == []
+    assert desk.store.requests == before + 1
+    with Session(desk.engine) as session, session.begin():
+        session.get_one(Event, "ev_1").cold_functions = None
+    assert {request.function for request in desk.intake.file([manifest])} == {"archive", "sprite"}

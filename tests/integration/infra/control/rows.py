@@ -2,7 +2,7 @@
 
 from infra.db.events_state import advance_event
 from infra.db.jobs import Asset, Function, Job, JobAttempt
-from infra.lifecycle import Trigger
+from infra.lifecycle import ACTORS, Trigger
 from tests.integration.infra.control.conftest import Deployment
 
 
@@ -20,7 +20,8 @@ def advance(deployment: Deployment, event: str, *triggers: Trigger) -> None:
     """What the media node reported, or the archive's job."""
     with deployment.session() as session, session.begin():
         for trigger in triggers:
-            advance_event(session, event, trigger, deployment.now_ms)
+            by = min(ACTORS[trigger])
+            advance_event(session, event, trigger, deployment.now_ms, by=by)
 
 
 def add_job(

@@ -116,7 +116,7 @@ async def test_a_request_sent_twice_makes_one_clip(api: httpx2.AsyncClient, path
     one, same, other = await ask("a"), await ask("a"), await ask("b")
     assert one.json()["id"] == same.json()["id"] != other.json()["id"]
     refused = await ask("a", title="Own goal")
-    assert refused.status_code == 422
+    assert refused.status_code == 409
     assert "Idempotency-Key was used" in refused.json()["detail"]
 
 

@@ -11,7 +11,7 @@ from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 from infra.auth.tokens import covers, verify
 from infra.db.control import Event, Fact, ProjectSecret
 from infra.db.events_state import advance_event
-from infra.lifecycle import Trigger
+from infra.lifecycle import ACTORS, Trigger
 from tests.integration.infra.control.conftest import NOW_MS, Deployment
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ async def create(api: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
 def trigger(deployment: Deployment, event: str, *triggers: Trigger) -> None:
     with deployment.session() as session, session.begin():
         for one in triggers:
-            advance_event(session, event, one, deployment.now_ms)
+            advance_event(session, event, one, deployment.now_ms, by=min(ACTORS[one]))
 
 
 def secret_of(deployment: Deployment, project: str = "default") -> bytes:
@@ -72,7 +72,7 @@ async def test_a_new_event_says_where_to_publish_and_where_to_watch(
         "player_url": f"http://control.test/watch/{event['id']}",
         "vod_url": f"http://control.test/vod/{event['id']}",
     }
-    assert event["recording"] == {"degraded": False}
+    assert event["recording"] == {"enabled": True, "degraded": False}
     nobody = {"connected": False}
     assert {name: event["ingest"][name] for name in ("primary", "backup", "active")} == {
         "primary": nobody,
@@ -308,7 +308,7 @@ async def test_what_nodes_reported_is_shown_in_words_newest_first(
     assert [one["type"] for one in recent] == ["ingest.warning", "publisher.refused"]
     assert recent[0]["message"] == "keyframes every 10 s"
     assert "passphrase is wrong or missing" in recent[1]["message"]
-    assert shown["recording"] == {"degraded": True}
+    assert shown["recording"] == {"enabled": True, "degraded": True}
 
 
 async def test_playback_needs_no_key_and_shows_no_secret(
@@ -322,6 +322,11 @@ async def test_playback_needs_no_key_and_shows_no_secret(
         "state": "scheduled",
         "access": "token",
         "starts_at": None,
+        "ends_at": None,
+        "time_zone": None,
+        "starts_at_local": None,
+        "started_at": None,
+        "latency": "realtime",
         "hls_url": event["playback"]["hls_url"],
         "hls_captions_url": None,
         "dvr_window_s": 0,

@@ -144,7 +144,7 @@ class TestAsking:
         one, same, other = await ask("a", 1), await ask("a", 1), await ask("b", 1)
         assert one.json()["id"] == same.json()["id"] != other.json()["id"]
         refused = await ask("a", 2)
-        assert refused.status_code == 422
+        assert refused.status_code == 409
         assert "Idempotency-Key was used" in refused.json()["detail"]
 
     @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from infra.events.desired import EPOCH, HASH, DesiredEvent
 from infra.events.desired_bus import DesiredBus
 from infra.events.desired_reader import DesiredReader
 from infra.events.desired_state import DesiredSnapshot
-from infra.lifecycle import Trigger
+from infra.lifecycle import Actor, Trigger
 from tests.integration.infra.control.conftest import Deployment
 from tests.support.valkey import ValkeyServer
 
@@ -126,7 +126,7 @@ async def test_an_ended_event_is_closed_for_a_day_and_then_forgotten(
     publisher = DesiredPublisher(bus, deployment.databases, deployment.clock, compare_s=0)
     event, running = await create(api), await create(api)
     with deployment.session() as session, session.begin():
-        advance_event(session, event, Trigger.PROGRAM_LIVE, deployment.now_ms)
+        advance_event(session, event, Trigger.PROGRAM_LIVE, deployment.now_ms, by=Actor.MEDIA_NODE)
     await publisher.publish()
     await api.post(f"/v1/events/{event}/end")
     await publisher.publish()

@@ -13,7 +13,7 @@ from infra.db.control import Event, Project
 from infra.db.engine import READ_ONLY, sync_engine
 from infra.db.events_state import advance_event
 from infra.errors import ConfigurationError, IllegalTransition, UnknownEvent
-from infra.lifecycle import EventState, Trigger
+from infra.lifecycle import ACTORS, Actor, EventState, Trigger
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ def engine(migrated_url: str) -> Iterator[Engine]:
 
 def apply(engine: Engine, trigger: Trigger, now_ms: int) -> EventState:
     with Session(engine) as session, session.begin():
-        return advance_event(session, "ev_1", trigger, now_ms)
+        return advance_event(session, "ev_1", trigger, now_ms, by=min(ACTORS[trigger]))
 
 
 def stored(engine: Engine) -> Event:
@@ -69,7 +69,7 @@ def test_an_illegal_trigger_changes_nothing(engine: Engine) -> None:
 
 def test_an_unknown_event_is_said_to_be_unknown(engine: Engine) -> None:
     with Session(engine) as session, session.begin(), pytest.raises(UnknownEvent, match="ev_2"):
-        advance_event(session, "ev_2", Trigger.END, 1)
+        advance_event(session, "ev_2", Trigger.END, 1, by=Actor.API)
 
 
 def test_of_racing_ends_one_counts(engine: Engine) -> None:

@@ -91,3 +91,12 @@ def test_the_memory_for_tokens_is_bounded() -> None:
     for expires in range(100, 110):
         assert table.check("acme", "ev_1", PATH, token(expires=expires), "token") is None
     assert len(table._verified) == 2  # the bound is the point
+
+
+@pytest.mark.parametrize("given", [None, token()])
+def test_before_its_start_an_event_is_for_nobody(given: str | None) -> None:
+    table = access()
+    table.set({"acme": {"k1": SECRET}}, {"ev_1": "nobody"})
+    assert status(table.check("acme", "ev_1", PATH, given, "public")) == 403
+    table.set({"acme": {"k1": SECRET}}, {"ev_1": "public"})
+    assert table.check("acme", "ev_1", PATH, given, "public") is None

@@ -11,9 +11,13 @@ from infra.control.paging import Cursor
 from infra.keys import is_name
 
 
-@given(st.integers(0, 10**14), st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True))
-def test_roundtrip(created_ms: int, row: str) -> None:
-    cursor = Cursor(created_ms, row)
+@given(
+    st.integers(0, 10**15 - 1),
+    st.from_regex(r"[a-z0-9][a-z0-9_-]{0,63}", fullmatch=True),
+    st.sampled_from(["", "s", "l"]),
+)
+def test_roundtrip(at_ms: int, row: str, order: str) -> None:
+    cursor = Cursor(at_ms, row, order)
     assert Cursor.decode(cursor.encode()) == cursor
 
 

@@ -42,6 +42,7 @@ def test_every_state_has_a_word() -> None:
     ("known", "mode"),
     [
         ({"state": "scheduled"}, "off"),
+        ({"state": "lobby"}, "off"),
         ({"state": "ended"}, "off"),
         ({"started": False}, "off"),
         ({"paused": True}, "paused"),
@@ -70,6 +71,8 @@ def overlay(**known: Any) -> Any:
         ({"event": {"state": "live"}, "trouble": "unsupported"}, "This browser cannot play"),
         ({"event": {"state": "scheduled"}}, "Starting soon"),
         ({"event": {"state": "scheduled"}, "startsInMs": 5}, "Starts in"),
+        ({"event": {"state": "lobby"}, "startsInMs": 5}, "Starts in"),
+        ({"event": {"state": "lobby"}}, "Starting soon"),
         ({"event": {"state": "cancelled"}}, "This event was cancelled"),
         ({"event": {"state": "live"}, "trouble": "denied"}, "This event needs a personal link"),
         (
@@ -88,6 +91,26 @@ def overlay(**known: Any) -> Any:
 )
 def test_overlay_says_what_is_the_matter(known: dict[str, Any], title: str) -> None:
     assert overlay(**known)["title"].startswith(title)
+
+
+def test_the_lobby_counts_down_and_says_the_time_as_the_organiser_does() -> None:
+    event = {
+        "state": "lobby",
+        "time_zone": "America/New_York",
+        "starts_at_local": "2030-06-01T20:00:00-04:00",
+    }
+    shown = overlay(event=event, startsInMs=90_000)
+    assert shown["countdown"] is True
+    assert shown["text"] == "20:00 (America/New York). The picture appears by itself."
+    assert overlay(event=event, startsInMs=0)["busy"] is True
+
+
+@pytest.mark.parametrize("state", ["ended", "archived"])
+def test_an_event_that_never_began_promises_no_recording(state: str) -> None:
+    shown = overlay(event={"state": state, "started_at": None})
+    assert shown["text"] == "Nothing was broadcast."
+    began = overlay(event={"state": state, "started_at": "2030-06-01T18:00:00Z"})
+    assert "recording" in began["text"]
 
 
 @pytest.mark.parametrize("state", ["live", "reconnecting", "ended", "archived"])
