@@ -46,7 +46,8 @@ def measure(given: argparse.Namespace, console: Console) -> Iterator[tuple[str, 
     only = [name for name in given.only if name != PLATFORM]
     if only or not given.only:
         with tempfile.TemporaryDirectory(prefix="livepath-cold-") as folder:
-            console.print(f"an event of {given.minutes} minutes is made ...")
+            if only != [cold_jobs.CAPTIONS]:
+                console.print(f"an event of {given.minutes} minutes is made ...")
             media = Media(round(60 * given.minutes), Path(folder))
             yield from cold_jobs.measure(media, only, given.rounds, cores()[0], console.print)
     if PLATFORM in given.only or not given.only:

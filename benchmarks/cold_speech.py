@@ -1,8 +1,9 @@
 """A recorded talk, and what a bare faster-whisper makes of it: the peer of the captions function.
 
-The voice is the demo's, over and over. The function hears windows of a few seconds, as it must
-while a programme is live; the bare model is given the whole sound as a file, with the same
-settings. Both have loaded the model before the clock starts.
+The voice is the demo's, over and over. The function hears it as at the end of an event of which
+nothing was heard while live: some windows at once, each stored by itself. The bare model is given
+the whole sound as a file, with the same settings. Both have loaded the model before the clock
+starts.
 """
 
 import importlib.util

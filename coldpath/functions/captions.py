@@ -2,9 +2,9 @@
 
 Live, each window of sound (`coldpath.media.hearing`) is a job as soon as its last segment is there;
 what it hears is stored and told over the bus. At the end the windows become WebVTT, a text, and
-words with their times; only those that are missing, the last one for instance, are heard then. The
-multivariant playlist with captions comes last: whoever sees it finds the rest. Where nobody speaks
-nothing is written.
+words with their times; only those that are missing, the last one for instance, are heard then, as
+many at once as the model takes. The multivariant playlist with captions comes last: whoever sees it
+finds the rest. Where nobody speaks nothing is written.
 """
 
 import json
@@ -18,7 +18,7 @@ from fractions import Fraction
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure
 from coldpath.functions.listener import Listener
-from coldpath.functions.recorded import Recorded, recorded
+from coldpath.functions.recorded import ATTEMPTS, Recorded, recorded
 from coldpath.functions.registry import registry
 from coldpath.media import hearing, live, vod
 from coldpath.media.hearing import Hearing, Window, in_ms
@@ -67,13 +67,20 @@ def captions_live(context: JobContext) -> JobResult:
     ear = Listener(context, SpeechSettings(), SOUND)
     window = _live_window(context, segment)
     inits = {msn: _live_init(context, segment, msn) for msn in window.msns}
-    heard = ear.hear(window, inits)
+    (heard,) = ear.hear([window], inits)
     told = _tell(context, ear.settings.bus_url, window, heard)
     words = sum(len(stretch.words) for stretch in heard.stretches)
     return JobResult({"keys": [ear.key(window)], "words": words, "told": told})
 
 
-@registry.function("captions", on=ManifestKey, queue="gpu", timeout_s=6 * 3600, memory_mb=768)
+@registry.function(
+    "captions",
+    on=ManifestKey,
+    queue="gpu",
+    max_attempts=ATTEMPTS,
+    timeout_s=6 * 3600,
+    memory_mb=768,
+)
 def captions(context: JobContext) -> JobResult:
     """Transcribes the programme that the job's manifest ends."""
     found = recorded(context)
@@ -145,6 +152,8 @@ class _Part:
     runs: list[Run]
     inits: dict[int, str]
     """Key of the init section of each of its segments."""
+    seconds: dict[int, Fraction]
+    """How long each is."""
     windows: list[Window]
     heard: dict[int, Hearing]
     """By number of the window."""
@@ -190,13 +199,12 @@ class _Captions:
         total = sum(len(part.windows) for part in self._parts)
         found = done = sum(len(part.heard) for part in self._parts)
         for part in self._parts:
-            for window in part.windows:
-                if window.number not in part.heard:
-                    heard = self._ear.hear(window, part.inits)
-                    part.heard[window.number] = heard
-                    done += 1
-                    self._context.progress(done, total)
-                    self._context.checkpoint({"windows": done})
+            for group in hearing.together(part.windows, part.heard, part.seconds):
+                heard = self._ear.hear(group, part.inits)
+                part.heard |= {w.number: h for w, h in zip(group, heard, strict=True)}
+                done += len(group)
+                self._context.progress(done, total)
+                self._context.checkpoint({"windows": done})
         return total - found
 
     def _find(self, part: _Part) -> None:
@@ -216,8 +224,12 @@ class _Captions:
         whole = self._found.whole
         for incarnation in dict.fromkeys(run.incarnation for run in whole.runs):
             runs = [run for run in whole.runs if run.incarnation == incarnation]
-            inits = {s.entry.msn: s.init_key for run in runs for s in run.of(self._sound.name)}
-            yield _Part(runs, inits, hearing.windows(whole.program, incarnation, inits), {})
+            sounds = [segment for run in runs for segment in run.of(self._sound.name)]
+            inits = {s.entry.msn: s.init_key for s in sounds}
+            scale = self._sound.timescale
+            seconds = {s.entry.msn: Fraction(s.entry.duration, scale) for s in sounds}
+            windows = hearing.windows(whole.program, incarnation, inits)
+            yield _Part(runs, inits, seconds, windows, {})
 
     def _runs(self, part: _Part) -> list[list[Word]]:
         """Words of each run, from its start."""

@@ -21,6 +21,10 @@ from infra.errors import ObjectMissing
 from infra.keys import ManifestKey, ProgramKey, VodKey
 from infra.manifest import SessionManifest
 
+ATTEMPTS = 8
+"""Of a function that runs when a programme is over, in four minutes: an earlier session's manifest
+may come that late."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:

@@ -9,13 +9,17 @@ it, so that no word is cut: at the end the words of two windows are joined where
 live, where one cannot wait for the next, each says what lies between two cuts (`listening.cut`)
 that its neighbours find at the same places.
 
+Windows in a row that nobody heard live are heard at once, as many as the model takes (`together`):
+it works for as long on a few seconds as on half a minute. Each is stored as if it had been heard
+alone. Which are heard at once follows from the recording and from what is stored.
+
 Upstream: what is in the bucket. Downstream: the captions functions.
 """
 
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 
@@ -27,7 +31,9 @@ KIND = "captions"
 SEGMENTS = 4
 """Of a window: 8 s at the usual segment of 2 s."""
 CONTEXT = 2
-_VERSION = 1
+LONGEST_S = 30
+"""Sound that a Whisper model takes at once is shorter than this."""
+_VERSION = 2
 """Goes up when the same sound would be heard in another way."""
 
 
@@ -51,6 +57,11 @@ class Window:
         """The first number that is its own."""
         return self.number * SEGMENTS
 
+    @property
+    def heard_live(self) -> bool:
+        """Whether it has the segment that starts a job for it while the programme is live."""
+        return closes(self.msns[-1])
+
     def key(self, voice: str) -> WorkKey:
         """Of what is heard; `voice` names the model and its settings."""
         said = json.dumps([_VERSION, voice, self.msns])
@@ -73,6 +84,42 @@ def windows(program: ProgramKey, incarnation: str, msns: Iterable[int]) -> list[
     ]
 
 
+def together(
+    windows: Iterable[Window], heard: Collection[int], seconds: Mapping[int, Fraction]
+) -> list[list[Window]]:
+    """The windows that are not heard yet, by which are to be heard at once. `heard`: their numbers;
+    `seconds`: how long each segment is.
+
+    Of several in a row nobody is hearing one just now. One that is alone may be, by its own job, so
+    it is heard as that would hear it: whoever is first, the words are the same.
+    """
+    left = [window for window in windows if window.number not in heard]
+    found: list[list[Window]] = []
+    while left:
+        count = _at_once(left, seconds)
+        found.append(left[:count])
+        left = left[count:]
+    return found
+
+
+def _at_once(left: Sequence[Window], seconds: Mapping[int, Fraction]) -> int:
+    """How many of these, from the first on. What comes before them has no say, so whoever goes on
+    later finds the same."""
+    count = 1
+    while (
+        count < len(left)
+        and left[count].number == left[count - 1].number + 1
+        and _seconds(left[: count + 1], seconds) < LONGEST_S
+    ):
+        count += 1
+    return count if sum(window.heard_live for window in left[:count]) > 1 else 1
+
+
+def _seconds(row: Iterable[Window], seconds: Mapping[int, Fraction]) -> Fraction:
+    msns = {msn for window in row for msn in window.msns}
+    return sum((seconds[msn] for msn in msns), Fraction(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Sound without a break, and the words in it. All times are media time: milliseconds from the
@@ -81,6 +128,20 @@ class Stretch:
     from_ms: int
     to_ms: int
     words: tuple[Word, ...]
+
+    def within(self, from_ms: int, to_ms: int) -> "Stretch | None":
+        """The part of it that lies there; a word is where its middle is. What reaches over an end
+        of the whole stays."""
+        start, end = max(self.from_ms, from_ms), min(self.to_ms, to_ms)
+        if start >= end:
+            return None
+        words = tuple(
+            word
+            for word in self.words
+            if (start == self.from_ms or word.from_ms + word.to_ms >= 2 * start)
+            and (end == self.to_ms or word.from_ms + word.to_ms < 2 * end)
+        )
+        return Stretch(start, end, words)
 
 
 @dataclass(frozen=True, slots=True)

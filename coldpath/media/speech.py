@@ -5,13 +5,17 @@ for nothing is left to chance (temperature 0). Sound without speech gives none: 
 which faster-whisper carries) leaves only speech to the model, and the model is never told what it
 said before, on which it would go on in silence.
 
+The model's encoder takes half a minute, and what is shorter is filled up with silence, which it
+encodes for as long as it would speech. It is given the sound and a little silence instead; where
+the decoder then says the same over and over, which it does when it finds no end, all of it.
+
 Upstream: `listening`. Downstream: the captions function.
 """
 
 import functools
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,12 @@ _MUMBLED = -1.0
 _NO_SPEECH = 0.6
 _REPEATED = 2.4
 """How far a line can be compressed that says the same over and over, as models do now and then."""
+_SILENCE = 256
+"""Frames of 10 ms that the encoder is given after the sound."""
+_STEP = 100
+_LONGEST_MS = 1_000
+"""Of a word. One that seems to last longer is the last one before a silence, whose begin the model
+does not find."""
 _CUT_OFF = re.compile(r"(?<=\w)(\.\.\.|…|-|—)$")
 """What the model writes where it does not hear the end."""
 _WITHOUT_SPACES = ("ja", "lo", "my", "th", "yue", "zh")
@@ -89,21 +99,18 @@ class Transcriber:
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise PermanentFailure(f"no speech model runs from {folder}: {error}") from error
+        self._encoder = self._model.encode = _Encoder(self._model.encode)
 
     def hear(self, pcm: NDArray[np.float32], language: str = "") -> Heard:
         """`pcm`: 16 kHz, mono. Times are milliseconds from its start. An empty `language` is
         detected where the model knows several."""
-        lines, about = self._model.transcribe(
-            pcm,
-            language=language or None,
-            vad_filter=True,
-            word_timestamps=True,
-            condition_on_previous_text=False,
-            no_speech_threshold=_NO_SPEECH,
-            temperature=0.0,
-        )
+        self._encoder.whole = False
+        lines, about = self._lines(pcm, language)
+        if any(line.compression_ratio >= _REPEATED for line in lines):
+            self._encoder.whole = True
+            lines, about = self._lines(pcm, language)
         tokens = (
-            Word(token.word, round(token.start * 1000), round(token.end * 1000))
+            _word(token)
             for line in lines
             if line.compression_ratio < _REPEATED
             and (line.no_speech_prob < _NO_SPEECH or line.avg_logprob > _MUMBLED)
@@ -115,6 +122,42 @@ class Transcriber:
         if words:
             words[-1] = replace(words[-1], text=_CUT_OFF.sub("", words[-1].text))
         return Heard(tuple(words), _TAGS.get(spoken, spoken))
+
+    def _lines(self, pcm: NDArray[np.float32], language: str) -> tuple[list[Any], Any]:
+        lines, about = self._model.transcribe(
+            pcm,
+            language=language or None,
+            vad_filter=True,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+            no_speech_threshold=_NO_SPEECH,
+            temperature=0.0,
+        )
+        return list(lines), about
+
+
+class _Encoder:
+    """A model's encoder, which takes at most 30 s."""
+
+    def __init__(self, encode: Callable[[NDArray[np.float32]], Any]) -> None:
+        self._encode = encode
+        self.whole = False
+        """Whether it is given all 30 s, however little of them was recorded."""
+
+    def __call__(self, features: NDArray[np.float32]) -> Any:
+        return self._encode(features if self.whole else _brief(features))
+
+
+def _brief(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Without most of what they were filled up with, which is zeros; of silence they are less."""
+    recorded = np.flatnonzero(features.any(axis=0))
+    last = int(recorded[-1]) + 1 if len(recorded) else 0
+    return features[:, : -(-(last + _SILENCE) // _STEP) * _STEP]
+
+
+def _word(token: Any) -> Word:
+    start, end = round(token.start * 1000), round(token.end * 1000)
+    return Word(token.word, start, min(end, start + _LONGEST_MS))
 
 
 def _joined(tokens: Iterable[Word], longest: int | None) -> list[Word]:

@@ -149,6 +149,18 @@ def test_the_same_is_told_while_it_is_live(transcribed: Heard) -> None:
     assert abs(early.cues[0].start_ms - (epoch + 103_000)) < NEAR_MS
 
 
+def test_the_same_is_heard_at_once_where_nobody_heard_it_live(
+    desk: Desk, transcribed: Heard
+) -> None:
+    whole = talk(READER, 22.0, ProgramKey("p", "unheard"))
+    whole.upload(desk.store)
+    found = Heard(desk.store, desk.end(whole))
+    assert found.result.outputs["heard_now"] == 3
+    assert word_error_rate(said(READER), found.text) < 0.15
+    assert word_error_rate(transcribed.text, found.text) < 0.1
+    assert abs(found.words[-1].from_ms - transcribed.words[-1].from_ms) < NEAR_MS
+
+
 def test_another_voice_is_understood(desk: Desk) -> None:
     whole = talk(SPEAKER, 14.0)
     (init,) = (data for key, data in whole.objects.items() if key.endswith("audio/init-0.mp4"))

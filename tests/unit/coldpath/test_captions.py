@@ -4,6 +4,7 @@ hears beeps, so that every time can be checked. The model has its turn in the in
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,12 @@ def beeps(seconds: float) -> tuple[Track, Track]:
 
 def recorded(seconds: float = 16.0, incarnation: str = FIRST, **named: Any) -> Session:
     return session(KEY, incarnation, *beeps(seconds), **named)
+
+
+def long(**named: Any) -> Session:
+    """40 s: five windows."""
+    tracks = encode(40.0, size="160x90", fps=5, gop=10, sound=BEEPS.format(40.0))
+    return session(KEY, FIRST, *tracks, **named)
 
 
 def arrive(store: CountingStore, whole: Session, until: int = 99) -> None:
@@ -259,14 +266,52 @@ class TestWhole:
         assert re.search(r'STREAM-INF:.*,SUBTITLES="captions"\nvideo.m3u8\n', index)
         assert store.get(result.assets[1].key).decode() == "beep beep beep beep\n"
 
+    def test_what_nobody_heard_live_is_heard_at_once(
+        self, job: Job, store: CountingStore, ear: Ear
+    ) -> None:
+        whole = long()
+        whole.upload(store)
+        job.live(7)
+        result = job.end(whole)
+        assert [round(seconds) for seconds in ear.windows] == [12, 8, 28]
+        assert result.outputs["heard_now"] == 4
+        assert_near(times(store, result), each_second(0, 40))
+
+    def test_and_is_there_for_those_who_come_late(
+        self, job: Job, store: CountingStore, ear: Ear, told: list[HeardWindow]
+    ) -> None:
+        whole = long()
+        whole.upload(store)
+        job.end(whole)
+        heard = len(ear.windows)
+        for msn in (3, 7, 11, 15, 19):
+            assert job.live(msn).outputs["words"] >= 8
+        assert len(ear.windows) == heard
+        assert all(a.until_ms == b.from_ms for a, b in pairwise(told))
+        assert all(window.language == "en" for window in told)
+        words = sum(len(cue.text.split()) for window in told for cue in window.cues)
+        assert words == (told[-1].until_ms - FIRST_MS + 600) // 1_000
+
     def test_an_interrupted_one_goes_on(self, job: Job, store: CountingStore, ear: Ear) -> None:
-        whole = recorded()
+        whole = long()
         whole.upload(store)
         with pytest.raises(Interrupted):
             job.end(whole, stops=True)
-        assert len(ear.windows) == 1
-        assert len(times(store, job.end(whole))) == 16
-        assert len(ear.windows) == 2
+        assert [round(seconds) for seconds in ear.windows] == [24]
+        assert len(times(store, job.end(whole))) == 40
+        assert [round(seconds) for seconds in ear.windows] == [24, 20]
+
+    def test_only_init_sections_that_are_needed_are_read(
+        self, job: Job, store: CountingStore
+    ) -> None:
+        whole = changing(long(), msn=8)
+        whole.upload(store)
+        assert_near(times(store, job.end(whole)), each_second(0, 40))
+        # Three windows that are heard at once play with both, the other two with the second.
+        assert [store.gets.count(f"live/{KEY}/{FIRST}/audio/init-{n}.mp4") for n in (0, 1)] == [
+            1,
+            2,
+        ]
 
     def test_damage_costs_what_is_damaged(self, job: Job, store: CountingStore) -> None:
         whole = recorded()
@@ -306,6 +351,28 @@ def test_without_the_extra_a_job_is_dead_and_says_why(
     whole.upload(store)
     with pytest.raises(PermanentFailure, match="pip install"):
         job.end(whole)
+
+
+def changing(whole: Session, msn: int) -> Session:
+    """With init sections of their own from that segment on."""
+    objects = dict(whole.objects)
+    for key in list(whole.objects):
+        if key.endswith("/init-0.mp4"):
+            objects[key.replace("init-0", "init-1")] = objects[key]
+    renditions = tuple(
+        rendition.model_copy(
+            update={
+                "inits": 2,
+                "segments": tuple(
+                    each.model_copy(update={"init": int(each.msn >= msn)})
+                    for each in rendition.segments
+                ),
+            }
+        )
+        for rendition in whole.manifest.renditions
+    )
+    manifest = whole.manifest.model_copy(update={"renditions": renditions})
+    return replace(whole, manifest=manifest, objects=objects)
 
 
 def replace_segments(one: Any, other: Any) -> Any:

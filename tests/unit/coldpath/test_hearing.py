@@ -1,12 +1,16 @@
 """Which windows there are, what they are called, and how they become one transcript."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coldpath.media.hearing import (
     CONTEXT,
+    LONGEST_S,
     SEGMENTS,
     Hearing,
     Stretch,
@@ -15,6 +19,7 @@ from coldpath.media.hearing import (
     closes,
     joined,
     spoken,
+    together,
     wanted,
     windows,
 )
@@ -22,6 +27,8 @@ from coldpath.media.words import Word
 from infra.keys import ProgramKey, WorkKey, parse
 
 KEY = ProgramKey("p", "e")
+_PARTS = ((0, 12_000), (8_000, 20_000), (16_000, 28_000))
+"""Of windows that are heard at once, in milliseconds."""
 
 
 def said(text: str, from_ms: int = 0, each_ms: int = 400) -> tuple[Word, ...]:
@@ -65,6 +72,55 @@ class TestWindows:
         assert key != replace(window, msns=(0, 1, 3)).key("model-1-")
 
 
+def at_once(
+    msns: Iterable[int], heard: Collection[int] = (), segment_s: Fraction | int = 2
+) -> list[list[int]]:
+    """Numbers of the windows that are heard at once."""
+    there = list(msns)
+    lengths = dict.fromkeys(there, Fraction(segment_s))
+    groups = together(windows(KEY, "i1", there), heard, lengths)
+    return [[window.number for window in group] for group in groups]
+
+
+class TestTogether:
+    def test_as_many_as_the_model_takes_with_what_they_hear_before(self) -> None:
+        assert at_once(range(32)) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+        assert at_once(range(32), segment_s=1) == [[0, 1, 2, 3, 4, 5, 6], [7]]
+        assert at_once(range(12), segment_s=4) == [[0], [1], [2]]
+
+    def test_what_is_stored_is_not_heard_again(self) -> None:
+        assert at_once(range(40), heard=[0, 1, 2, 5, 9]) == [[3, 4], [6, 7, 8]]
+        assert at_once(range(8), heard=[0, 1]) == []
+
+    def test_one_that_its_own_job_may_be_hearing_is_heard_as_that_does(self) -> None:
+        assert at_once(range(6)) == [[0], [1]]
+        assert at_once(range(18), heard=[0, 1, 2]) == [[3], [4]]
+        assert at_once(range(10)) == [[0, 1, 2]]
+
+    def test_what_does_not_follow_is_heard_by_itself(self) -> None:
+        assert at_once([*range(8), *range(16, 24)]) == [[0, 1], [4, 5]]
+
+    @given(
+        st.sets(st.integers(0, 60), min_size=1),
+        st.sets(st.integers(0, 15)),
+        st.fractions(Fraction(1, 2), 12, max_denominator=1000),
+    )
+    def test_each_once_and_whoever_goes_on_later_finds_the_same(
+        self, msns: set[int], heard: set[int], segment_s: Fraction
+    ) -> None:
+        groups = at_once(msns, heard, segment_s)
+        numbers = [number for group in groups for number in group]
+        assert numbers == sorted({msn // SEGMENTS for msn in msns} - heard)
+        for done, group in enumerate(groups):
+            by_then = {*heard, *chain.from_iterable(groups[:done])}
+            assert at_once(msns, by_then, segment_s) == groups[done:]
+            if len(group) > 1:
+                whole = [n for n in group if (n + 1) * SEGMENTS - 1 in msns]
+                heard_at_once = {msn for n in group for msn in wanted(n)} & msns
+                assert len(whole) > 1
+                assert len(heard_at_once) * segment_s < LONGEST_S
+
+
 class TestHearing:
     def test_it_is_stored_as_it_is(self) -> None:
         it = heard(said("né für 日本 me"), 100, 9_000)
@@ -77,6 +133,14 @@ class TestHearing:
         cues = Hearing("en", 4_100, 8_400, (stretch,)).cues(1_000_000)
         assert [cue.text for cue in cues] == ["a b c d"]
         assert (cues[0].start_ms, cues[0].end_ms) == (1_004_500, 1_008_400)
+
+    def test_a_part_of_a_stretch_has_the_words_whose_middle_lies_there(self) -> None:
+        words = (Word("a", 900, 1_400), Word("b", 1_900, 2_200), Word("c", 2_600, 3_500))
+        stretch = Stretch(1_000, 3_000, words)
+        assert stretch.within(0, 9_000) == stretch
+        assert stretch.within(1_000, 2_050) == Stretch(1_000, 2_050, words[:1])
+        assert stretch.within(2_050, 3_000) == Stretch(2_050, 3_000, words[1:])
+        assert stretch.within(3_000, 4_000) is None
 
     @given(
         st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 2_000)), max_size=40),
@@ -104,6 +168,18 @@ class TestJoined:
         third = heard(said("later", 60_000), 60_000, 61_000)
         words = joined([first, second, third])
         assert [w.text for w in words] == ["one", "two", "three", "four", "five", "six", "later"]
+
+    @given(st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 900)), max_size=80))
+    def test_what_was_heard_at_once_is_said_once(self, steps: list[tuple[int, int]]) -> None:
+        words, at = [], 0
+        for number, (pause, lasts) in enumerate(steps):
+            words.append(Word(f"{number}", at + pause, at + pause + lasts))
+            at += pause + lasts
+        whole = Stretch(0, 28_000, tuple(word for word in words if word.from_ms < 28_000))
+        parts = [whole.within(start, end) for start, end in _PARTS]
+        assert None not in parts
+        hearings = [Hearing("en", 0, 0, (part,)) for part in parts if part is not None]
+        assert joined(hearings) == list(whole.words)
 
     def test_silence_between_changes_nothing(self) -> None:
         quiet = Hearing("", 2_000, 8_000, (Stretch(2_000, 8_000, ()),))

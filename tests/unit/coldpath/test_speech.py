@@ -24,10 +24,21 @@ class Model:
         self.asked: list[dict[str, Any]] = []
         self.detects = "de"
         self.lines: list[Any] = []
+        self.later: list[Any] = []
+        """What it says when it is asked again."""
+        self.encoded: list[int] = []
+        """Frames that each answer was made of."""
+
+    def encode(self, features: Any) -> None:
+        self.encoded.append(features.shape[-1])
 
     def transcribe(self, pcm: Any, **named: Any) -> tuple[Any, Any]:
+        """As the library does it: 10 ms a frame, filled up with zeros to 30 s."""
         self.asked.append(named)
-        return iter(self.lines), SimpleNamespace(language=named["language"] or self.detects)
+        frames = np.full((80, len(pcm) // 160), -1.5, np.float32)
+        self.encode(np.pad(frames, ((0, 0), (0, 3_000 - frames.shape[-1]))))
+        lines, self.lines = self.lines, self.later or self.lines
+        return iter(lines), SimpleNamespace(language=named["language"] or self.detects)
 
 
 def line(
@@ -80,11 +91,33 @@ def test_languages_have_the_names_that_playlists_use(made: Made) -> None:
     assert transcriber.hear(PCM).language == "jv"
 
 
+def test_short_sound_is_encoded_with_little_silence(made: Made) -> None:
+    transcriber, model = made()
+    for seconds in (1, 12, 27, 28, 30):
+        transcriber.hear(np.zeros(seconds * 16_000, np.float32))
+    assert model.encoded == [400, 1_500, 3_000, 3_000, 3_000]
+
+
+def test_who_says_the_same_over_and_over_is_asked_again_with_all_of_it(made: Made) -> None:
+    transcriber, model = made()
+    model.lines, model.later = [line(" so| so| so", repeats=2.6)], [line(" so| be| it.")]
+    assert [word.text for word in transcriber.hear(PCM).words] == ["so", "be", "it."]
+    transcriber.hear(PCM)
+    assert model.encoded == [400, 3_000, 400]
+
+
 def test_words_are_whole(made: Made) -> None:
     transcriber, model = made()
     model.lines = [line(" cold|-hearted| and|.| "), line(" Next")]
     words = [word.text for word in transcriber.hear(PCM).words]
     assert words == ["cold-hearted", "and.", "Next"]
+
+
+def test_a_word_does_not_last_into_the_silence_behind_it(made: Made) -> None:
+    transcriber, model = made()
+    model.lines = [line(" the| end.")]
+    model.lines[0].words[-1].end = 3.0
+    assert transcriber.hear(PCM).words[-1] == Word("end.", 500, 1_500)
 
 
 def test_that_the_sound_was_cut_off_is_not_said(made: Made) -> None:
@@ -111,7 +144,7 @@ def test_what_is_likely_no_speech_is_left_out(made: Made) -> None:
         line(" so| so| so| so", repeats=2.6),
     ]
     assert [word.text for word in transcriber.hear(PCM).words] == ["Clear.", "Mumbled."]
-    (asked,) = model.asked
+    asked = model.asked[-1]
     assert asked["vad_filter"]
     assert not asked["condition_on_previous_text"]
     assert asked["temperature"] == 0.0
