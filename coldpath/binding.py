@@ -136,6 +136,10 @@ class Registry(Generic[Job]):
         """Whether any function runs for the segments, or init sections, of a session."""
         return any(f.on in (SegmentKey, InitKey) for f in self)
 
+    def of_made(self) -> bool:
+        """Whether any function runs for what other functions make."""
+        return any(f.on in (VodKey, WorkKey) for f in self)
+
     def queues(self) -> frozenset[str]:
         return frozenset(f.terms.queue for f in self)
 

@@ -23,7 +23,7 @@ from coldpath.plan import ObjectVersion, plan
 from coldpath.s3events import ObjectCreated
 from infra.jobs.filing import JobRequest
 from infra.keys import ManifestKey, parse
-from infra.storage.objects import ObjectStore
+from infra.storage.objects import ObjectInfo, ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,20 @@ class Intake:
             for key in dict.fromkeys(keys)
             if self._registry.wants(key) and (info := self._store.head(key)) is not None
         ]
-        requests = self._planned([*found, *self._of_new_sessions(found)])
+        return self._file(self._planned([*found, *self._of_new_sessions(found)]))
+
+    def file_listed(self, found: Iterable[ObjectInfo]) -> list[JobRequest]:
+        """The same for objects that a listing has just named, which costs the store nothing."""
+        wanted = [ObjectVersion(i.key, i.etag) for i in found if self._registry.wants(i.key)]
+        requests = self._planned(wanted)
+        unknown = self._ledger.unknown([request.id for request in requests])
+        return self._file([request for request in requests if request.id in unknown])
+
+    def wants_made(self) -> bool:
+        """Whether any function runs for what other functions make."""
+        return self._registry.of_made()
+
+    def _file(self, requests: Sequence[JobRequest]) -> list[JobRequest]:
         new = self._ledger.file(requests) if requests else []
         for request in new:
             log.info("%s: %s of %s filed", request.id, request.function, request.input_key)

@@ -1,29 +1,39 @@
 """Finds what events and broker lost, by comparing bucket, ledger and broker.
 
-Invariant: every session manifest in the bucket is filed sooner or later, and every queued job has
-a delivery sooner or later, though any event or delivery may be lost.
+Invariant: every session manifest in the bucket is filed sooner or later, so is everything else that
+functions made and others are bound to, and every queued job has a delivery sooner or later, though
+any event or delivery may be lost.
 
 A round's cost is bounded. The bucket is walked by session, not by object: one LIST finds the next
 session's first object, one HEAD its manifest, and the walk jumps behind the session. Events of the
 last day that have no archive yet are looked at in every round; the whole bucket is walked a limited
-number of sessions a round, going on where the last round stopped, with a rest at its end.
+number of sessions a round, going on where the last round stopped, with a rest at its end. What
+functions made is listed a page a round, where a function is bound to it at all; a listing says the
+version, so no object is asked for.
 
 Upstream: the dispatcher's timer. Downstream: store, `coldpath.intake`, `coldpath.deliveries`.
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import Protocol
 
 from coldpath.deliveries import Deliveries
 from coldpath.intake import Intake
+from infra.jobs.filing import JobRequest
 from infra.keys import ManifestKey, parse
 from infra.storage.objects import ObjectStore
 
 log = logging.getLogger(__name__)
 
 ROOT = "live/"
+MADE = ("vod/", "work/")
+"""Where functions put what they make."""
 SESSIONS_PER_ROUND = 200
+OBJECTS_PER_ROUND = 1_000
+"""A page of a listing."""
 GRACE_MS = 5_000
 REST_ROUNDS = 20
 _SESSION_DEPTH = 5  # live / project / event / feed / incarnation
@@ -49,6 +59,7 @@ class Reconciler:
         queues: frozenset[str],
         *,
         sessions_per_round: int = SESSIONS_PER_ROUND,
+        objects_per_round: int = OBJECTS_PER_ROUND,
         grace_ms: int = GRACE_MS,
         rest_rounds: int = REST_ROUNDS,
     ) -> None:
@@ -58,12 +69,17 @@ class Reconciler:
         self._broker = broker
         self._queues = queues
         self._limit = sessions_per_round
+        self._page = objects_per_round
         self._grace_ms = grace_ms
         self._rest_rounds = rest_rounds
         self._resting = 0
         """Rounds until the next walk; the bucket is walked at the start, then rested."""
         self._position = ""
         """The key after which the next round goes on; empty: from the start."""
+        self._made: deque[str] = deque()
+        """Of `MADE`, those that are not walked to their end yet."""
+        self._made_position = ""
+        self._made_resting = 0
 
     def sweep(self) -> int:
         """What needs the ledger only, every second: expired leases, due retries, owed deliveries.
@@ -85,21 +101,41 @@ class Reconciler:
         return lost
 
     def find_lost_events(self) -> int:
-        """Files manifests that no event told of; returns how many jobs that made."""
+        """Files objects that no event told of; returns how many jobs that made."""
         found = 0
         for event in self._deliveries.awaiting_archive(self._limit):
             sessions, _ = self._walk(f"{ROOT}{event.project}/{event.event}/", "")
             found += self._file(sessions)
+        return found + self._of_sessions() + self._of_made()
+
+    def _of_sessions(self) -> int:
         if self._resting:
             self._resting -= 1
-            return found
+            return 0
         sessions, self._position = self._walk(ROOT, self._position)
         if not self._position:
             self._resting = self._rest_rounds
-        return found + self._file(sessions)
+        return self._file(sessions)
+
+    def _of_made(self) -> int:
+        if not self._intake.wants_made():
+            return 0
+        if self._made_resting:
+            self._made_resting -= 1
+            return 0
+        self._made = self._made or deque(MADE)
+        listing = self._store.list(self._made[0], after=self._made_position)
+        page = list(islice(listing, self._page))
+        self._made_position = page[-1].key if len(page) == self._page else ""
+        if not self._made_position:
+            self._made.popleft()
+            self._made_resting = 0 if self._made else self._rest_rounds
+        return self._told(self._intake.file_listed(page))
 
     def _file(self, sessions: list[str]) -> int:
-        found = self._intake.file([f"{session}/manifest.json" for session in sessions])
+        return self._told(self._intake.file([f"{session}/manifest.json" for session in sessions]))
+
+    def _told(self, found: list[JobRequest]) -> int:
         for request in found:
             log.warning("%s: no event told of %s", request.id, request.input_key)
         return len(found)

@@ -9,7 +9,7 @@ is unique.
 """
 
 from coldpath.context import JobContext
-from coldpath.functions.recorded import Recorded, recorded
+from coldpath.functions.recorded import ATTEMPTS, Recorded, recorded
 from coldpath.functions.registry import registry
 from coldpath.media import vod
 from coldpath.records import JobResult, NewAsset
@@ -17,7 +17,7 @@ from infra.keys import ManifestKey
 from infra.lifecycle import Trigger
 
 
-@registry.function("archive", on=ManifestKey, queue="fast", max_attempts=8)
+@registry.function("archive", on=ManifestKey, queue="fast", max_attempts=ATTEMPTS)
 def archive(context: JobContext) -> JobResult:
     """Lists the whole of the programme that the job's manifest ends, as VOD playlists."""
     found = recorded(context)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from coldpath.binding import Requested
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure
-from coldpath.functions.recorded import Recorded, recorded, recorded_of
+from coldpath.functions.recorded import ATTEMPTS, Recorded, recorded, recorded_of
 from coldpath.functions.registry import registry
 from coldpath.media.pieces import SOURCE, Piece, archived, init_keys, pieces
 from coldpath.media.recording import Recording, narrowed
@@ -32,7 +32,7 @@ class Mp4Request(BaseModel):
     )
 
 
-@registry.function("archive-mp4", on=ManifestKey, queue="bulk", max_attempts=8)
+@registry.function("archive-mp4", on=ManifestKey, queue="bulk", max_attempts=ATTEMPTS)
 def archive_mp4(context: JobContext) -> JobResult:
     """Makes an MP4 of the source of the programme that the job's manifest ends."""
     found = recorded(context)

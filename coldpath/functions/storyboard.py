@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from coldpath.context import JobContext
 from coldpath.errors import DamagedMedia
-from coldpath.functions.recorded import Recorded, recorded
+from coldpath.functions.recorded import ATTEMPTS, Recorded, recorded
 from coldpath.functions.registry import registry
 from coldpath.media.shots import Shot, length_ms, shots, step_ms
 from coldpath.records import JobResult, NewAsset
@@ -26,7 +26,7 @@ _CELL_LINES = 90
 """Renditions of fewer lines are not taken, though they decode faster."""
 
 
-@registry.function("storyboard", on=ManifestKey, queue="fast", memory_mb=384)
+@registry.function("storyboard", on=ManifestKey, queue="fast", max_attempts=ATTEMPTS, memory_mb=384)
 def storyboard(context: JobContext) -> JobResult:
     """Makes the pictures of the scrub bar of the programme that the job's manifest ends."""
     found = recorded(context)

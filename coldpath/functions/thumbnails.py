@@ -10,7 +10,7 @@ from contextlib import closing
 
 from coldpath.context import JobContext
 from coldpath.errors import DamagedMedia, PermanentFailure
-from coldpath.functions.recorded import Recorded, recorded
+from coldpath.functions.recorded import ATTEMPTS, Recorded, recorded
 from coldpath.functions.registry import registry
 from coldpath.media.live import init_of
 from coldpath.media.shots import Shot, shots, spread
@@ -60,7 +60,7 @@ def poster_live(context: JobContext) -> JobResult:
     return JobResult({"keys": [key]}, [asset])
 
 
-@registry.function("thumbnails", on=ManifestKey, queue="fast", memory_mb=384)
+@registry.function("thumbnails", on=ManifestKey, queue="fast", max_attempts=ATTEMPTS, memory_mb=384)
 def thumbnails(context: JobContext) -> JobResult:
     """Makes poster and preview of the programme that the job's manifest ends."""
     found = recorded(context)

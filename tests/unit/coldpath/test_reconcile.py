@@ -19,7 +19,7 @@ from coldpath.s3events import ObjectCreated
 from infra.db.control import Event, Project
 from infra.db.engine import sync_engine
 from infra.errors import StorageError
-from infra.keys import ManifestKey, SegmentKey
+from infra.keys import ManifestKey, SegmentKey, VodKey, WorkKey
 from infra.storage.memory import MemoryObjectStore
 from infra.storage.objects import ObjectInfo
 from tests.support.databases import migrated_sqlite
@@ -74,7 +74,7 @@ class Desk:
             self.broker,
         )
 
-    def reconciler(self, limit: int = 100, rest_rounds: int = 0) -> Reconciler:
+    def reconciler(self, limit: int = 100, rest_rounds: int = 0, objects: int = 100) -> Reconciler:
         return Reconciler(
             self.store,
             self.intake,
@@ -82,6 +82,7 @@ class Desk:
             self.broker,
             frozenset({"bulk"}),
             sessions_per_round=limit,
+            objects_per_round=objects,
             grace_ms=-1,
             rest_rounds=rest_rounds,
         )
@@ -223,6 +224,58 @@ class TestSegments:
             with pytest.raises(StorageError):
                 self.filed(desk, manifest)
         assert len(self.filed(desk, manifest)) == 4
+
+
+class TestMade:
+    """Functions that run for what other functions make."""
+
+    @pytest.fixture
+    def bound(self, desk: Desk) -> None:
+        desk.registry.function("shrink", on=VodKey, when=lambda key: key.name == "poster.jpg")(
+            lambda _: JobResult()
+        )
+        desk.registry.function("read", on=WorkKey)(lambda _: JobResult())
+
+    def make(self, desk: Desk, count: int = 3) -> None:
+        for number in range(count):
+            for key in (
+                f"vod/p/e{number}/main/c1/index.m3u8",
+                f"vod/p/e{number}/main/c1/poster.jpg",
+                f"work/p/e{number}/main/i1/captions/w0.json",
+            ):
+                desk.store.put(key, b"x", "x/y")
+
+    @pytest.mark.usefixtures("bound")
+    def test_each_object_of_which_no_event_told_is_found_once(self, desk: Desk) -> None:
+        self.make(desk)
+        told = ObjectCreated("bucket", "vod/p/e1/main/c1/poster.jpg")
+        assert len(desk.intake.receive([told], "bucket")) == 1
+        reconciler = desk.reconciler()
+        assert [reconciler.find_lost_events() for _ in range(4)] == [2, 3, 0, 0]
+        assert len({delivery.job for delivery in desk.broker.sent}) == 6
+
+    @pytest.mark.usefixtures("bound")
+    def test_a_round_lists_one_page_and_asks_for_no_object(self, desk: Desk) -> None:
+        self.make(desk, count=4)
+        reconciler, found = desk.reconciler(objects=5), []
+        for _ in range(6):
+            desk.store.requests = 0
+            found.append(reconciler.find_lost_events())
+            assert desk.store.requests <= 2, "one for the sessions, one for what was made"
+        assert found == [2, 2, 4, 0, 0, 0]
+
+    @pytest.mark.usefixtures("bound")
+    def test_after_a_walk_they_are_left_alone_for_some_rounds(self, desk: Desk) -> None:
+        reconciler = desk.reconciler(rest_rounds=2)
+        assert [reconciler.find_lost_events() for _ in range(2)] == [0, 0]
+        self.make(desk, count=1)
+        assert [reconciler.find_lost_events() for _ in range(4)] == [0, 0, 1, 1]
+
+    def test_where_no_function_wants_them_nothing_is_listed(self, desk: Desk) -> None:
+        self.make(desk)
+        desk.store.requests = 0
+        assert desk.reconciler().find_lost_events() == 0
+        assert desk.store.requests == 1
 
 
 class TestIntake:
