@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from infra.control.event_clock import EventClock
 from infra.control.facts import apply_fact
@@ -244,6 +245,31 @@ async def test_of_several_clocks_one_moves_an_event(
     looked_at = await asyncio.gather(*(clock.step() for clock in clocks))
     assert sum(looked_at) == len(events)
     assert {(await shown(api, event))["state"] for event in events} == {"lobby"}
+
+
+async def test_an_outage_of_the_database_delays_the_clock_and_no_more(
+    api: httpx2.AsyncClient, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = EventClock(deployment.databases, deployment.ring, deployment.clock, interval_s=3600)
+    event = (await create(api, starts_at=NOW))["id"]
+    step, back = EventClock.step, asyncio.Event()
+
+    async def away(self: EventClock) -> int:
+        if not back.is_set():
+            raise OperationalError("SELECT", {}, ConnectionResetError())
+        return await step(self)
+
+    monkeypatch.setattr(EventClock, "step", away)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(30):
+        running = group.create_task(clock.run())
+        while clock.problem is None:
+            await asyncio.sleep(0.01)
+        assert (await shown(api, event))["state"] == "scheduled"
+        back.set()
+        while clock.problem is not None:
+            await asyncio.sleep(0.01)
+        assert (await shown(api, event))["state"] == "lobby"
+        running.cancel()
 
 
 async def test_the_clock_runs_until_it_is_stopped(

@@ -194,6 +194,14 @@ async def test_a_bug_is_500_without_its_secrets(
             "target_duration_s": st.integers(),
             "renditions": st.lists(st.sampled_from([*NAMES, "4k"])) | st.text(),
             "dvr_window_s": st.integers() | st.floats() | st.none(),
+            "ends_at": st.text() | st.datetimes().map(str) | st.none(),
+            "time_zone": st.text() | st.sampled_from(["Europe/Berlin", "UTC", "localtime"]),
+            "lobby_opens_s": st.integers() | st.booleans(),
+            "auto_start": st.sampled_from(["at_time", "on_publish", ""]),
+            "labels": st.dictionaries(st.text(), st.text()),
+            "metadata": st.dictionaries(st.text(), st.floats() | st.text() | st.integers()),
+            "cold_functions": st.lists(st.text()) | st.none(),
+            "recording": st.booleans() | st.none(),
         },
     )
 )
