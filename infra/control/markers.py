@@ -4,8 +4,6 @@ Invariant: what players were told of a marker never changes (RFC 8216bis 4.4.5.1
 once. Each change raises the event's revision, so that the publisher takes it to the media nodes.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -35,18 +33,9 @@ class MarkerService:
         self._context = context
         self._events = EventService(session, context, project)
 
-    async def create(self, event_id: str, wanted: MarkerCreate, key: str | None) -> Marker:
-        """The same `key` with the same request again gives the marker that it made."""
+    async def create(self, event_id: str, wanted: MarkerCreate) -> Marker:
         now = self._context.now_ms()
         event = await self._events.get(event_id, for_update=True)
-        digest = _digest(wanted)
-        if key is not None and (made := await self._made_with(event, key)) is not None:
-            if made.request_hash != digest:
-                raise Invalid(
-                    "the Idempotency-Key was used for another marker of this event",
-                    "Send a new key with every new marker.",
-                )
-            return made
         self._require_open(event)
         await self._require_room(event)
         start_ms = now if wanted.start is None else milliseconds(wanted.start)
@@ -59,8 +48,6 @@ class MarkerService:
             start_ms=start_ms,
             end_ms=_checked_end(start_ms, end_ms_of(wanted, start_ms)),
             data=wanted.data,
-            idempotency_key=key,
-            request_hash=digest,
             created_ms=now,
         )
         self._session.add(marker)
@@ -103,10 +90,6 @@ class MarkerService:
             )
         return marker
 
-    async def _made_with(self, event: Event, key: str) -> Marker | None:
-        query = select(Marker).where(Marker.event == event.id, Marker.idempotency_key == key)
-        return await self._session.scalar(query)
-
     def _require_open(self, event: Event) -> None:
         if EventState(event.state) not in OPEN_STATES:
             raise Conflict(
@@ -132,9 +115,3 @@ def _checked_end(start_ms: int, end_ms: int | None) -> int | None:
             "Send an end at or after the marker's start.",
         )
     return end_ms
-
-
-def _digest(wanted: MarkerCreate) -> str:
-    """The request, so that a key used twice is told from a request sent twice."""
-    text = json.dumps(wanted.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -30,6 +30,7 @@ class Marker(Base):
     """Set once."""
     data: Mapped[dict[str, Any]]
     idempotency_key: Mapped[str | None] = mapped_column(String(128))
-    request_hash: Mapped[str] = mapped_column(String(64))
-    """Of the request that made it."""
+    request_hash: Mapped[str] = mapped_column(String(64), default="")
+    """These two are the release before's, which writes them while it runs beside this one; answers
+    are kept in `infra.db.idempotency` now."""
     created_ms: Mapped[int]

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Response
+from fastapi import APIRouter, Depends, Path, Response
 
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
 from infra.control.idempotency import AnswersOnce
@@ -26,25 +26,14 @@ Markers = Annotated[MarkerService, Depends(_service)]
 MarkerId = Annotated[
     str, Path(description="Id of the marker.", examples=["mk_2kq5mzx7c3v4b6n7a8sd"])
 ]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        pattern=r"^[!-~]{1,128}$",
-        description="A repeated request with the same key makes no second marker.",
-    ),
-]
 
 
 @router.post("", status_code=201, summary="Put a marker on the event's timeline")
 async def create_marker(
-    event: EventId,
-    wanted: MarkerCreate,
-    response: Response,
-    markers: Markers,
-    idempotency_key: IdempotencyKey = None,
+    event: EventId, wanted: MarkerCreate, response: Response, markers: Markers
 ) -> MarkerOut:
     """Viewers get it at once: an EXT-X-DATERANGE in every playlist, an SSE `marker` over WHEP."""
-    marker = await markers.create(event, wanted, idempotency_key)
+    marker = await markers.create(event, wanted)
     response.headers["Location"] = f"/v1/events/{marker.event}/markers/{marker.id}"
     return marker_out(marker)
 
