@@ -8,6 +8,7 @@ there is and will be. Upstream: `infra.control.dependencies`, before a request's
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 
 class Scope(StrEnum):
@@ -35,6 +36,8 @@ class Scope(StrEnum):
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
+KEY_SCHEME = "API key"
+"""Name of the security scheme in the API's description."""
 OPEN_TAGS = frozenset({"playback", "publishing"})
 """Routes for viewers and publishers, who have tokens in place of keys."""
 _OF_TAG: Mapping[str, tuple[Scope, Scope | None]] = MappingProxyType(
@@ -70,6 +73,16 @@ def required(tag: str, method: str, path: str) -> Scope | None:
     if scope is None:
         raise LookupError(f"{method} {path} has the tag {tag!r}, which has no scope for it")
     return scope
+
+
+def describe(document: Mapping[str, Any]) -> None:
+    """Put the scope of every operation into an OpenAPI document, where its key is asked for."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            scope = required(operation["tags"][-1], method.upper(), path)
+            if scope is not None:
+                # OpenAPI 3.1: names of roles, for schemes other than OAuth.
+                operation["security"] = [{KEY_SCHEME: [scope.value]}]
 
 
 def allows(held: Collection[str], needed: Scope) -> bool:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
+from infra.auth import scopes
 from infra.control import idempotency, problems
 from infra.control.context import ControlContext
 from infra.control.dependencies import PROJECT_HEADER
@@ -137,6 +138,7 @@ def _describe_problems(app: FastAPI) -> None:
                 license_info=app.license_info,
             )
             idempotency.describe(made)
+            scopes.describe(made)
             schemas = made["components"]["schemas"]
             template = "#/components/schemas/{model}"
             problem = problems.Problem.model_json_schema(ref_template=template)

@@ -38,53 +38,55 @@ class Caller:
         return ends_first and reach and within(key.scopes, self.scopes)
 
 
-class KeyLookup:
-    """Keys by their secrets, at one moment."""
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key with whose it is."""
 
-    def __init__(self, session: AsyncSession, now_ms: int) -> None:
-        self._session = session
-        self._now_ms = now_ms
+    key: ApiKey
+    organisation: str
 
-    async def key(self, secret: str) -> ApiKey:
-        """The key with this secret, whether or not it opens anything now."""
-        digest = hash_api_key(secret)
-        query = select(ApiKey).where(or_(ApiKey.hash == digest, ApiKey.previous_hash == digest))
-        key = await self._session.scalar(query)
-        if key is None:
-            raise Unauthorized(
-                "the API key is not known", "Check the key; it may have been replaced."
-            )
-        if key.hash != digest and self._now_ms >= (key.previous_until_ms or 0):
-            raise Unauthorized(
-                "the API key has been replaced", "Use the secret that its rotation answered with."
-            )
-        return key
-
-    def valid(self, key: ApiKey) -> ApiKey:
-        """The key, if it was neither revoked nor has expired."""
-        if key.revoked_ms is not None:
+    def require_valid(self, now_ms: int) -> None:
+        """Refuse a key that was revoked or has expired."""
+        expires_ms = self.key.expires_ms
+        if self.key.revoked_ms is not None:
             raise Unauthorized("the API key is revoked", "Make another: POST /v1/keys.")
-        if key.expires_ms is not None and self._now_ms >= key.expires_ms:
+        if expires_ms is not None and now_ms >= expires_ms:
             raise Unauthorized(
-                f"the API key expired at {required_at(key.expires_ms):%Y-%m-%dT%H:%M:%SZ}",
+                f"the API key expired at {required_at(expires_ms):%Y-%m-%dT%H:%M:%SZ}",
                 "Make another: POST /v1/keys.",
             )
-        return key
 
 
-async def opened(session: AsyncSession, key: ApiKey, wanted: str | None) -> Caller:
+async def found_key(session: AsyncSession, secret: str, now_ms: int) -> FoundKey:
+    """The key with this secret, whether or not it opens anything now."""
+    digest = hash_api_key(secret)
+    query = (
+        select(ApiKey, Project.organisation)
+        .join(Project, Project.id == ApiKey.project)
+        .where(or_(ApiKey.hash == digest, ApiKey.previous_hash == digest))
+    )
+    row = (await session.execute(query)).first()
+    if row is None:
+        raise Unauthorized("the API key is not known", "Check the key; it may have been replaced.")
+    key: ApiKey = row[0]
+    if key.hash != digest and now_ms >= (key.previous_until_ms or 0):
+        raise Unauthorized(
+            "the API key has been replaced", "Use the secret that its rotation answered with."
+        )
+    return FoundKey(key, row[1])
+
+
+async def opened(session: AsyncSession, found: FoundKey, wanted: str | None) -> Caller:
     """What the key opens, in the project that the request names."""
-    project = key.project if wanted is None else wanted
-    query = select(Project.organisation).where(Project.id == key.project)
-    organisation = (await session.scalars(query)).one()
+    key, project = found.key, found.key.project if wanted is None else wanted
     if project != key.project:
         query = select(Project.organisation).where(Project.id == project)
         within_reach = key.organisation_wide and is_name(project)
-        if not within_reach or await session.scalar(query) != organisation:
+        if not within_reach or await session.scalar(query) != found.organisation:
             raise NotThisProject()
     return Caller(
         key=key.id,
-        organisation=organisation,
+        organisation=found.organisation,
         project=project,
         scopes=frozenset(key.scopes),
         organisation_wide=key.organisation_wide,

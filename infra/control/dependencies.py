@@ -1,14 +1,15 @@
 """What routes are given: who calls, one transaction, and one project.
 
-Who calls is known, and may call, before any transaction of the request begins: a refusal holds
-nothing that others wait for. One request is one transaction: it is committed after the handler
+Who calls is known, and may call, before a transaction that writes begins: a refusal holds nothing
+that others wait for. One request is one transaction: it is committed after the handler
 returned and before the response leaves, so a client never reads a success that the database then
 refuses. Reading methods get a read-only transaction; what others change stands in the audit log of
 the same commit.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Query, Request, Response
@@ -17,9 +18,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from infra.auth.scopes import READING, allows, required
+from infra.auth.scopes import KEY_SCHEME, READING, Scope, allows, required
 from infra.control.audit import entry_of
-from infra.control.callers import Caller, KeyLookup, opened
+from infra.control.callers import Caller, found_key, opened
 from infra.control.context import ControlContext
 from infra.control.idempotency import claim
 from infra.control.paging import Cursor, PageRequest
@@ -37,7 +38,7 @@ from infra.db.outage import DATABASE_ERRORS, is_outage
 PROJECT_HEADER = "Livepath-Project"
 key_header = HTTPBearer(
     auto_error=False,
-    scheme_name="API key",
+    scheme_name=KEY_SCHEME,
     description="`Authorization: Bearer lp_…`. A key opens one project; one of the whole "
     f"organisation opens the project that the header `{PROJECT_HEADER}` names, else its own.",
 )
@@ -51,26 +52,67 @@ Context = Annotated[ControlContext, Depends(control_context)]
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(key_header)]
 
 
-async def admitted(request: Request, context: Context) -> Caller | None:
-    """Who calls, within the limits and with the right scope; None where no key is needed."""
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who calls, within the limits and with the right scope."""
+
+    caller: Caller | None
+    """None where no key is needed."""
+    session: AsyncSession | None
+    """In which the key was looked up: who only reads goes on in it."""
+
+
+async def admitted(request: Request, context: Context) -> AsyncIterator[Admission]:
     route = cast("APIRoute", request.scope["route"])
     needed = required(str(route.tags[-1]), request.method, route.path)
-    record = record_of(request)
     if needed is None:
-        await _count_address(context, record)
-        return None
-    try:
-        caller = await _identified(request, context, record)
-    except Unauthorized:
-        await _count_address(context, record)
-        raise
+        await _count_address(context, record_of(request))
+        yield Admission(None, None)
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            secret = await _secret_of(request)
+            session = await stack.enter_async_context(begun(context.databases.reading))
+            caller = await _identified(request, session, secret, context.now_ms())
+        except Unauthorized:
+            await _count_address(context, record_of(request))
+            raise
+        reading = request.method in READING
+        if not reading:
+            await stack.aclose()
+        await _count_key(context, record_of(request), caller, needed)
+        yield Admission(caller, session if reading else None)
+
+
+async def _secret_of(request: Request) -> str:
+    credentials = await key_header(request)
+    if credentials is None:
+        raise Unauthorized(
+            "the request carries no API key", "Send the header Authorization: Bearer <API key>."
+        )
+    return str(credentials.credentials)
+
+
+async def _identified(request: Request, session: AsyncSession, secret: str, now_ms: int) -> Caller:
+    record = record_of(request)
+    found = await found_key(session, secret, now_ms)
+    # Also a key that opens nothing any more is somebody's.
+    record.key, record.project = found.key.id, found.key.project
+    found.require_valid(now_ms)
+    caller = await opened(session, found, request.headers.get(PROJECT_HEADER))
+    record.project = caller.project
+    return caller
+
+
+async def _count_key(
+    context: ControlContext, record: RequestRecord, caller: Caller, needed: Scope
+) -> None:
     record.verdict = await context.limits.take_key(caller.key)
     if record.verdict is not None and not record.verdict.allowed:
         raise TooManyRequests("this API key has used up its requests")
     if not allows(caller.scopes, needed):
         raise LacksScope(needed)
     context.uses.note(caller.key, context.now_ms())
-    return caller
 
 
 async def _count_address(context: ControlContext, record: RequestRecord) -> None:
@@ -79,30 +121,14 @@ async def _count_address(context: ControlContext, record: RequestRecord) -> None
         raise TooManyRequests("this address has used up its requests without an API key")
 
 
-async def _identified(request: Request, context: ControlContext, record: RequestRecord) -> Caller:
-    credentials = await key_header(request)
-    if credentials is None:
-        raise Unauthorized(
-            "the request carries no API key", "Send the header Authorization: Bearer <API key>."
-        )
-    async with begun(context.databases.reading) as session:
-        lookup = KeyLookup(session, context.now_ms())
-        key = await lookup.key(credentials.credentials)
-        # Also a key that opens nothing any more is somebody's.
-        record.key, record.project = key.id, key.project
-        caller = await opened(session, lookup.valid(key), request.headers.get(PROJECT_HEADER))
-    record.project = caller.project
-    return caller
-
-
-Admitted = Annotated[Caller | None, Depends(admitted, scope="function")]
+Admitted = Annotated[Admission, Depends(admitted, scope="function")]
 
 
 async def caller_of(admitted: Admitted, _described: Credentials) -> Caller:
     """Who calls. `_described` puts the key into the API's description."""
-    if admitted is None:
+    if admitted.caller is None:
         raise LookupError("a route that needs no key asks whose it is")
-    return admitted
+    return admitted.caller
 
 
 TheCaller = Annotated[Caller, Depends(caller_of, scope="function")]
@@ -121,7 +147,7 @@ Changing = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 
 async def changing(
-    request: Request, response: Response, context: Context, admitted: Admitted
+    request: Request, response: Response, context: Context, _admitted: Admitted
 ) -> Changing:
     @asynccontextmanager
     async def change() -> AsyncIterator[AsyncSession]:
@@ -154,9 +180,12 @@ async def _remember(
 
 
 async def transaction(
-    request: Request, context: Context, change: Change
+    request: Request, context: Context, admitted: Admitted, change: Change
 ) -> AsyncIterator[AsyncSession]:
     """The request's transaction; writers ring once it is committed."""
+    if admitted.session is not None:
+        yield admitted.session
+        return
     begin = change() if request.method not in READING else begun(context.databases.reading)
     async with begin as session:
         await claim(request, session, record_of(request).project, context.now_ms())

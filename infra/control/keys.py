@@ -7,7 +7,7 @@ organisation's that the caller does not share, is not there.
 
 from collections.abc import Sequence
 
-from sqlalchemy import false, select
+from sqlalchemy import false, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.auth.apikeys import hash_api_key, new_api_key
@@ -20,6 +20,9 @@ from infra.control.problems import Conflict, Invalid, NotFound, Outranked
 from infra.control.schemas import to_ms
 from infra.db.control import ApiKey
 from infra.keys import is_name
+
+MAX_KEYS = 1_000
+"""In a project; so that who may make keys cannot fill the database with them."""
 
 
 class KeyService:
@@ -44,6 +47,7 @@ class KeyService:
                 "the key that asks opens one project only",
                 "Leave organisation_wide out, or ask with a key of the whole organisation.",
             )
+        await self._require_room()
         secret = new_api_key()
         key = ApiKey(
             id=new_id("key_"),
@@ -59,6 +63,15 @@ class KeyService:
         self._session.add(key)
         await self._session.flush()
         return key, secret
+
+    async def _require_room(self) -> None:
+        """Keys that were revoked take none."""
+        mine = ApiKey.project == self._caller.project
+        query = select(func.count()).where(mine, ApiKey.revoked_ms.is_(None))
+        if (await self._session.scalar(query) or 0) >= MAX_KEYS:
+            raise Conflict(
+                f"the project has {MAX_KEYS} keys already", "Revoke those that nobody uses."
+            )
 
     def _expiry(self, wanted_ms: int | None) -> int | None:
         own = self._caller.expires_ms

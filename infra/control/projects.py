@@ -6,16 +6,18 @@ nodes learn of a new project, its secret included, as of every change that is ow
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.control.bootstrap import create_project
 from infra.control.callers import Caller
 from infra.control.ids import new_id
 from infra.control.paging import PageRequest, page_of
-from infra.control.problems import NotFound, Outranked
+from infra.control.problems import Conflict, NotFound, Outranked
 from infra.db.control import Project
 from infra.keys import is_name
+
+MAX_PROJECTS = 1_000
 
 
 class ProjectService:
@@ -32,6 +34,11 @@ class ProjectService:
             raise Outranked(
                 "the key opens one project only",
                 "Ask with a key of the whole organisation.",
+            )
+        mine = Project.organisation == caller.organisation
+        if (await self._session.scalar(select(func.count()).where(mine)) or 0) >= MAX_PROJECTS:
+            raise Conflict(
+                f"the organisation has {MAX_PROJECTS} projects already", "Use one of them."
             )
         return await self._session.run_sync(
             lambda session: create_project(

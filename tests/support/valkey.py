@@ -1,11 +1,14 @@
 """A real Valkey for tests: the binary that the product ships with, on a free port."""
 
+import contextlib
 import importlib.resources
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -77,6 +80,16 @@ class ValkeyServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Meanwhile it keeps its connections and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> "redis.Redis":
         """A synchronous client, to look at and to set up what the code under test sees."""

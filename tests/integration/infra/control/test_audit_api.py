@@ -1,15 +1,19 @@
 """The audit log: what was changed, with the change; what was refused, a moment later."""
 
+import asyncio
 from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from infra.control.audit import AuditTrail, Deed, entry_of, forget_before
 from infra.control.service import EventService
 from infra.db.audit import AuditEntry
+from infra.db.engine import async_engine
 from infra.lifecycle import Trigger
 from tests.integration.infra.control.conftest import KEY, Deployment
 from tests.integration.infra.control.rows import add_functions, advance
@@ -192,6 +196,35 @@ async def test_old_entries_are_forgotten(deployment: Deployment, api: httpx2.Asy
     assert await forget_before(writing, deployment.now_ms)
     assert not await forget_before(writing, deployment.now_ms)
     assert len(await log(api)) == 1
+
+
+async def test_the_trail_writes_by_itself_and_forgets(
+    deployment: Deployment, api: httpx2.AsyncClient
+) -> None:
+    await api.post("/v1/events", json={"name": "old"})
+    deployment.now_ms += 2 * 24 * 3600 * 1000
+    context = deployment.context
+    running = asyncio.create_task(
+        context.trail.run(deployment.databases.writing, deployment.clock, days=1)
+    )
+    try:
+        await api.delete("/v1/events/ev_absent")
+        async with asyncio.timeout(20):
+            while [one["status"] for one in await log(api)] != [404]:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_outage_costs_refusals_and_nothing_else() -> None:
+    away = async_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    trail, dropped = AuditTrail(), "livepath_control_audit_dropped_total"
+    before = REGISTRY.get_sample_value(dropped) or 0
+    trail.refused(entry_of(Deed("req", "203.0.113.7", None, None, "op", {}, 401), 1))
+    await trail.flush(async_sessionmaker(away))
+    assert REGISTRY.get_sample_value(dropped) == before + 1
+    await away.dispose()
 
 
 async def test_what_does_not_fit_is_dropped(deployment: Deployment) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from infra.auth.apikeys import hash_api_key
+from infra.control import keys
 from infra.control.bootstrap import bootstrap, create_project
 from infra.db.control import ApiKey
 from tests.integration.infra.control.conftest import KEY, Deployment
@@ -104,6 +105,18 @@ async def test_a_key_touches_none_that_may_more(
         outlives = await client.post(f"/v1/keys/{greater['id']}/rotate")
         assert outlives.status_code == 403
         assert "for longer" in outlives.json()["detail"]
+
+
+async def test_a_project_has_room_for_so_many(
+    api: httpx2.AsyncClient, other: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "MAX_KEYS", 2)
+    key = await made(api)
+    full = await api.post("/v1/keys", json={"name": "k", "scopes": ["*"]})
+    assert full.status_code == 409
+    await made(other)
+    await api.delete(f"/v1/keys/{key['id']}")
+    await made(api)
 
 
 async def test_a_key_expires(deployment: Deployment, api: httpx2.AsyncClient) -> None:

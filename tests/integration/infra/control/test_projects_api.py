@@ -4,6 +4,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from infra.control import projects
 from infra.db.control import Project, ProjectSecret
 from tests.integration.infra.control.conftest import Deployment
 
@@ -47,6 +48,14 @@ async def test_a_key_sees_the_projects_that_it_opens(
         refused = await client.post("/v1/projects", json={"name": "x"})
     assert refused.status_code == 403
     assert "whole organisation" in refused.json()["fix"]
+
+
+async def test_an_organisation_has_room_for_so_many(
+    api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projects, "MAX_PROJECTS", 2)
+    assert (await api.post("/v1/projects", json={"name": "x"})).status_code == 201
+    assert (await api.post("/v1/projects", json={"name": "x"})).status_code == 409
 
 
 async def test_a_project_is_renamed(api: httpx2.AsyncClient) -> None:

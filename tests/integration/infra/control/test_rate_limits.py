@@ -102,6 +102,16 @@ async def test_processes_count_together(bus: Redis, valkey: ValkeyServer) -> Non
     assert sum(1 for verdict in verdicts if verdict is not None and verdict.allowed) == 20
 
 
+async def test_nobody_waits_for_a_valkey_that_hangs(
+    limited: Deployment, api: httpx2.AsyncClient, valkey: ValkeyServer
+) -> None:
+    assert (await api.get("/v1/events")).status_code == 200
+    with valkey.frozen():
+        response = await api.get("/v1/events")
+    assert response.status_code == 200
+    assert "RateLimit" not in response.headers
+
+
 async def test_without_valkey_requests_pass(
     limited: Deployment, api: httpx2.AsyncClient, valkey: ValkeyServer
 ) -> None:

@@ -260,6 +260,26 @@ def test_the_open_routes_are_those_that_are_written_down(deployment: Deployment)
     assert not [one for one in found if one.route is None and one.path not in OPEN]
 
 
+def test_the_description_says_which_scope(deployment: Deployment) -> None:
+    described = deployment.app.openapi()["paths"]
+    for one in keyed(deployment.app):
+        assert described[one.path][one.method.lower()]["security"] == [{"API key": [one.scope()]}]
+    for path in OPEN & described.keys():
+        for operation in described[path].values():
+            # A viewer's or a publisher's token, if any.
+            assert "API key" not in str(operation.get("security"))
+
+
+async def test_who_is_refused_waits_for_nobody(
+    deployment: Deployment, viewer: httpx2.AsyncClient
+) -> None:
+    with deployment.session() as session, session.begin():
+        # On SQLite nobody else writes meanwhile.
+        session.execute(select(ApiKey.id).with_for_update())
+        refused = await viewer.post("/v1/events", json={"name": "x"})
+    assert refused.status_code == 401
+
+
 async def test_a_key_does_what_its_scopes_say_and_no_more(
     deployment: Deployment, viewer: httpx2.AsyncClient, world: World
 ) -> None:
