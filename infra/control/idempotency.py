@@ -102,8 +102,6 @@ async def claim(request: Request, session: AsyncSession, project: str | None, no
     _require_form(key)
     pending = Pending(session, *_secrets_of(request.headers.get("authorization", ""), project, key))
     digest = await _digest(request)
-    mine = KeptAnswer.id == pending.id
-    await session.execute(delete(KeptAnswer).where(mine, KeptAnswer.created_ms <= now_ms - KEEP_MS))
     if await _is_new(session, pending.id, project, digest, now_ms):
         request.state.pending_answer = pending
         return
@@ -174,13 +172,17 @@ async def _digest(request: Request) -> str:
 async def _is_new(
     session: AsyncSession, row: str, project: str | None, digest: str, now_ms: int
 ) -> bool:
-    values: dict[str, Any] = {
-        "id": row, "project": project, "request_hash": digest, "status": 0, "headers": {},
-        "body": b"", "created_ms": now_ms,
+    """Takes the row, unless it holds an answer that is kept; waits for whoever is taking it."""
+    taken: dict[str, Any] = {
+        "project": project, "request_hash": digest, "status": 0, "headers": {}, "body": b"",
+        "created_ms": now_ms,
     }  # fmt: skip
-    statement: sqlite.Insert | postgresql.Insert
-    if session.get_bind().dialect.name == "sqlite":
-        statement = sqlite.insert(KeptAnswer).values(**values).on_conflict_do_nothing()
-    else:
-        statement = postgresql.insert(KeptAnswer).values(**values).on_conflict_do_nothing()
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    insert = sqlite.insert if is_sqlite else postgresql.insert
+    statement = insert(KeptAnswer).values(id=row, **taken)
+    statement = statement.on_conflict_do_update(
+        index_elements=[KeptAnswer.id],
+        set_=taken,
+        where=KeptAnswer.created_ms <= now_ms - KEEP_MS,
+    )
     return (await session.execute(statement.returning(KeptAnswer.id))).first() is not None
