@@ -200,6 +200,18 @@ async def test_the_old_secret_is_good_for_its_grace(
     assert not await works(deployment, second["secret"])
 
 
+async def test_a_secret_whose_answer_got_lost_is_asked_for_again(
+    deployment: Deployment, api: httpx2.AsyncClient
+) -> None:
+    key = await made(api)
+    path, once = f"/v1/keys/{key['id']}/rotate", {"Idempotency-Key": "rotation-1"}
+    async with deployment.client(key["secret"]) as client:
+        first = await client.post(path, json={"grace_s": 60}, headers=once)
+        again = await client.post(path, json={"grace_s": 60}, headers=once)
+    assert again.json() == first.json()
+    assert await works(deployment, first.json()["secret"])
+
+
 @pytest.mark.parametrize("grace_s", [-1, 86_401, None, "long"])
 async def test_a_grace_of_a_day_at_most(api: httpx2.AsyncClient, grace_s: object) -> None:
     key = await made(api)
