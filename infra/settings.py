@@ -108,6 +108,17 @@ class ControlSettings(TlsSettings):
     audit_days: int = Field(
         400, ge=0, description="Days for which the audit log is kept; 0: for good."
     )
+    webhook_http: bool = Field(False, description="Webhooks may have http addresses, beside https.")
+    webhook_private: bool = Field(
+        False,
+        description="Webhooks may lead to private networks and to this machine: only where every "
+        "client of the API may reach what control can reach.",
+    )
+    public_events_days: int = Field(
+        14,
+        ge=2,
+        description="Days for which public events and the log of their deliveries are kept.",
+    )
     ready_urls: dict[str, str] = Field(
         default_factory=dict,
         description="JSON object of role name to `/readyz` URL; "

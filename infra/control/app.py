@@ -25,6 +25,8 @@ from infra.control.routes import (
     projects,
     publishing,
     replay,
+    stream,
+    webhooks,
 )
 from infra.web import pages
 
@@ -75,6 +77,8 @@ def create_app(context: ControlContext) -> FastAPI:
             {"name": "replay", "description": "What people did, beside the recording."},
             {"name": "assets", "description": "Recordings and what was made of them."},
             {"name": "jobs", "description": "Work that runs after or beside an event."},
+            {"name": "webhooks", "description": "Endpoints that public events are delivered to."},
+            {"name": "stream", "description": "Public events as they happen."},
             {"name": "playback", "description": "What a player may know without a key."},
             {"name": "publishing", "description": "What a publisher may know without a key."},
             {"name": "keys", "description": "API keys: what they may do, and for how long."},
@@ -86,7 +90,7 @@ def create_app(context: ControlContext) -> FastAPI:
     problems.install(app)
     idempotency.install(app)
     for module in (
-        *(events, markers, clips, replay, jobs, playback, publishing),
+        *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
         *(keys, projects, audit),
     ):
         app.include_router(module.router, responses=_responses())
@@ -100,7 +104,7 @@ def create_app(context: ControlContext) -> FastAPI:
         allow_origins=["*"],
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=[
-            *("Authorization", "Content-Type", "Idempotency-Key", "Range"),
+            *("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Range"),
             *(PROJECT_HEADER, HEADER, "If-Match", "If-None-Match"),
         ],
         expose_headers=[

@@ -11,9 +11,11 @@ from infra.control.limits import Limits
 from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
+from infra.control.streaming import Streams
 from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY
 from infra.telemetry.ops import Check
+from infra.webhooks.guard import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class ControlContext:
     checks: Mapping[str, Check]
     """For `/readyz`."""
     now_ms: Callable[[], int]
+    guard: Guard
+    """Says which addresses webhooks may have."""
+    streams: Streams
     limits: Limits = field(default_factory=Limits)
     trail: AuditTrail = field(default_factory=AuditTrail)
     uses: KeyUses = field(default_factory=KeyUses)

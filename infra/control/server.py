@@ -23,6 +23,7 @@ from infra.control.limits import Limits
 from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
+from infra.control.public_events import PublicEvents
 from infra.control.publisher import DesiredPublisher
 from infra.control.readiness import Readiness
 from infra.control.viewing import Viewing
@@ -60,9 +61,10 @@ async def run_control(settings: ControlSettings) -> None:
     databases = Databases.of(engine)
     publisher = DesiredPublisher(DesiredBus(client), databases, now_ms)
     bell = Bell(client)
-    clock = EventClock(databases, publisher.ring, now_ms)
+    public = PublicEvents(databases, settings, now_ms)
+    clock = EventClock(databases, _all(publisher.ring, public.ring), now_ms)
     reader = FactReader(facts_client, secrets.token_hex(8))
-    facts = FactConsumer(reader, databases, publisher.ring, now_ms)
+    facts = FactConsumer(reader, databases, _all(publisher.ring, public.ring), now_ms)
     readiness = Readiness(databases, settings.ready_urls, trusted=settings.tls_certificate)
     context = ControlContext(
         databases=databases,
@@ -70,7 +72,7 @@ async def run_control(settings: ControlSettings) -> None:
         presigner=Presigner(settings.s3_url),
         objects=Objects(lambda: ObjectStore.from_url(settings.s3_url)),
         viewing=Viewing(databases.reading, now_ms),
-        ring=_all(publisher.ring, bell.ring, clock.ring),
+        ring=_all(publisher.ring, bell.ring, clock.ring, public.ring),
         checks={
             **readiness.checks(),
             "bus": lambda: facts.problem,
@@ -78,6 +80,8 @@ async def run_control(settings: ControlSettings) -> None:
             "clock": lambda: clock.problem,
         },
         now_ms=now_ms,
+        guard=public.guard,
+        streams=public.streams,
         limits=Limits(client, settings.requests_per_key, settings.requests_per_ip),
     )
     try:
@@ -102,19 +106,21 @@ async def run_control(settings: ControlSettings) -> None:
                     group.create_task(bell.run(), name="bell"),
                     group.create_task(clock.run(), name="clock"),
                     group.create_task(readiness.run(), name="readiness"),
+                    group.create_task(public.run(), name="public events"),
                     group.create_task(context.uses.run(databases.writing), name="key uses"),
                     group.create_task(
                         context.trail.run(databases.writing, now_ms, settings.audit_days),
                         name="audit",
                     ),
                 ]
-                await _serve(server, listener)
+                await _serve(server, listener, public.streams.close)
                 for task in tasks:
                     task.cancel()
             await context.trail.flush(databases.writing)
     finally:
         context.presigner.close()
         context.objects.close()
+        await public.close()
         await client.aclose()
         await facts_client.aclose()
         await engine.dispose()
@@ -128,9 +134,11 @@ def _all(*bells: Callable[[], None]) -> Callable[[], None]:
     return ring
 
 
-async def _serve(server: _Server, listener: socket.socket) -> None:
+async def _serve(server: _Server, listener: socket.socket, end_streams: Callable[[], None]) -> None:
     def stop() -> None:
         server.should_exit = True
+        # The server waits for responses, and these would never end by themselves.
+        end_streams()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

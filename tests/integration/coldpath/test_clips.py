@@ -22,6 +22,7 @@ from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
 from infra.control.server import now_ms
+from infra.control.streaming import Streams
 from infra.control.viewing import Viewing
 from infra.db.control import Event
 from infra.db.engine import async_engine
@@ -30,6 +31,7 @@ from infra.events.bus import connect
 from infra.keys import ProgramKey
 from infra.lifecycle import EventState
 from infra.storage.objects import ObjectStore
+from infra.webhooks.guard import Allowed, Guard
 from tests.support.coldpath import ColdStack
 from tests.support.s3 import SeaweedServer, free_ports
 from tests.support.session import EPOCH_NS, encode, session
@@ -84,7 +86,7 @@ async def control(stack: ColdStack) -> AsyncIterator[httpx2.AsyncClient]:
         app = create_app(
             ControlContext(
                 databases, links, presigner, objects, Viewing(databases.reading, now_ms),
-                bell.ring, {}, now_ms,
+                bell.ring, {}, now_ms, Guard(Allowed()), Streams(databases.reading),
             )
         )  # fmt: skip
         async with httpx2.AsyncClient(

@@ -3,7 +3,7 @@ organisations, a set clock."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,9 +20,11 @@ from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
+from infra.control.streaming import Streams
 from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY, async_engine, sync_engine
 from infra.storage.memory import MemoryObjectStore
+from infra.webhooks.guard import Allowed, Guard
 
 KEY = "lp_default_key_of_the_tests"
 OTHER_KEY = "lp_other_key_of_the_tests"
@@ -72,6 +74,16 @@ class Deployment:
         )
 
 
+def resolved(host: str, _port: int) -> Sequence[str]:
+    """A name service that knows two names, and addresses."""
+    known = {"hooks.example": ["93.184.215.14"], "inner.example": ["10.0.0.7"]}
+    if host in known:
+        return known[host]
+    if host.endswith(".example"):
+        raise OSError("no such name")
+    return [host]
+
+
 @pytest.fixture
 def s3_for_presigning() -> str:
     return "s3://key:secret@livepath?endpoint=http://127.0.0.1:1"
@@ -86,6 +98,7 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
         add_api_key(session, "other", OTHER_KEY, "test", NOW_MS)
     made = Deployment(migrated_url, engine, Databases.of(asynchronous))
     presigner, objects = Presigner(s3_for_presigning), Objects(lambda: made.bucket)
+    guard = Guard(Allowed(), resolved)
     made.app = create_app(
         ControlContext(
             databases=made.databases,
@@ -101,11 +114,14 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
             ring=made.ring,
             checks={"database": lambda: None, "bus": lambda: "no bus here"},
             now_ms=made.clock,
+            guard=guard,
+            streams=Streams(made.databases.reading, interval_s=0.05),
         )
     )
     yield made
     presigner.close()
     objects.close()
+    guard.close()
     await asynchronous.dispose()
     engine.dispose()
 

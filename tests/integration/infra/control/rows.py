@@ -1,8 +1,15 @@
 """Rows that other roles would write."""
 
+from sqlalchemy import select
+
 from infra.db.events_state import advance_event
 from infra.db.jobs import Asset, Function, Job, JobAttempt
+from infra.db.outbox import OutboxMessage
+from infra.db.webhooks import Webhook, WebhookDelivery
 from infra.lifecycle import ACTORS, Trigger
+from infra.outbox.catalogue import NoticeType
+from infra.outbox.recording import Notice, record
+from infra.webhooks.deliveries import again
 from tests.integration.infra.control.conftest import Deployment
 
 
@@ -73,6 +80,17 @@ def add_job(
                 )
             )
     return name
+
+
+def add_delivery(deployment: Deployment, webhook: str) -> str:
+    """A message of project `default`, on its way to the webhook; returns the delivery's id."""
+    with deployment.session() as session, session.begin():
+        notice = Notice("default", None, NoticeType.WEBHOOK_TEST, {})
+        position = record(session, notice, deployment.now_ms, target=webhook)
+        hook, message = session.get_one(Webhook, webhook), session.get_one(OutboxMessage, position)
+        again(session, [(hook, message)], deployment.now_ms)
+        mine = select(WebhookDelivery.id).where(WebhookDelivery.message == position)
+        return session.scalars(mine).one()
 
 
 def add_asset(

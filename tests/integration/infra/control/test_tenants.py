@@ -23,7 +23,7 @@ from infra.control.ids import new_id
 from infra.db.base import Base
 from infra.db.control import ApiKey
 from tests.integration.infra.control.conftest import KEY, OTHER_KEY, Deployment
-from tests.integration.infra.control.rows import add_asset, add_job
+from tests.integration.infra.control.rows import add_asset, add_delivery, add_job
 
 pytestmark = pytest.mark.integration
 
@@ -56,6 +56,12 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/keys"): {"name": "theirs", "scopes": ["events:read"]},
     ("POST", "/v1/projects"): {"name": "theirs"},
     ("PATCH", "/v1/projects/{project}"): {"name": "stolen"},
+    ("POST", "/v1/webhooks"): {"url": "https://hooks.example/theirs"},
+    ("PATCH", "/v1/webhooks/{webhook}"): {"enabled": False},
+    ("POST", "/v1/webhooks/{webhook}/replay"): {
+        "since": "2030-01-01T00:00:00Z",
+        "until": "2031-01-01T00:00:00Z",
+    },
 }
 """A valid one for every route that must have one, so that no 422 hides what comes after."""
 MORE_THAN_A_SCOPE = {("POST", "/v1/keys"), ("POST", "/v1/projects")}
@@ -141,6 +147,9 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
     event = posted.json()["id"]
     marker = await api.post(f"/v1/events/{event}/markers", json={"kind": "poll", "title": SECRET})
     key = await api.post("/v1/keys", json={"name": SECRET, "scopes": ["events:read"]})
+    hook = {"url": "https://hooks.example/ours", "description": SECRET}
+    webhook = (await api.post("/v1/webhooks", json=hook)).json()["id"]
+    delivery = add_delivery(deployment, webhook)
     job = add_job(deployment, event)
     add_asset(deployment, event, job)
     with Session(deployment.engine) as session, session.begin():
@@ -156,6 +165,8 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
             "key": key.json()["id"],
             "job": job,
             "clip": job.replace("job", "clip"),
+            "webhook": webhook,
+            "delivery": delivery,
         }
     )
 

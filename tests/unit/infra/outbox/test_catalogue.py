@@ -1,5 +1,7 @@
 """Patterns name types; what names nothing is no pattern."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,11 @@ from infra.outbox.facts import TOLD_FACTS
 def test_every_type_is_told_in_words() -> None:
     assert set(TOLD) == set(NoticeType)
     assert all(words.endswith(".") for words in TOLD.values())
+
+
+def test_every_type_is_documented() -> None:
+    page = (Path(__file__).parents[4] / "docs/webhooks.md").read_text()
+    assert [kind.value for kind in NoticeType if f"`{kind.value}`" not in page] == []
 
 
 def test_every_state_that_an_event_can_come_to_is_a_public_event() -> None:
