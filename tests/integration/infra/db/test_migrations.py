@@ -63,14 +63,24 @@ def test_an_event_from_before_a_column_has_what_it_had_then(database_url: str) -
         with engine.begin() as connection:
             connection.execute(text(project))
             connection.execute(text(insert), columns)
+            later = {"id": "ev_2", "state": "scheduled"}
+            connection.execute(text(insert), {**columns, **later})
+            connection.execute(text("UPDATE events SET starts_at_ms = 7 WHERE id = 'ev_2'"))
         migrate(database_url)
         with engine.connect() as connection:
             event = control.Event
             columns = (event.renditions, event.dvr_window_s, event.primary_connected)
-            kept = connection.execute(select(*columns, event.active_role)).one()
+            live = event.id == "ev_1"
+            kept = connection.execute(select(*columns, event.active_role).where(live)).one()
+            told = (event.auto_start, event.auto_end, event.lobby_opens_s, event.cold_functions)
+            times = connection.execute(select(event.labels, event.custom, *told).where(live)).one()
+            looked_at = connection.scalars(select(event.due_ms).order_by(event.id)).all()
     finally:
         engine.dispose()
     assert tuple(kept) == ([], 0, False, None)
+    assert tuple(times) == ({}, {}, "on_publish", False, 900, None)
+    # The clock finds out what is due of what has not begun.
+    assert looked_at == [None, 0]
 
 
 def test_tenants_from_before_have_an_organisation_and_keys_that_may_all(database_url: str) -> None:
