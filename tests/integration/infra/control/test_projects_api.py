@@ -1,12 +1,19 @@
 """Projects of an organisation: made through the API, with a secret of their own."""
 
+import json
+
 import httpx2
 import pytest
 from sqlalchemy import select
 
 from infra.control import projects
+from infra.control.publisher import DesiredPublisher
 from infra.db.control import Project, ProjectSecret
+from infra.events.bus import connect
+from infra.events.desired import project_field
+from infra.events.desired_bus import DesiredBus
 from tests.integration.infra.control.conftest import Deployment
+from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +37,23 @@ async def test_a_new_project_is_owed_to_the_media_nodes(
     event = await api.post("/v1/events", json={"name": "x"}, headers=here)
     assert f"/live/{project['id']}/" in event.json()["playback"]["hls_url"]
     assert (await api.get("/v1/events")).json()["items"] == []
+
+
+async def test_media_nodes_learn_of_a_new_project(
+    deployment: Deployment, api: httpx2.AsyncClient, valkey: ValkeyServer
+) -> None:
+    async with connect(valkey.url) as client:
+        bus = DesiredBus(client)
+        publisher = DesiredPublisher(bus, deployment.databases, deployment.clock)
+        await publisher.publish()
+        made = (await api.post("/v1/projects", json={"name": "Football"})).json()["id"]
+        await publisher.publish()
+        held = await bus.held()
+    with deployment.reading() as session:
+        row = session.scalars(select(ProjectSecret).where(ProjectSecret.project == made)).one()
+        project = session.get_one(Project, made)
+        assert project.published_revision == project.revision
+    assert json.loads(held[project_field(made)])["secrets"] == {row.kid: row.secret}
 
 
 async def test_a_key_sees_the_projects_that_it_opens(
