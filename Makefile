@@ -18,7 +18,7 @@ SOURCES := hotpath coldpath infra edge conformance examples tests benchmarks
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up doctor test load soak chaos check lint format bench-ingest bench-fanout bench-whep bench-hls bench-cold bench-isolation cdn conformance docs lock clean bootstrap bootstrap-test player
+.PHONY: help demo up doctor test load soak chaos check lint format bench-ingest bench-fanout bench-whep bench-hls bench-cold bench-isolation bench-control cdn conformance docs lock clean bootstrap bootstrap-test player
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench-cold: bootstrap-test ## Archive, pictures, clips beside plain ffmpeg, and 
 
 bench-isolation: bootstrap-test ## Viewers' delay with the cold path idle and saturated, in pairs; BENCH_ARGS="--pairs 2 --seconds 20 --down"
 	$(BIN)/python -m benchmarks.isolation $(BENCH_ARGS)
+
+bench-control: bootstrap-test ## Event read and token issue on SQLite and Postgres, and a token's check; BENCH_ARGS="--seconds 2 --json FILE"
+	$(BIN)/python -m benchmarks.control $(BENCH_ARGS)
 
 cdn: bootstrap ## Varnish as the CDN before a running origin; CDN_ARGS="--origin http://127.0.0.1:8081 --port 8090"
 	$(BIN)/python -m edge $(CDN_ARGS)

@@ -68,6 +68,13 @@ class Access:
         except TokenError:
             return None
 
+    def claims(self, project: str, token: str) -> ViewerClaims | None:
+        """What the token says; None for one that does not verify."""
+        try:
+            return self._claims(project, token)
+        except TokenError:
+            return None
+
     def _claims(self, project: str, token: str) -> ViewerClaims:
         now = self._clock()
         known = self._verified.get((project, token))

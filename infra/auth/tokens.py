@@ -14,9 +14,9 @@ from typing import Any
 
 import jwt
 
+from infra.auth.jws import ALGORITHM, payload_of
 from infra.errors import TokenError
 
-ALGORITHM = "HS256"
 ISSUER = "livepath"
 BROADCAST, CLIPS = "broadcast", "clips"
 """Entitlements: to watch, and to make clips as well."""
@@ -56,29 +56,38 @@ def verify(token: str, secrets: Mapping[str, bytes], now: int) -> ViewerClaims:
 
     `secrets` maps kid to secret; the caller checks the path with `covers`.
     """
+    body = payload_of(token, secrets)
     try:
-        kid = jwt.get_unverified_header(token).get("kid", "")
-        secret = secrets.get(kid) if isinstance(kid, str) else None
-        if secret is None:
-            raise TokenError("the token is signed with a key that is not known here")
-        # The clock is an argument, so the time claims are checked below.
-        options: Any = {"require": ["exp", "iat"], "verify_exp": False, "verify_iat": False}
-        body = jwt.decode(token, secret, algorithms=[ALGORITHM], issuer=ISSUER, options=options)
         claims = ViewerClaims(
-            project=str(body["prj"]),
-            event=str(body["evt"]),
-            path_prefix=str(body["pfx"]),
-            subject=str(body["sub"]),
-            tier=str(body["tier"]),
-            issued_at=int(body["iat"]),
-            expires_at=int(body["exp"]),
-            token_id=str(body["jti"]),
+            project=_text(body["prj"]),
+            event=_text(body["evt"]),
+            path_prefix=_text(body["pfx"]),
+            subject=_text(body["sub"]),
+            tier=_text(body["tier"]),
+            issued_at=_seconds(body["iat"]),
+            expires_at=_seconds(body["exp"]),
+            token_id=_text(body["jti"]),
         )
-    except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
+        begins = _seconds(body.get("nbf", 0))
+    except (KeyError, ValueError) as error:
         raise TokenError("the token does not verify") from error
+    if body.get("iss") != ISSUER or now < begins:
+        raise TokenError("the token does not verify")
     if now >= claims.expires_at:
         raise TokenError("the token has expired")
     return claims
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a claim that is no text")
+    return value
+
+
+def _seconds(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError("a time that is no whole number of seconds")
+    return value
 
 
 def covers(claims: ViewerClaims, path: str) -> bool:
