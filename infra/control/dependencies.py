@@ -7,7 +7,7 @@ refuses. Reading methods get a read-only transaction; what others change stands 
 the same commit.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -60,16 +60,18 @@ class Admission:
     """None where no key is needed."""
     session: AsyncSession | None
     """In which the key was looked up: who only reads goes on in it."""
+    end: Callable[[], Awaitable[None]]
+    """Gives the session back before the request is over."""
 
 
 async def admitted(request: Request, context: Context) -> AsyncIterator[Admission]:
     route = cast("APIRoute", request.scope["route"])
     needed = required(str(route.tags[-1]), request.method, route.path)
-    if needed is None:
-        await _count_address(context, record_of(request))
-        yield Admission(None, None)
-        return
     async with AsyncExitStack() as stack:
+        if needed is None:
+            await _count_address(context, record_of(request))
+            yield Admission(None, None, stack.aclose)
+            return
         try:
             secret = await _secret_of(request)
             session = await stack.enter_async_context(begun(context.databases.reading))
@@ -81,7 +83,7 @@ async def admitted(request: Request, context: Context) -> AsyncIterator[Admissio
         if not reading:
             await stack.aclose()
         await _count_key(context, record_of(request), caller, needed)
-        yield Admission(caller, session if reading else None)
+        yield Admission(caller, session if reading else None, stack.aclose)
 
 
 async def _secret_of(request: Request) -> str:
@@ -140,8 +142,17 @@ async def project_of_key(caller: TheCaller) -> str:
 
 
 ProjectId = Annotated[str, Depends(project_of_key, scope="function")]
-KeyHolder = ProjectId
-"""The project, for routes that have transactions of their own."""
+
+
+async def project_alone(admitted: Admitted, caller: TheCaller) -> str:
+    """The project that the request acts in; no transaction is open any more."""
+    # Requests that hold one connection and want another starve each other.
+    await admitted.end()
+    return caller.project
+
+
+KeyHolder = Annotated[str, Depends(project_alone, scope="function")]
+"""The project, for routes that have transactions of their own, and no `Session` to read in."""
 Changing = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 """Begins the transaction of a change; its end writes the audit log, commits and rings."""
 

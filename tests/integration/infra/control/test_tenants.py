@@ -20,6 +20,8 @@ from infra.auth.apikeys import hash_api_key
 from infra.auth.scopes import Scope, required
 from infra.control.bootstrap import add_api_key, create_project
 from infra.control.ids import new_id
+from infra.control.problems import NotFound
+from infra.control.streaming import Listener, Streams
 from infra.db.base import Base
 from infra.db.control import ApiKey
 from tests.integration.infra.control.conftest import KEY, OTHER_KEY, Deployment
@@ -289,6 +291,21 @@ async def test_who_is_refused_waits_for_nobody(
         session.execute(select(ApiKey.id).with_for_update())
         refused = await viewer.post("/v1/events", json={"name": "x"})
     assert refused.status_code == 401
+
+
+async def test_who_has_transactions_of_their_own_holds_no_other(
+    deployment: Deployment, api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+
+    async def join(_self: Streams, _project: str, _sequence: int | None) -> Listener:
+        pool = deployment.databases.reading.kw["bind"].pool
+        held.append(pool.checkedout())
+        raise NotFound("no stream here", "Look elsewhere.")
+
+    monkeypatch.setattr(Streams, "join", join)
+    assert (await api.get("/v1/stream")).status_code == 404
+    assert held == [0]
 
 
 async def test_a_key_does_what_its_scopes_say_and_no_more(
