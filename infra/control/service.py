@@ -98,8 +98,8 @@ class EventService:
         await self._require_functions(changes.cold_functions)
         now = self._context.now_ms()
         change(event, changes, now)
-        changed = {"changed": sorted(changes.model_fields_set)}
-        await self._tell(event, NoticeType.EVENT_UPDATED, changed)
+        if given := sorted(changes.model_fields_set):
+            await self._tell(event, NoticeType.EVENT_UPDATED, {"changed": given})
         opens_ms = timetable_of(event).lobby_at_ms
         if EventState(event.state) is EventState.LOBBY and (opens_ms is None or opens_ms > now):
             await self._advance(event, Trigger.RESCHEDULE)

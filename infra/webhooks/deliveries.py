@@ -29,6 +29,9 @@ from infra.webhooks.sending import Answer
 
 LEASE_MS = 30_000
 """Twice what an attempt may take."""
+MOST_ATTEMPTS = 50
+"""Of a round. The schedule has eight; a delivery that has more lost its leases, and perhaps killed
+who held them."""
 GONE = 410
 
 
@@ -152,6 +155,10 @@ def claim(
     ).all()
     claims = []
     for delivery, message, hook in rows:
+        if delivery.attempt_count - delivery.round_from >= MOST_ATTEMPTS:
+            delivery.state = DeliveryState.FAILED.value
+            delivery.next_attempt_ms = None
+            continue
         delivery.attempt_count += 1
         delivery.next_attempt_ms = now_ms + lease_ms
         claims.append(

@@ -18,6 +18,7 @@ from infra.webhooks.deliveries import owe
 from infra.webhooks.dispatcher import DispatchLimits, WebhookDispatcher
 from infra.webhooks.guard import Allowed, Guard
 from infra.webhooks.sending import Sender
+from tests.support.plain_http import NO_TLS
 
 LEASE_MS = 400
 QUICK = DispatchLimits(lease_ms=LEASE_MS, interval_s=0.02)
@@ -34,7 +35,7 @@ async def dispatch(url: str) -> None:
     databases = Databases.of(engine)
     guard = Guard(Allowed(http=True, private=True))
     relay = Relay(databases.writing, databases.reading, owe, lambda: None, now_ms)
-    sender = Sender(guard, timeout_s=LEASE_MS / 2000)
+    sender = Sender(guard, timeout_s=LEASE_MS / 2000, trusted=NO_TLS)
     async with asyncio.TaskGroup() as group:
         dispatcher = WebhookDispatcher(
             relay, databases.writing, databases.reading, sender, now_ms, limits=QUICK

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any, TypeVar
 
 import pytest
@@ -23,6 +24,7 @@ from infra.webhooks.deliveries import owe
 from infra.webhooks.dispatcher import DispatchLimits, WebhookDispatcher
 from infra.webhooks.guard import Allowed, Guard
 from infra.webhooks.sending import Sender
+from tests.support.plain_http import NO_TLS
 from tests.support.processes import until
 from tests.support.receiver import Receiver
 
@@ -91,14 +93,19 @@ class Outbox:
 
     @asynccontextmanager
     async def dispatching(
-        self, guard: Guard | None = None, *, timeout_s: float = 5.0, **limits: Any
+        self,
+        guard: Guard | None = None,
+        *,
+        timeout_s: float = 5.0,
+        trusted: SSLContext | None = None,
+        **limits: Any,
     ) -> AsyncIterator[WebhookDispatcher]:
         """A dispatcher that runs."""
         databases = Databases.of(self.asynchronous)
         guard = guard or Guard(LOOPBACK)
         relay = Relay(databases.writing, databases.reading, owe, lambda: None, self.clock)
         quick = DispatchLimits(**{"interval_s": 0.02, **limits})
-        sender = Sender(guard, timeout_s=timeout_s)
+        sender = Sender(guard, timeout_s=timeout_s, trusted=trusted or NO_TLS)
         dispatcher = WebhookDispatcher(
             relay, databases.writing, databases.reading, sender, self.clock, limits=quick
         )

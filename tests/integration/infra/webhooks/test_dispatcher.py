@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections import Counter
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, create_default_context
 
 import pytest
 from sqlalchemy import update
@@ -16,10 +18,12 @@ from infra.webhooks import signing
 from infra.webhooks.deliveries import LEASE_MS
 from infra.webhooks.guard import Allowed, Guard
 from infra.webhooks.schedule import WINDOW_MS
-from infra.webhooks.sending import EXCERPT_BYTES
+from infra.webhooks.sending import EXCERPT_BYTES, Sender
 from tests.integration.infra.webhooks.conftest import LOOPBACK, NOW_MS, SECRET, Outbox
+from tests.support.certificates import certified
 from tests.support.processes import until
 from tests.support.receiver import OK, Received, Receiver, answer
+from tests.support.valkey import free_port
 
 pytestmark = pytest.mark.integration
 LIVE, ENDED, DEAD = NoticeType.EVENT_LIVE, NoticeType.EVENT_ENDED, NoticeType.JOB_DEAD
@@ -270,6 +274,66 @@ async def test_an_inner_address_is_refused_at_every_delivery(
         await outbox.settled("pending")
     assert "loopback" in (outbox.attempts()[0].error or "")
     assert receiver.received == []
+
+
+async def test_a_delivery_that_loses_its_lease_without_end_is_given_up(
+    outbox: Outbox, receiver: Receiver
+) -> None:
+    await outbox.hook(receiver.url)
+    await outbox.note(LIVE)
+    async with outbox.dispatching(attempts=0):
+        await until("it is owed", lambda: bool(outbox.deliveries()))
+
+    def killed(session: Session) -> int:
+        outbox.now_ms += LEASE_MS
+        return len(table.claim(session, "wh_1", outbox.now_ms, 10))
+
+    taken = [await outbox.write(killed) for _ in range(table.MOST_ATTEMPTS + 1)]
+    assert taken == [1] * table.MOST_ATTEMPTS + [0]
+    assert [row.state for row in outbox.deliveries()] == ["failed"]
+
+
+async def test_a_port_that_nobody_listens_on(outbox: Outbox) -> None:
+    await outbox.hook(f"http://127.0.0.1:{free_port()}/hook")
+    await outbox.note(LIVE)
+    async with outbox.dispatching():
+        await outbox.settled("pending")
+    assert "ConnectError" in (outbox.attempts()[0].error or "")
+
+
+async def test_what_breaks_the_client_is_a_failure_like_another(
+    outbox: Outbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def burst(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(Sender, "_exchange", burst)
+    await outbox.hook(receiver.url)
+    await outbox.note(LIVE)
+    async with outbox.dispatching():
+        await outbox.settled("pending")
+    assert outbox.attempts()[0].error == "the answer could not be read"
+
+
+async def test_the_certificate_must_be_that_of_the_name(outbox: Outbox, tmp_path: Path) -> None:
+    certificate = certified(tmp_path, "hooks.example")
+    asked: list[str | None] = []
+    serving = SSLContext(PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(*certificate)
+    serving.sni_callback = lambda _socket, name, _context: asked.append(name)
+    trusted = create_default_context(cafile=str(certificate[0]))
+    guard = Guard(LOOPBACK, lambda _host, _port: ["127.0.0.1"])
+    async with Receiver(serving) as receiver:
+        await outbox.hook(f"https://hooks.example:{receiver.port}/", "event.live")
+        await outbox.hook(f"https://other.example:{receiver.port}/", "event.ended", name="wh_2")
+        await outbox.note(LIVE, ENDED)
+        async with outbox.dispatching(guard, trusted=trusted):
+            await outbox.settled("delivered", "pending")
+        assert sorted(filter(None, asked)) == ["hooks.example", "other.example"]
+        assert [got.headers["host"] for got in receiver.received] == [
+            f"hooks.example:{receiver.port}"
+        ]
+    assert "certificate" in (outbox.attempts()[-1].error or outbox.attempts()[0].error or "")
 
 
 async def test_the_name_stays_in_host_when_the_connection_goes_to_its_address(
