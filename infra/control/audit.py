@@ -27,6 +27,8 @@ _log = structlog.get_logger(__name__)
 
 WAITING = 2_000
 BATCH = 200
+NOBODYS_A_MINUTE = 100
+"""Refusals of callers whom nobody knows: who guesses keys must not fill the database."""
 SWEEP_S = 3600.0
 _DELETED_AT_ONCE = 5_000
 _DAY_MS = 24 * 3600 * 1000
@@ -78,12 +80,23 @@ class AuditTrail:
 
     def __init__(self, waiting: int = WAITING) -> None:
         self._queue: asyncio.Queue[AuditEntry] = asyncio.Queue(waiting)
+        self._minute = 0
+        self._nobodys = 0
 
     def refused(self, entry: AuditEntry) -> None:
-        try:
-            self._queue.put_nowait(entry)
-        except asyncio.QueueFull:
+        """Have the entry written soon, if there is room for it."""
+        if self._queue.full() or self._is_noise(entry):
             _DROPPED.inc()
+        else:
+            self._queue.put_nowait(entry)
+
+    def _is_noise(self, entry: AuditEntry) -> bool:
+        if entry.project is not None:
+            return False
+        minute = entry.created_ms // 60_000
+        self._nobodys = self._nobodys + 1 if minute == self._minute else 1
+        self._minute = minute
+        return self._nobodys > NOBODYS_A_MINUTE
 
     async def run(self, writing: Writing, now_ms: Callable[[], int], days: int) -> None:
         """Write refusals, and forget what is older than `days` (0: nothing), until cancelled."""

@@ -1,5 +1,6 @@
 """API keys: made, shown once, limited, rotated, revoked; and nobody gets more than they have."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -235,6 +236,21 @@ async def test_the_last_use_is_written_once_a_minute(
         deployment.now_ms = began + passed_ms
         assert await works(deployment, key["secret"])
         assert written in str(await last_used())
+
+
+async def test_uses_are_written_by_themselves(
+    deployment: Deployment, api: httpx2.AsyncClient
+) -> None:
+    key = await made(api)
+    running = asyncio.create_task(deployment.context.uses.run(deployment.databases.writing))
+    try:
+        assert await works(deployment, key["secret"])
+        async with asyncio.timeout(20):
+            while (await api.get(f"/v1/keys/{key['id']}")).json()["last_used_at"] is None:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_key_of_the_organisation_names_the_project(

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from infra.control.audit import AuditTrail, Deed, entry_of
+from prometheus_client import REGISTRY
+
+from infra.control.audit import NOBODYS_A_MINUTE, AuditTrail, Deed, entry_of
 
 DEED = Deed(
     request="req_1",
@@ -33,7 +35,26 @@ def test_a_refusal_is_told_from_a_change() -> None:
     assert (entry.outcome, entry.status, entry.event) == ("refused", 409, None)
 
 
-def test_a_full_queue_refuses_nobody() -> None:
-    trail = AuditTrail(waiting=1)
+def dropped() -> float:
+    return REGISTRY.get_sample_value("livepath_control_audit_dropped_total") or 0
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    trail, before = AuditTrail(waiting=1), dropped()
     for _ in range(3):
         trail.refused(entry_of(DEED, 1000))
+    assert dropped() == before + 2
+
+
+def test_who_guesses_keys_does_not_fill_the_log() -> None:
+    trail, before = AuditTrail(), dropped()
+    nobody = replace(DEED, key=None, project=None, status=401)
+    for at in (59_999, 60_000):
+        for _ in range(NOBODYS_A_MINUTE):
+            trail.refused(entry_of(nobody, at))
+    assert dropped() == before
+    trail.refused(entry_of(nobody, 119_999))
+    assert dropped() == before + 1
+    # Whoever has a key is in the log all the same.
+    trail.refused(entry_of(replace(DEED, status=403), 119_999))
+    assert dropped() == before + 1
