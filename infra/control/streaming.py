@@ -44,6 +44,8 @@ class Listener:
         self.project = project
         self.sequence = sequence
         """The last number that it was given, or passed over."""
+        self.missed = False
+        """Messages behind that number had been tidied away when it came."""
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue(QUEUED)
         self._dropped = False
         self._life = asyncio.get_running_loop().call_later(LIFE_S, self.end)
@@ -135,7 +137,9 @@ class Streams:
             raise TooManyListeners()
         async with self._reading() as session:
             head = (await heads(session, [project])).get(project, 0)
+            kept = None if sequence is None else await first_kept(session, project)
         listener = Listener(project, head if sequence is None else min(sequence, head))
+        listener.missed = listener.sequence + 1 < (kept or head + 1) and sequence is not None
         self._read.setdefault(project, head)
         self._listeners[project].add(listener)
         _LISTENERS.inc()
@@ -157,27 +161,28 @@ class Streams:
             for listener in some:
                 listener.end()
 
-    async def lost(self, listener: Listener) -> bool:
-        """Whether messages behind the listener's number were tidied away before it came."""
-        async with self._reading() as session:
-            head = (await heads(session, [listener.project])).get(listener.project, 0)
-            kept = await first_kept(session, listener.project)
-        return listener.sequence + 1 < (head + 1 if kept is None else kept)
-
     async def messages(self, listener: Listener) -> AsyncIterator[Message]:
-        """What the listener is owed: first what lies behind it, then what comes."""
-        while page := await self._older(listener):
+        """What the listener is owed: first what lies behind it, then what comes. It ends when the
+        database is away."""
+        while (page := await self._older(listener)) is not None:
             for message in page:
                 listener.sequence = message.sequence or listener.sequence
                 yield message
             if len(page) < PAGE:
                 break
+        else:
+            return
         while (following := await listener.next()) is not None:
             yield following
 
-    async def _older(self, listener: Listener) -> Sequence[Message]:
-        async with self._reading() as session:
-            return await after(session, listener.project, listener.sequence, PAGE)
+    async def _older(self, listener: Listener) -> Sequence[Message] | None:
+        try:
+            async with self._reading() as session:
+                return await after(session, listener.project, listener.sequence, PAGE)
+        except DATABASE_ERRORS as error:
+            if is_outage(error):
+                return None
+            raise
 
     def _offer(self, project: str, page: Sequence[Message]) -> None:
         for message in page:

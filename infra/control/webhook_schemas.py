@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from infra.control.schemas import In, Moment, Out, Timestamp, at, printable, required_at
 from infra.db.outbox import OutboxMessage
 from infra.db.webhooks import Webhook, WebhookAttempt, WebhookDelivery
-from infra.outbox.catalogue import NoticeType, is_pattern
+from infra.outbox.catalogue import is_pattern
 from infra.webhooks.deliveries import DeliveryState
 from infra.webhooks.guard import MAX_URL
 
@@ -145,7 +145,7 @@ class DeliveryOut(Out):
         description="`webhook-id`, the same for every attempt and replay.",
         examples=["msg_5c1b0f6c5d1a9b3e47c2a8d1"],
     )
-    type: NoticeType
+    type: str = Field(examples=["event.live"])
     event: str | None
     state: Literal["pending", "delivered", "failed"]
     attempt_count: int

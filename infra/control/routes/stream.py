@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from infra.control.dependencies import Context, KeyHolder
-from infra.control.problems import Invalid
+from infra.control.problems import Invalid, database_unavailable
 from infra.control.streaming import Listener, Streams
+from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.outbox.catalogue import NoticeType, chosen, is_pattern
 
 router = APIRouter(prefix="/v1/stream", tags=["stream"])
@@ -44,7 +45,12 @@ class _Place:
         self._listener: Listener | None = None
 
     async def take(self, project: str, sequence: int | None) -> Listener:
-        self._listener = await self._streams.join(project, sequence)
+        try:
+            self._listener = await self._streams.join(project, sequence)
+        except DATABASE_ERRORS as error:
+            if is_outage(error):
+                raise database_unavailable() from error
+            raise
         return self._listener
 
     def give_back(self) -> None:
@@ -92,7 +98,7 @@ async def stream(
     streams = context.streams
     # Sets the id of a client that has none, so that it misses nothing when it comes back.
     yield ServerSentEvent(id=str(listener.sequence), retry=RETRY_MS)
-    if await streams.lost(listener):
+    if listener.missed:
         yield ServerSentEvent(event=GAP, raw_data="{}")
     skipped = 0
     async for message in streams.messages(listener):

@@ -261,6 +261,22 @@ async def test_what_is_numbered_while_a_listener_catches_up_comes_once(
     streams.leave(listener)
 
 
+async def test_a_stream_ends_when_the_database_is_away_and_none_begins(
+    client: httpx2.AsyncClient, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise OSError("connection refused")
+
+    streams = deployment.context.streams
+    listener = await streams.join("default", None)
+    monkeypatch.setattr(streaming, "after", away)
+    assert [message async for message in streams.messages(listener)] == []
+    streams.leave(listener)
+    monkeypatch.setattr(streaming, "heads", away)
+    answer = await client.get("/v1/stream")
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+
+
 async def test_there_is_room_for_so_many(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
