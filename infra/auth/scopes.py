@@ -16,8 +16,9 @@ class Scope(StrEnum):
 
     ALL = "*"
     EVENTS_READ = "events:read"
-    """Also shows how to publish: the answers hold stream keys."""
     EVENTS_WRITE = "events:write"
+    INGEST_READ = "ingest:read"
+    """Events show how to publish to them, as they do to who may write them."""
     TOKENS_WRITE = "tokens:write"
     MARKERS_WRITE = "markers:write"
     CLIPS_WRITE = "clips:write"

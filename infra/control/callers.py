@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.auth.apikeys import hash_api_key
-from infra.auth.scopes import within
+from infra.auth.scopes import Scope, allows, within
 from infra.control.problems import NotThisProject, Unauthorized
 from infra.control.schemas import required_at
 from infra.db.control import ApiKey, Project
@@ -28,6 +28,11 @@ class Caller:
     scopes: frozenset[str]
     organisation_wide: bool
     expires_ms: int | None
+
+    @property
+    def may_publish(self) -> bool:
+        """Whether events show their stream keys."""
+        return any(allows(self.scopes, scope) for scope in (Scope.INGEST_READ, Scope.EVENTS_WRITE))
 
     def outranks(self, key: ApiKey) -> bool:
         """Whether `key` may do nothing that this caller may not, and for no longer."""

@@ -75,8 +75,11 @@ class IngestOut(Out):
         description="Whose media goes on the air. The other one stands by, and goes on when this "
         "one is lost or has been silent for a second. null: nobody publishes.",
     )
-    srt: SrtOut | None = Field(description="null of a draft, and once the event is over.")
-    whip: WhipOut | None = Field(description="null of a draft, and once the event is over.")
+    srt: SrtOut | None = Field(
+        description="null of a draft, once the event is over, and for keys that lack both "
+        "`ingest:read` and `events:write`."
+    )
+    whip: WhipOut | None = Field(description="As `srt`.")
     recent: list[Notice] = Field(
         default_factory=list,
         description="Latest connections, refusals and warnings, newest first; only for one event.",

@@ -99,6 +99,13 @@ def event_out(
     )
 
 
+def without_keys(shown: EventOut) -> EventOut:
+    """The event without what opens its ingest."""
+    return shown.model_copy(
+        update={"ingest": shown.ingest.model_copy(update={"srt": None, "whip": None})}
+    )
+
+
 def _ingest(event: Event, links: Links, secrets: SecretRing, facts: Sequence[Fact]) -> IngestOut:
     is_open = EventState(event.state) in OPEN_STATES
     active = Role(event.active_role) if is_open and event.active_role else None

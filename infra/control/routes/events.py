@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
+from infra.control.dependencies import Context, EventId, Page, ProjectId, Session, TheCaller
 from infra.control.event_schemas import EventCreate, EventOut, EventPage, EventPatch
 from infra.control.event_search import Search
 from infra.control.idempotency import AnswersOnce
@@ -22,7 +22,7 @@ from infra.control.preconditions import (
 from infra.control.schemas import required_at
 from infra.control.service import EventService
 from infra.control.viewer_schemas import TokenCreate, TokenOut
-from infra.control.views import asset_out, event_out
+from infra.control.views import asset_out, event_out, without_keys
 from infra.db.control import Event
 from infra.db.jobs import Asset
 
@@ -34,23 +34,28 @@ class Events:
     with one of them."""
 
     def __init__(
-        self, session: Session, project: ProjectId, context: Context, response: Response
+        self, session: Session, caller: TheCaller, context: Context, response: Response
     ) -> None:
-        self.service = EventService(session, context, project)
+        self.service = EventService(session, context, caller.project)
         self._links = context.links
+        self._may_publish = caller.may_publish
         self._response = response
 
     async def shown(self, event: Event) -> EventOut:
+        whole = await self._whole(event)
+        # The same for every key.
+        self._response.headers["ETag"] = etag_of(whole)
+        return whole if self._may_publish else without_keys(whole)
+
+    async def _whole(self, event: Event) -> EventOut:
         facts = await self.service.recent_facts(event.id)
-        out = event_out(event, self._links, await self.service.secrets(), facts)
-        self._response.headers["ETag"] = etag_of(out)
-        return out
+        return event_out(event, self._links, await self.service.secrets(), facts)
 
     async def require(self, event: str, if_match: str | None) -> None:
         """The event is as the client has seen it, and stays so until the change is made."""
         if if_match is not None:
             found = await self.service.get(event, for_update=True)
-            require_match(if_match, etag_of(await self.shown(found)))
+            require_match(if_match, etag_of(await self._whole(found)))
 
 
 TheEvents = Annotated[Events, Depends(Events, scope="function")]
@@ -66,23 +71,24 @@ async def create_event(wanted: EventCreate, response: Response, events: TheEvent
 
 @router.get("", summary="List events, newest first unless told otherwise")
 async def list_events(
-    session: Session, project: ProjectId, context: Context, page: Page, search: Search
+    session: Session, caller: TheCaller, context: Context, page: Page, search: Search
 ) -> EventPage:
     """Filters go together: an event is listed when all of them fit."""
-    service = EventService(session, context, project)
+    service = EventService(session, context, caller.project)
     rows, following = await service.page(page, search)
     secrets = await service.secrets()
     items = [event_out(row, context.links, secrets) for row in rows]
-    return EventPage(items=items, next=following)
+    shown = items if caller.may_publish else [without_keys(one) for one in items]
+    return EventPage(items=shown, next=following)
 
 
 @router.get("/{event}", summary="One event", response_model=EventOut, responses=UNCHANGED)
 async def get_event(
-    event: EventId, events: TheEvents, if_none_match: IfNoneMatch = None
+    event: EventId, events: TheEvents, response: Response, if_none_match: IfNoneMatch = None
 ) -> EventOut | Response:
     """With the latest connections, refusals and warnings in `ingest.recent`."""
     out = await events.shown(await events.service.get(event))
-    etag = etag_of(out)
+    etag = response.headers["ETag"]
     if is_held(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
     return out

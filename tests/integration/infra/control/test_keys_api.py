@@ -45,6 +45,27 @@ async def test_a_key_is_shown_once_and_works(
     assert refused.json()["fix"] == ("Use a key that has events:write, or make one: POST /v1/keys.")
 
 
+async def test_only_who_may_publish_sees_how(
+    deployment: Deployment, api: httpx2.AsyncClient
+) -> None:
+    shown = await api.post("/v1/events", json={"name": "x"})
+    path, passphrase = (
+        f"/v1/events/{shown.json()['id']}",
+        shown.json()["ingest"]["srt"]["passphrase"],
+    )
+    for scopes, sees in (
+        (["events:read"], False),
+        (["events:read", "ingest:read"], True),
+        (["events:read", "events:write"], True),
+    ):
+        key = await made(api, scopes=scopes)
+        async with deployment.client(key["secret"]) as client:
+            one, listed = await client.get(path), await client.get("/v1/events")
+        assert (passphrase in one.text, passphrase in listed.text) == (sees, sees)
+        # Whoever changes the event may have seen it with another key.
+        assert one.headers["ETag"] == (await api.get(path)).headers["ETag"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "where"),
     [
