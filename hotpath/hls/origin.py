@@ -25,6 +25,7 @@ from hotpath.hls.reply import CORS, NO_STORE, Reply, refusal
 from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import WaitingRoom
 from infra.auth.access import Access, Denied
+from infra.auth.revocation import Revoked
 from infra.events.captions import HeardWindow
 from infra.keys import ProgramKey
 from infra.telemetry.ops import Check, ops_answer
@@ -137,10 +138,13 @@ class HlsOrigin(Application):
             self._remove_later(self._live, str(key), current)
 
     def set_access(
-        self, projects: Mapping[str, Mapping[str, bytes]], events: Mapping[str, str]
+        self,
+        projects: Mapping[str, Mapping[str, bytes]],
+        events: Mapping[str, str],
+        revoked: Mapping[str, Revoked] | None = None,
     ) -> None:
-        """`projects`: project -> kid -> secret; `events`: event -> `public` or `token`."""
-        self.access.set(projects, events)
+        """As `Access.set`."""
+        self.access.set(projects, events, revoked)
 
     def denied(self, project: str, event: str, feed: str, token: str | None) -> Denied | None:
         """Why the feed may not be watched, on the air or not; None if it may."""

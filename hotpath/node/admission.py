@@ -7,6 +7,7 @@ from dataclasses import replace
 import structlog
 
 from hotpath.ingest.admission import AdmissionEntry, admission_table
+from infra.auth.revocation import Revocation, Revoked
 from infra.events.desired import DesiredProject
 from infra.events.desired_state import DesiredSnapshot
 from infra.keys import ProgramKey
@@ -33,3 +34,14 @@ def secrets_of(project: DesiredProject) -> dict[str, bytes]:
         except ValueError:
             log.error("a project secret is not base64", project=project.id, kid=kid)
     return found
+
+
+def revoked(snapshot: DesiredSnapshot) -> dict[str, Revoked]:
+    """Event -> viewer tokens that were called back, for events that have any."""
+    return {
+        event.id: Revoked.of(
+            Revocation(each.token, each.subject, each.until) for each in event.revocations
+        )
+        for event in snapshot.events.values()
+        if event.revocations
+    }

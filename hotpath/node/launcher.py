@@ -25,6 +25,7 @@ from hotpath.node.onair import OnAir, observed
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.service import Publish
 from hotpath.program.states import IngestWarning, ProgramState
+from infra.auth.revocation import Revoked
 from infra.keys import ProgramKey
 from infra.renditions import AUDIO_ONLY, rungs_of
 
@@ -58,10 +59,13 @@ class Launcher:
         self._executor = executor
 
     def set_access(
-        self, projects: Mapping[str, Mapping[str, bytes]], events: Mapping[str, str]
+        self,
+        projects: Mapping[str, Mapping[str, bytes]],
+        events: Mapping[str, str],
+        revoked: Mapping[str, Revoked],
     ) -> None:
         """Who may watch from now on; who no longer may, and watches, is sent away."""
-        self._origin.set_access(projects, events)
+        self._origin.set_access(projects, events, revoked)
         self._fanout.recheck()
 
     def set_markers(self, entry: OnAir) -> None:

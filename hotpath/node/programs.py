@@ -163,7 +163,8 @@ class Programs:
         """Tell ingest who may publish, and viewers' servers who may watch."""
         snapshot = self._snapshot
         secrets = {p.id: admission.secrets_of(p) for p in snapshot.projects.values()}
-        self._launcher.set_access(secrets, {e.id: e.access for e in snapshot.events.values()})
+        access = {event.id: event.access for event in snapshot.events.values()}
+        self._launcher.set_access(secrets, access, admission.revoked(snapshot))
         self._ingests.set_table(admission.publishers(snapshot, self._is_over))
 
     def _is_over(self, key: ProgramKey) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from infra.auth import tokens
+from infra.auth.revocation import Revoked
 from infra.auth.tokens import ViewerClaims
 from infra.errors import TokenError
 
@@ -31,12 +32,20 @@ class Access:
         self._cache_size = cache_size
         self._projects: Mapping[str, Mapping[str, bytes]] = {}
         self._events: Mapping[str, str] = {}
+        self._revoked: Mapping[str, Revoked] = {}
         self._verified: OrderedDict[tuple[str, str], ViewerClaims] = OrderedDict()
 
-    def set(self, projects: Mapping[str, Mapping[str, bytes]], events: Mapping[str, str]) -> None:
-        """`projects`: project -> kid -> secret; `events`: event -> `public`, `token`, `nobody`."""
+    def set(
+        self,
+        projects: Mapping[str, Mapping[str, bytes]],
+        events: Mapping[str, str],
+        revoked: Mapping[str, Revoked] | None = None,
+    ) -> None:
+        """`projects`: project -> kid -> secret; `events`: event -> `public`, `token`, `nobody`;
+        `revoked`: event -> tokens that open nothing any more."""
         self._projects = {project: dict(secrets) for project, secrets in projects.items()}
         self._events = dict(events)
+        self._revoked = dict(revoked or {})
         self._verified.clear()
 
     def check(
@@ -57,8 +66,15 @@ class Access:
             claims = self._claims(project, token)
         except TokenError as error:
             return Denied(401, str(error))
+        return self._beyond(claims, project, event, path)
+
+    def _beyond(self, claims: ViewerClaims, project: str, event: str, path: str) -> Denied | None:
+        """Why a good token is not good for this."""
         if claims.project != project or claims.event != event or not tokens.covers(claims, path):
             return Denied(403, "the token is for something else")
+        revoked = self._revoked.get(event)
+        if revoked is not None and revoked.covers(claims):
+            return Denied(401, "the token was called back")
         return None
 
     def lasts_s(self, project: str, token: str) -> int | None:

@@ -58,7 +58,10 @@ _OF_TAG: Mapping[str, tuple[Scope, Scope | None]] = MappingProxyType(
 )
 """(to read, to change) by tag."""
 _OF_ROUTE: Mapping[tuple[str, str], Scope] = MappingProxyType(
-    {("POST", "/v1/events/{event}/tokens"): Scope.TOKENS_WRITE}
+    {
+        ("POST", "/v1/events/{event}/tokens"): Scope.TOKENS_WRITE,
+        ("POST", "/v1/events/{event}/revocations"): Scope.TOKENS_WRITE,
+    }
 )
 """Routes that need another scope than their tag says."""
 

@@ -25,6 +25,7 @@ from infra.control.routes import (
     projects,
     publishing,
     replay,
+    revocations,
     stream,
     webhooks,
 )
@@ -91,7 +92,7 @@ def create_app(context: ControlContext) -> FastAPI:
     idempotency.install(app)
     for module in (
         *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
-        *(keys, projects, audit),
+        *(revocations, keys, projects, audit),
     ):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)

@@ -18,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from infra.auth.access import NOBODY
+from infra.auth.revocation import Revocation
 from infra.control.context import Databases
 from infra.control.event_changes import timetable_of
 from infra.control.links import FEED
+from infra.control.revoked import revocations_of
 from infra.control.schedule import holds_back
 from infra.control.schemas import Access
 from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret
@@ -28,7 +30,12 @@ from infra.db.markers import Marker
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import BusUnavailable
 from infra.events.bus import Backoff
-from infra.events.desired import DesiredEvent, DesiredMarker, DesiredProject
+from infra.events.desired import (
+    DesiredEvent,
+    DesiredMarker,
+    DesiredProject,
+    DesiredRevocation,
+)
 from infra.events.desired_bus import DesiredBus, DesiredRecord
 from infra.lifecycle import EventState
 
@@ -150,7 +157,9 @@ class DesiredPublisher:
                 query = query.where(or_(Event.state.in_([s.value for s in OPEN_STATES]), fresh))
             events = (await session.scalars(query)).all()
             # After the events: what is newer than the revision read is sent once more later.
-            markers = await _markers(session, [event.id for event in events])
+            ids = [event.id for event in events]
+            markers = await _markers(session, ids)
+            revoked = await revocations_of(session, ids, now)
             secret_rows = await session.scalars(
                 select(ProjectSecret).where(ProjectSecret.project.in_([p.id for p in projects]))
             )
@@ -159,7 +168,9 @@ class DesiredPublisher:
                 keys.setdefault(row.project, {})[row.kid] = row.secret
         records = [DesiredRecord.of(_desired_project(p, keys.get(p.id, {}))) for p in projects]
         records += [
-            DesiredRecord.of(desired_event(event, now, markers.get(event.id, ())))
+            DesiredRecord.of(
+                desired_event(event, now, markers.get(event.id, ()), revoked.get(event.id, ()))
+            )
             for event in events
         ]
         return Wanted(records, _owed(projects), _owed(events))
@@ -239,7 +250,12 @@ def _desired_marker(marker: Marker) -> DesiredMarker:
     )
 
 
-def desired_event(event: Event, now_ms: int, markers: Sequence[DesiredMarker] = ()) -> DesiredEvent:
+def desired_event(
+    event: Event,
+    now_ms: int,
+    markers: Sequence[DesiredMarker] = (),
+    revocations: Sequence[Revocation] = (),
+) -> DesiredEvent:
     """What a media node needs to know of the event now."""
     too_early = holds_back(timetable_of(event), now_ms)
     return DesiredEvent(
@@ -257,4 +273,8 @@ def desired_event(event: Event, now_ms: int, markers: Sequence[DesiredMarker] = 
         renditions=tuple(event.renditions),
         dvr_window_s=event.dvr_window_s,
         markers=tuple(markers),
+        revocations=tuple(
+            DesiredRevocation(token=each.token, subject=each.subject, until=each.until)
+            for each in revocations
+        ),
     )

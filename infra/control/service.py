@@ -29,6 +29,7 @@ from infra.control.event_search import EventSearch
 from infra.control.ids import new_id
 from infra.control.paging import PageRequest, page_of
 from infra.control.problems import BadPublishToken, Conflict, Invalid, NotFound
+from infra.control.revoked import revoked_of
 from infra.control.viewer_schemas import TokenCreate
 from infra.control.views import SecretRing
 from infra.db.control import OPEN_STATES, UNSEEN, Event, Fact, ProjectSecret
@@ -57,6 +58,7 @@ _NOTICES = (
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
+    id: str
     token: str
     expires_at_ms: int
 
@@ -159,19 +161,22 @@ class EventService:
         event = await self.get(event_id)
         if EventState(event.state) is EventState.CANCELLED:
             raise Conflict(f"event {event_id} is cancelled", "Create a new event.")
-        now = self._context.now_ms() // 1000
+        now_ms, subject = self._context.now_ms(), wanted.subject or new_id("vw_")
+        revoked = await revoked_of(self._session, event.id, now_ms)
+        now = revoked.issued_after(subject, now_ms // 1000)
         claims = ViewerClaims(
             project=self._project,
             event=event.id,
             path_prefix=self._context.links.path_prefix(self._project, event.id),
-            subject=wanted.subject or new_id("vw_"),
+            subject=subject,
             issued_at=now,
             expires_at=now + wanted.ttl_s,
             token_id=new_id("tk_"),
             tier=tokens.CLIPS if wanted.clips else tokens.BROADCAST,
         )
         secret = (await self.secrets())[event.kid]
-        return IssuedToken(tokens.issue(claims, secret, event.kid), claims.expires_at * 1000)
+        token = tokens.issue(claims, secret, event.kid)
+        return IssuedToken(claims.token_id, token, claims.expires_at * 1000)
 
     async def secrets(self) -> SecretRing:
         """The project's secrets by kid."""

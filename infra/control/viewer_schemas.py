@@ -9,6 +9,9 @@ from infra.control.event_fields import Latency
 from infra.control.schemas import Access, In, Out, Timestamp, printable
 from infra.lifecycle import EventState
 
+MAX_TTL_S = 7 * 86400
+"""The longest life of a viewer token."""
+
 
 class PlaybackLinks(Out):
     hls_url: str = Field(
@@ -55,7 +58,7 @@ class PlaybackOut(Out):
 class TokenCreate(In):
     """A viewer token."""
 
-    ttl_s: int = Field(4 * 3600, ge=10, le=7 * 86400, description="Seconds until it expires.")
+    ttl_s: int = Field(4 * 3600, ge=10, le=MAX_TTL_S, description="Seconds until it expires.")
     clips: bool = Field(
         False, description="Whoever has it may also make clips of the event, on the VOD page."
     )
@@ -70,6 +73,9 @@ class TokenCreate(In):
 
 
 class TokenOut(Out):
+    id: str = Field(
+        description="By which it can be called back.", examples=["tk_2kq5mzx7c3v4b6n7a8sd"]
+    )
     token: str
     expires_at: Timestamp
     hls_url: str = Field(description="The token is a path prefix and covers every child URL.")

@@ -16,8 +16,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from infra.auth import tokens
+from infra.auth.revocation import Revoked
 from infra.auth.tokens import ViewerClaims
 from infra.control.problems import BadViewerToken, Forbidden, NotFound, database_unavailable
+from infra.control.revoked import revoked_of
 from infra.db.control import UNSEEN, Event, ProjectSecret
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import TokenError
@@ -47,6 +49,7 @@ class _Known:
     project: str
     public: bool
     secrets: Mapping[str, bytes]
+    revoked: Revoked
     at_ms: int
 
 
@@ -80,6 +83,8 @@ class Viewing:
             claims = tokens.verify(token, known.secrets, self._now_ms() // 1000)
         except TokenError as error:
             raise BadViewerToken(str(error), _FIX) from error
+        if known.revoked.covers(claims):
+            raise BadViewerToken("the token was called back", _FIX)
         opens = tokens.covers(claims, f"/live/{program}")
         if (claims.project, claims.event) != (program.project, program.event) or not opens:
             raise Forbidden("the token is for something else", _FIX)
@@ -114,4 +119,5 @@ class Viewing:
                 select(ProjectSecret).where(ProjectSecret.project == row.project)
             )
             secrets = {secret.kid: base64.b64decode(secret.secret) for secret in rows}
-            return _Known(row.project, row.access == "public", secrets, now)
+            revoked = await revoked_of(session, event, now)
+            return _Known(row.project, row.access == "public", secrets, revoked, now)

@@ -39,6 +39,14 @@ class DesiredMarker(_Frozen):
     data: dict[str, str | int | float] = Field(default_factory=dict)
 
 
+class DesiredRevocation(_Frozen):
+    """Viewer tokens that were called back: one, or a subject's, or (neither) everybody's."""
+
+    token: str | None = None
+    subject: str | None = None
+    until: int = Field(description="Unix seconds; tokens issued later are not meant.")
+
+
 class DesiredEvent(_Frozen):
     id: str
     project: str
@@ -61,6 +69,7 @@ class DesiredEvent(_Frozen):
     markers: tuple[DesiredMarker, ...] = Field(
         (), description="The newest ones, in the order in which they were made."
     )
+    revocations: tuple[DesiredRevocation, ...] = ()
     traceparent: str | None = None
 
 

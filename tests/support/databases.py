@@ -6,13 +6,13 @@ from pathlib import Path
 
 import psycopg
 
-from infra.db import control, idempotency, jobs, markers, outbox, webhooks
+from infra.db import control, idempotency, jobs, markers, outbox, revocations, webhooks
 from infra.db.base import Base
 from infra.db.engine import migrate
 from tests.support.postgres import PostgresServer
 
 # Importing a module of tables adds them to `Base.metadata`.
-TABLES = (control, idempotency, jobs, markers, outbox, webhooks)
+TABLES = (control, idempotency, jobs, markers, outbox, revocations, webhooks)
 
 
 def migrated_sqlite(folder: Path) -> str:

@@ -142,10 +142,11 @@ async def create_token(
     context: Context,
     wanted: TokenCreate | None = None,
 ) -> TokenOut:
-    """Media nodes verify tokens offline, so a token cannot be called back: keep `ttl_s` short."""
+    """Media nodes verify it offline. `POST …/revocations` calls it back."""
     service = EventService(session, context, project)
     issued = await service.issue_token(event, wanted or TokenCreate())
     return TokenOut(
+        id=issued.id,
         token=issued.token,
         expires_at=required_at(issued.expires_at_ms),
         hls_url=context.links.hls(project, event, issued.token),

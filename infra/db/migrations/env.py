@@ -7,11 +7,11 @@ on Postgres an advisory lock does.
 from alembic import context
 from sqlalchemy import Connection, text
 
-from infra.db import audit, control, idempotency, jobs, markers, outbox, webhooks
+from infra.db import audit, control, idempotency, jobs, markers, outbox, revocations, webhooks
 from infra.db.base import Base
 
 # Importing a module of tables adds them to `Base.metadata`.
-TABLES = (audit, control, idempotency, jobs, markers, outbox, webhooks)
+TABLES = (audit, control, idempotency, jobs, markers, outbox, revocations, webhooks)
 LOCK = 0x4C495645  # "LIVE"
 
 

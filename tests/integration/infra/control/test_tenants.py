@@ -58,6 +58,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/keys"): {"name": "theirs", "scopes": ["events:read"]},
     ("POST", "/v1/projects"): {"name": "theirs"},
     ("PATCH", "/v1/projects/{project}"): {"name": "stolen"},
+    ("POST", "/v1/events/{event}/revocations"): {"everybody": True},
     ("POST", "/v1/webhooks"): {"url": "https://hooks.example/theirs"},
     ("PATCH", "/v1/webhooks/{webhook}"): {"enabled": False},
     ("POST", "/v1/webhooks/{webhook}/replay"): {

@@ -3,6 +3,7 @@
 import pytest
 
 from infra.auth.access import Access, Denied
+from infra.auth.revocation import Revoked
 from infra.auth.tokens import ViewerClaims, issue
 
 SECRET = b"s" * 32
@@ -100,3 +101,13 @@ def test_before_its_start_an_event_is_for_nobody(given: str | None) -> None:
     assert status(table.check("acme", "ev_1", PATH, given, "public")) == 403
     table.set({"acme": {"k1": SECRET}}, {"ev_1": "public"})
     assert table.check("acme", "ev_1", PATH, given, "public") is None
+
+
+def test_a_token_that_was_called_back_opens_nothing_though_it_was_verified_before() -> None:
+    table, given = access(), token()
+    assert table.check("acme", "ev_1", PATH, given, "token") is None
+    revoked = {"ev_1": Revoked(tokens=frozenset({"t"}))}
+    table.set({"acme": {"k1": SECRET}}, {"ev_1": "token", "ev_2": "token"}, revoked)
+    assert status(table.check("acme", "ev_1", PATH, given, "token")) == 401
+    other = "/live/acme/ev_2/main/index.m3u8"
+    assert table.check("acme", "ev_2", other, token("ev_2"), "token") is None
