@@ -24,8 +24,11 @@ from redis.exceptions import RedisError
 
 _log = structlog.get_logger(__name__)
 
-ANSWER_S = 0.25
-"""Valkey answers in a tenth of a millisecond; whoever waits longer does without."""
+ANSWER_S = 0.5
+"""Valkey answers in a tenth of a millisecond; whoever waits longer, for a turn or an answer, does
+without."""
+AT_ONCE = 32
+"""Questions, and so connections."""
 PAUSE_S = 1.0
 """After a failure nobody asks for so long."""
 _KEY = "livepath:limit"
@@ -94,6 +97,7 @@ class Limits:
         self._take = None if client is None else client.register_script(_TAKE)
         self._per_key = Quota("key", per_key)
         self._per_ip = Quota("ip", per_ip)
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._ask_again_at = float("-inf")
 
     async def take_key(self, key: str) -> Verdict | None:
@@ -107,19 +111,19 @@ class Limits:
     async def _of(self, quota: Quota, subject: str) -> Verdict | None:
         if self._take is None or quota.requests == 0:
             return None
-        now = asyncio.get_running_loop().time()
-        if now < self._ask_again_at:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._ask_again_at:
             _UNLIMITED.inc()
             return None
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(ANSWER_S), self._turns:
                 answer = await self._take(
                     keys=[f"{_KEY}:{quota.policy}:{subject}"],
                     args=[quota.requests, quota.window_s * 1000],
                 )
         except (RedisError, OSError) as error:
             # TimeoutError is an OSError.
-            self._ask_again_at = now + PAUSE_S
+            self._ask_again_at = loop.time() + PAUSE_S
             _UNLIMITED.inc()
             _log.debug("requests pass without a limit", error=str(error))
             return None

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from infra.control.limits import Limits, Quota
+from infra.control.limits import AT_ONCE, Limits, Quota
 from infra.events.bus import connect
 from tests.integration.infra.control.conftest import KEY, Deployment
 from tests.support.databases import migrated_sqlite
@@ -91,6 +91,14 @@ async def test_what_was_used_comes_back(bus: Redis) -> None:
             if again.allowed:
                 return
             await asyncio.sleep(again.retry_ms / 1000)
+
+
+async def test_a_crowd_shares_few_connections(bus: Redis, valkey: ValkeyServer) -> None:
+    limits = Limits(bus, per_key=1_000)
+    verdicts = await asyncio.gather(*(limits.take_key("k") for _ in range(500)))
+    assert all(verdict is not None and verdict.allowed for verdict in verdicts)
+    with valkey.client() as looking:
+        assert len(looking.client_list()) <= AT_ONCE + 1
 
 
 async def test_processes_count_together(bus: Redis, valkey: ValkeyServer) -> None:
