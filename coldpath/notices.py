@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from coldpath.records import Lease, NewAsset, asset_id
 from infra.db.jobs import Job
+from infra.keys import SegmentKey, parse
 from infra.outbox.catalogue import NoticeType
 from infra.outbox.recording import Notice, record
 
@@ -17,6 +18,9 @@ _MAX_ERROR = 500
 
 
 def tell_succeeded(session: Session, lease: Lease, cost: Mapping[str, Any], now: int) -> None:
+    """Not of a job over a segment: while an event is live there is one every few seconds."""
+    if isinstance(parse(lease.input_key), SegmentKey):
+        return
     data = {"job": lease.job, "function": lease.function, "cost": dict(cost)}
     record(session, Notice(lease.project, lease.event, NoticeType.JOB_SUCCEEDED, data), now)
 

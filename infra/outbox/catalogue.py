@@ -14,7 +14,6 @@ class NoticeType(StrEnum):
     EVENT_CREATED = "event.created"
     EVENT_UPDATED = "event.updated"
     EVENT_KEY_ROTATED = "event.key_rotated"
-    EVENT_DRAFT = "event.draft"
     EVENT_SCHEDULED = "event.scheduled"
     EVENT_LOBBY = "event.lobby"
     EVENT_LIVE = "event.live"
@@ -42,8 +41,7 @@ TOLD: dict[NoticeType, str] = {
     _T.EVENT_CREATED: "An event was created.",
     _T.EVENT_UPDATED: "Fields of an event were changed; `changed` names them.",
     _T.EVENT_KEY_ROTATED: "The event has a new stream key; the old one is refused.",
-    _T.EVENT_DRAFT: "The event went back to being a draft.",
-    _T.EVENT_SCHEDULED: "A draft was scheduled.",
+    _T.EVENT_SCHEDULED: "A draft was scheduled, or the start was moved away from an open lobby.",
     _T.EVENT_LOBBY: "The event's lobby is open.",
     _T.EVENT_LIVE: "The first picture was published, or the publisher is back.",
     _T.EVENT_RECONNECTING: "The publisher was lost; its reconnect window runs.",
@@ -58,7 +56,7 @@ TOLD: dict[NoticeType, str] = {
     _T.INGEST_WARNING: "Something is wrong with what the encoder sends; `message` says what.",
     _T.RECORDING_DEGRADED: "Segments cannot be stored; the programme goes on.",
     _T.RECORDING_RESTORED: "Segments are stored again.",
-    _T.JOB_SUCCEEDED: "A job is done.",
+    _T.JOB_SUCCEEDED: "A job is done; not told of work on single segments of a live event.",
     _T.JOB_DEAD: "A job gave up; somebody should look at it.",
     _T.ASSET_READY: "A recording, picture, clip or text can be fetched.",
     _T.WEBHOOK_DISABLED: "A webhook was disabled because its endpoint failed for long.",

@@ -231,7 +231,7 @@ def _given_up(session: Session, hook: Webhook, answer: Answer, now_ms: int) -> O
     hook.enabled = False
     hook.disabled_reason = reason
     hook.updated_ms = now_ms
-    data = {"webhook": hook.id, "url": hook.url, "reason": reason}
+    data = {"webhook": hook.id, "description": hook.description, "reason": reason}
     record(session, Notice(hook.project, None, NoticeType.WEBHOOK_DISABLED, data), now_ms)
     return Outcome.DISABLED
 

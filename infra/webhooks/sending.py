@@ -84,7 +84,7 @@ class Sender:
         except _ERRORS as error:
             return Answer(took(), error=_words(error))
         except Exception:  # noqa: BLE001 -- what one endpoint answers must not end the process
-            _log.exception("an endpoint brought out a bug", url=url)
+            _log.exception("an endpoint brought out a bug")
             return Answer(took(), error="the answer could not be read")
         return Answer(took(), status, _complaint(status), excerpt, retry_after)
 

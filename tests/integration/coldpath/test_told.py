@@ -25,8 +25,8 @@ def ledger(engine: Engine, clock: Clock) -> Ledger:
     return Ledger(engine, lease_ms=LEASE_MS, clock=clock)
 
 
-def leased(ledger: Ledger, attempts: int = 1) -> Lease:
-    key = "live/p/ev_1/main/i1/manifest.json"
+def leased(ledger: Ledger, attempts: int = 1, name: str = "manifest.json") -> Lease:
+    key = f"live/p/ev_1/main/i1/{name}"
     request = JobRequest(
         id=job_id("archive", key, "v1"),
         function="archive",
@@ -84,6 +84,15 @@ def test_a_success_tells_of_the_job_its_assets_and_the_event(
         "bytes": 5, "duration_ms": 4000, "job": lease.job,
     }  # fmt: skip
     assert (event.type, event.data["previous"]) == ("event.archived", "ended")
+
+
+def test_work_that_recurs_while_an_event_is_live_is_told_by_its_assets_alone(
+    engine: Engine, ledger: Ledger
+) -> None:
+    lease = leased(ledger, name="source/s5.m4s")
+    poster = NewAsset("poster-live", "work/p/ev_1/main/i1/poster/p5.jpg", "image/jpeg", 5, None, {})
+    ledger.succeed(lease, JobResult(assets=[poster]), {})
+    assert [row.type for row in told(engine)] == ["asset.ready"]
 
 
 def test_a_zombie_tells_nothing(engine: Engine, ledger: Ledger, clock: Clock) -> None:
