@@ -3,7 +3,7 @@
 Invariant: one feed per programme key, whatever the number of its incarnations. After `stop` nobody
 gets in, and everybody was told.
 
-Upstream: the node's launcher (`open`, `close`) and control's wishes (`drain`, `revoke`, `end`).
+Upstream: the node's launcher (`open`, `close`) and control's wishes (`drain`, `recheck`, `end`).
 Downstream: feeds, sessions, the kernel; `whep` is its HTTP. `run` owns every task; all of it lives
 on the event loop.
 """
@@ -191,17 +191,6 @@ class FanoutService:
         if session is not None:
             session.tell("move", {"url": url, "reason": reason})
         return session is not None
-
-    def revoke(self, *, token_id: str | None = None, session_id: str | None = None) -> int:
-        """End the sessions that came with this token, or this session; how many there were."""
-        found = [
-            session
-            for session in self.sessions.values()
-            if session.id == session_id or (token_id is not None and session.token_id == token_id)
-        ]
-        for session in found:
-            session.end("revoked", "revoked")
-        return len(found)
 
     def recheck(self) -> int:
         """End the sessions whose event or token no longer lets them in; how many there were.

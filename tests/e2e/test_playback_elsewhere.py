@@ -10,7 +10,7 @@ import pytest
 
 from infra.demo import barcode
 from infra.demo.decoding import luma
-from tests.e2e.conftest import Studio
+from tests.e2e.conftest import Studio, until
 
 
 def test_ffmpeg_plays_the_url(on_air: dict[str, Any]) -> None:
@@ -64,3 +64,20 @@ def test_token_of_one_event_does_not_open_another(
     ticket = studio.call("POST", f"/v1/events/{ticketed['id']}/tokens")
     url = ticket["hls_url"].replace(ticket["token"], other)
     assert httpx2.get(url, trust_env=False).status_code == 403
+
+
+def test_a_viewer_who_is_called_back_sees_no_more(studio: Studio, ticketed: dict[str, Any]) -> None:
+    path = f"/v1/events/{ticketed['id']}"
+    gone, stays = (studio.call("POST", f"{path}/tokens", subject=who) for who in ("ada", "bob"))
+
+    def statuses(ticket: dict[str, Any]) -> tuple[int, int]:
+        joins = httpx2.post(ticket["whep_url"], trust_env=False)
+        return httpx2.get(ticket["hls_url"], trust_env=False).status_code, joins.status_code
+
+    before = statuses(gone)
+    assert before[0] == 200
+    studio.call("POST", f"{path}/revocations", subject="ada")
+    until("she gets no playlist and may not join", lambda: statuses(gone) == (401, 401))
+    assert statuses(stays) == before
+    again = studio.call("POST", f"{path}/tokens", subject="ada")
+    assert statuses(again) == before

@@ -21,7 +21,9 @@ from hotpath.fanout.whep import whep_app
 from hotpath.hls.server import HlsServer
 from hotpath.media.unit import Item, Sample
 from hotpath.webrtc.mux import Mux
+from infra.auth import tokens
 from infra.auth.access import Access
+from infra.auth.tokens import ViewerClaims
 from infra.keys import ProgramKey
 from tests.support.coded import Coded, coded, marked
 from tests.support.plain_http import NO_TLS
@@ -35,6 +37,19 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+def token(**changes: Any) -> str:
+    claims = {
+        "project": KEY.project,
+        "event": KEY.event,
+        "path_prefix": f"/live/{KEY.project}/{KEY.event}",
+        "subject": "v",
+        "issued_at": 0,
+        "expires_at": 2_000,
+        "token_id": "t1",
+    } | changes
+    return tokens.issue(ViewerClaims(**claims), SECRETS["acme"]["k1"], "k1")
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 import pytest
 
+from infra.auth.revocation import Revoked
 from tests.support.control_channel import listening
-from tests.support.fanout import KEY, Plane, running_plane, until, watching
+from tests.support.fanout import KEY, SECRETS, Plane, running_plane, token, until, watching
 
 pytestmark = pytest.mark.integration
 
@@ -48,11 +49,14 @@ async def test_a_move_reaches_one_viewer(plane: Plane) -> None:
 
 
 async def test_a_revoked_viewer_hears_why_and_its_media_stops(plane: Plane) -> None:
-    plane.play()
-    async with watching(plane) as viewer, listening(plane, viewer) as heard:
+    plane.play(access="token")
+    headers = {"authorization": f"Bearer {token()}"}
+    async with watching(plane, headers=headers) as viewer, listening(plane, viewer) as heard:
         await viewer.frames("video", 5)
-        assert plane.service.revoke(session_id=viewer.session_id) == 1
-        assert await heard.get() == ("revoked", {"reason": "revoked"})
+        plane.access.set(SECRETS, {}, {KEY.event: Revoked(everybody=10_000)})
+        assert plane.service.recheck() == 1
+        told = {"reason": "token", "detail": "the token was called back"}
+        assert await heard.get() == ("revoked", told)
         assert await heard.get() is None
         await until(lambda: viewer.peer.connectionState in ("closed", "failed"))
 

@@ -1,0 +1,29 @@
+"""Who may watch, from the desired state."""
+
+from hotpath.node.admission import revoked
+from infra.auth.tokens import ViewerClaims
+from infra.events.desired import DesiredRevocation
+from infra.events.desired_state import DesiredSnapshot
+from tests.support.medianode import event
+
+
+def test_tokens_that_were_called_back_are_told_by_event() -> None:
+    one = event(
+        id="ev_one",
+        revocations=(
+            DesiredRevocation(token="tk_1", until=0),
+            DesiredRevocation(subject="ada", until=100),
+        ),
+    )
+    other = event(id="ev_other")
+    found = revoked(DesiredSnapshot(epoch="e", events={"ev_one": one, "ev_other": other}))
+    assert found.keys() == {"ev_one"}
+
+    def covers(subject: str, issued: int, token: str) -> bool:
+        claims = ViewerClaims("p", "ev_one", "/live/p/ev_one", subject, issued, 900, token)
+        return found["ev_one"].covers(claims)
+
+    assert covers("bob", 500, "tk_1")
+    assert covers("ada", 100, "tk_2")
+    assert not covers("ada", 101, "tk_2")
+    assert not covers("bob", 100, "tk_2")
