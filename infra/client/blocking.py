@@ -1,0 +1,111 @@
+"""Carries calls out while the caller waits. Upstream: `infra.client.client.Client`."""
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+import httpx2
+
+from infra.client.attempts import Answer, Attempts, settle
+from infra.client.calls import Call, M, Prepared, Wait, page_after, prepare
+from infra.client.errors import WaitedInVain
+from infra.client.following import PATH, SILENCE_S, Following, Place
+from infra.client.models import Message, Page
+from infra.client.retries import Retries
+
+
+class BlockingWire:
+    """A pool of connections to one API."""
+
+    def __init__(
+        self,
+        http: httpx2.Client,
+        retries: Retries,
+        timeout_s: float,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.http = http
+        self._retries = retries
+        self._timeout_s = timeout_s
+        self._sleep = sleep
+
+    def run(self, call: Call[M]) -> M:
+        sent = prepare(call, request_id(), secrets.token_hex(16))
+        attempts = Attempts(self._retries, time.monotonic(), self._timeout_s)
+        number = 1
+        while True:
+            came = self._attempt(sent, attempts.left_s(time.monotonic()))
+            pause = attempts.pause_s(
+                number,
+                came,
+                repeatable=sent.repeatable,
+                now_s=time.monotonic(),
+                chance=random.random(),  # noqa: S311 - only spreads clients
+            )
+            if pause is None:
+                return settle(call, sent, came)
+            self._sleep(pause)
+            number += 1
+
+    def pages(self, call: Call[Page[M]]) -> Iterator[M]:
+        while True:
+            page = self.run(call)
+            yield from page.items
+            if page.next is None:
+                return
+            call = page_after(call, page.next)
+
+    def wait(self, wait: Wait[M]) -> M:
+        until = time.monotonic() + wait.timeout_s
+        while True:
+            found = self.run(wait.call)
+            if wait.done(found):
+                return found
+            if time.monotonic() + wait.every_s > until:
+                raise WaitedInVain(f"waited {wait.timeout_s:g} s for {wait.what}")
+            self._sleep(wait.every_s)
+
+    def follow(self, following: Following) -> Iterator[Message]:
+        place = Place(following, self._retries, request_id())
+        timeout = httpx2.Timeout(self._timeout_s, read=SILENCE_S)
+        while True:
+            lost: Answer | httpx2.RequestError | None = None
+            try:
+                with self.http.stream(
+                    "GET", PATH, params=following.query, headers=place.headers, timeout=timeout
+                ) as response:
+                    if response.is_success:
+                        for heard in httpx2.EventSource(response):
+                            message = place.take(heard)
+                            if message is not None:
+                                yield message
+                    else:
+                        lost = Answer(response.status_code, response.headers, response.read())
+            except httpx2.RequestError as error:
+                lost = error
+            self._sleep(place.pause_s(lost, random.random()))  # noqa: S311 - only spreads clients
+
+    def _attempt(self, sent: Prepared, left_s: float) -> Answer | httpx2.RequestError:
+        until = time.monotonic() + left_s
+        try:
+            with self.http.stream(
+                sent.method,
+                sent.path,
+                params=sent.query,
+                content=sent.content,
+                headers=sent.headers,
+                timeout=left_s,
+            ) as response:
+                body = bytearray()
+                for piece in response.iter_bytes():
+                    body += piece
+                    if time.monotonic() > until:
+                        return httpx2.ReadTimeout("the answer took too long")
+                return Answer(response.status_code, response.headers, bytes(body))
+        except httpx2.RequestError as error:
+            return error
+
+
+def request_id() -> str:
+    return f"req_{secrets.token_hex(10)}"

@@ -1,0 +1,59 @@
+"""`client.jobs` and `client.functions`: what the cold path does, and can be asked to do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.client.calls import Call
+from infra.client.events import EVENT
+from infra.client.groups import Group, W, listing, operation
+from infra.client.models import Function, Job, Page
+
+JOBS, JOB = "/v1/jobs", "/v1/jobs/{job}"
+
+
+class Jobs(Group[W]):
+    """Work that runs after or beside an event."""
+
+    @operation
+    def create(
+        self,
+        event: str,
+        function: str,
+        *,
+        feed: str = "main",
+        params: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[Job]:
+        """Ask a function for its work on the event."""
+        body = {"function": function, "feed": feed, "params": params or {}}
+        return Call("POST", EVENT + "/jobs", Job, {"event": event}, body=body, key=idempotency_key)
+
+    @listing
+    def list(
+        self, *, event: str | None = None, state: str | None = None, page_size: int | None = None
+    ) -> Call[Page[Job]]:
+        query = {"event": event, "state": state, "limit": page_size}
+        return Call("GET", JOBS, Page[Job], query=query)
+
+    @operation
+    def get(self, job: str) -> Call[Job]:
+        """One job with its attempts and their logs."""
+        return Call("GET", JOB, Job, {"job": job})
+
+    @operation
+    def cancel(self, job: str) -> Call[Job]:
+        """Stop a job for good."""
+        return Call("POST", JOB + "/cancel", Job, {"job": job})
+
+    @operation
+    def retry(self, job: str) -> Call[Job]:
+        """Give a dead job another round of attempts."""
+        return Call("POST", JOB + "/retry", Job, {"job": job})
+
+
+class Functions(Group[W]):
+    """What this installation can do with a recording."""
+
+    @listing
+    def list(self) -> Call[Page[Function]]:
+        return Call("GET", "/v1/functions", Page[Function])
