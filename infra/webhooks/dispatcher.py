@@ -3,7 +3,8 @@
 Invariant: every message is delivered at least once to every enabled endpoint that asked for it, or
 tried for 24 hours. What a process holds when it is killed comes back when its lease ends. Attempts
 side by side are bounded, for an endpoint and in all, in each process; an endpoint that hangs holds
-up only itself. The order is that of the messages as long as nothing fails; it is not promised.
+up only itself. This task is the only writer: outcomes are stored together, and wait for a database
+that is away. The order is that of the messages as long as nothing fails; it is not promised.
 
 Upstream: `infra.outbox.relay`. Downstream: `infra.webhooks.sending`.
 """
@@ -24,8 +25,8 @@ from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.events.bus import Backoff
 from infra.outbox.relay import FORGOTTEN, Relay
 from infra.webhooks import deliveries, signing
-from infra.webhooks.deliveries import Claim
-from infra.webhooks.sending import Sender
+from infra.webhooks.deliveries import Claim, Outcome
+from infra.webhooks.sending import Answer, Sender
 
 _log = structlog.get_logger(__name__)
 _ATTEMPTS = prometheus.Counter(
@@ -58,6 +59,15 @@ class DispatchLimits:
     keep_days: int = 14
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An attempt whose outcome is still to be stored."""
+
+    claim: Claim
+    answer: Answer
+    at_ms: int
+
+
 class WebhookDispatcher:
     """One `run()` for the life of the process; `ring()` from the same event loop."""
 
@@ -79,6 +89,8 @@ class WebhookDispatcher:
         self._limits = limits
         self._bell = asyncio.Event()
         self._in_flight: Counter[str] = Counter()
+        """Attempts by webhook, until their outcome is stored."""
+        self._answered: list[Answered] = []
         self._measured_at = self._tidied_at = float("-inf")
         self._is_troubled = False
 
@@ -88,25 +100,40 @@ class WebhookDispatcher:
 
     async def run(self) -> None:
         """Number and send until cancelled, through outages of the database."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._go_on(group)
+        finally:
+            await self._let_go()
+
+    async def _go_on(self, group: asyncio.TaskGroup) -> None:
         backoff = Backoff()
-        async with asyncio.TaskGroup() as group:
-            while True:
-                self._bell.clear()
-                try:
-                    moved = await self._step(group)
-                except DATABASE_ERRORS as error:
-                    if not is_outage(error):
-                        raise
-                    self._troubled()
-                    await asyncio.sleep(backoff.pause())
-                    continue
-                self._is_troubled = False
-                backoff.reset()
-                if not moved:
-                    await self._rest()
+        while True:
+            self._bell.clear()
+            try:
+                moved = await self._step(group)
+            except DATABASE_ERRORS as error:
+                if not is_outage(error):
+                    raise
+                self._troubled()
+                await asyncio.sleep(backoff.pause())
+                continue
+            self._is_troubled = False
+            backoff.reset()
+            if not moved:
+                await self._rest()
+
+    async def _let_go(self) -> None:
+        """Note what was answered; other outcomes are found out by repeating."""
+        try:
+            async with asyncio.timeout(1):
+                await self._settle()
+        except DATABASE_ERRORS:
+            _log.info("answered deliveries will be repeated", deliveries=len(self._answered))
 
     async def _step(self, group: asyncio.TaskGroup) -> int:
-        moved = await self._relay.step()
+        moved = await self._settle()
+        moved += await self._relay.step()
         for claim in await self._claims():
             self._in_flight[claim.webhook] += 1
             group.create_task(self._attempt(claim), name=f"webhook {claim.delivery}")
@@ -138,27 +165,51 @@ class WebhookDispatcher:
         return claims
 
     async def _attempt(self, claim: Claim) -> None:
+        headers = signing.headers(claim.secrets, claim.message, self._now_ms() // 1000, claim.body)
+        answer = await self._sender.post(claim.url, headers, claim.body)
+        _SECONDS.observe(answer.duration_ms / 1000)
+        self._answered.append(Answered(claim, answer, self._now_ms()))
+        self._bell.set()
+
+    async def _settle(self) -> int:
+        """Write down what came of attempts; while the database is away they wait."""
+        # In one order in all processes, so that they do not wait for each other in a circle.
+        batch = sorted(self._answered, key=lambda one: (one.claim.webhook, one.claim.delivery))
+        if not batch:
+            return 0
         try:
-            headers = signing.headers(
-                claim.secrets, claim.message, self._now_ms() // 1000, claim.body
-            )
-            answer = await self._sender.post(claim.url, headers, claim.body)
-            _SECONDS.observe(answer.duration_ms / 1000)
-            chance = random.random()  # noqa: S311 -- spreads load, guards nothing
-            outcome = await self._written(
-                lambda session: deliveries.finish(session, claim, answer, self._now_ms(), chance)
-            )
-            _ATTEMPTS.labels(outcome.value).inc()
+            await self._finish(batch)
         except DATABASE_ERRORS as error:
-            if not is_outage(error):
+            if is_outage(error):
                 raise
-            # The lease ends, and the delivery is repeated with the same id.
-            _log.warning("the outcome of a delivery is lost", delivery=claim.delivery)
-        finally:
-            self._in_flight[claim.webhook] -= 1
-            if not self._in_flight[claim.webhook]:
-                del self._in_flight[claim.webhook]
-            self._bell.set()
+            await self._finish_each(batch)
+        del self._answered[: len(batch)]
+        for one in batch:
+            self._in_flight[one.claim.webhook] -= 1
+            if not self._in_flight[one.claim.webhook]:
+                del self._in_flight[one.claim.webhook]
+        return len(batch)
+
+    async def _finish(self, batch: Sequence[Answered]) -> None:
+        def finish(session: Session) -> list[Outcome]:
+            chance = random.random  # it spreads load, and guards nothing
+            return [
+                deliveries.finish(session, one.claim, one.answer, one.at_ms, chance())
+                for one in batch
+            ]
+
+        for outcome in await self._written(finish):
+            _ATTEMPTS.labels(outcome.value).inc()
+
+    async def _finish_each(self, batch: Sequence[Answered]) -> None:
+        """One of them cannot be stored: not for the others to suffer. It is tried again."""
+        for one in batch:
+            try:
+                await self._finish([one])
+            except DATABASE_ERRORS as error:
+                if is_outage(error):
+                    raise
+                _log.exception("an outcome cannot be stored", delivery=one.claim.delivery)
 
     async def _written(self, work: Callable[[Session], R]) -> R:
         async with self._writing() as session, session.begin():

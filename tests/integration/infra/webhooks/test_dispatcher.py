@@ -3,11 +3,14 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, create_default_context
+from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as Verifier
 
@@ -16,6 +19,7 @@ from infra.outbox.catalogue import NoticeType
 from infra.webhooks import deliveries as table
 from infra.webhooks import signing
 from infra.webhooks.deliveries import LEASE_MS
+from infra.webhooks.dispatcher import Answered, WebhookDispatcher
 from infra.webhooks.guard import Allowed, Guard
 from infra.webhooks.schedule import WINDOW_MS
 from infra.webhooks.sending import EXCERPT_BYTES, Sender
@@ -291,6 +295,49 @@ async def test_a_delivery_that_loses_its_lease_without_end_is_given_up(
     taken = [await outbox.write(killed) for _ in range(table.MOST_ATTEMPTS + 1)]
     assert taken == [1] * table.MOST_ATTEMPTS + [0]
     assert [row.state for row in outbox.deliveries()] == ["failed"]
+
+
+async def test_an_outcome_waits_for_the_database(
+    outbox: Outbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, tries = WebhookDispatcher._finish, 0
+
+    async def away(self: WebhookDispatcher, batch: Sequence[Answered]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ConnectionRefusedError("the database is away")
+        await finish(self, batch)
+
+    monkeypatch.setattr(WebhookDispatcher, "_finish", away)
+    await outbox.hook(receiver.url)
+    await outbox.note(LIVE)
+    async with outbox.dispatching():
+        await outbox.settled("delivered")
+    assert tries == 3
+    assert len(receiver.received) == 1
+
+
+async def test_an_outcome_that_cannot_be_stored_does_not_hold_up_others(
+    outbox: Outbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = table.finish
+
+    def picky(session: Session, claim: table.Claim, *rest: Any) -> table.Outcome:
+        if claim.webhook == "wh_bad":
+            raise IntegrityError("statement", {}, ValueError("no"))
+        return finish(session, claim, *rest)
+
+    monkeypatch.setattr(table, "finish", picky)
+    await outbox.hook(receiver.url, name="wh_bad")
+    await outbox.hook(receiver.url, name="wh_good")
+    await outbox.note(LIVE)
+    async with outbox.dispatching():
+        await until("both are sent", lambda: len(receiver.received) == 2)
+        await until(
+            "the good one is stored",
+            lambda: {row.state for row in outbox.deliveries()} == {"delivered", "pending"},
+        )
 
 
 async def test_a_port_that_nobody_listens_on(outbox: Outbox) -> None:
