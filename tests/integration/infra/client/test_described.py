@@ -71,7 +71,8 @@ class Method:
 
 def given(describe: Any) -> tuple[list[Any], dict[str, Any]]:
     hints = get_type_hints(describe)
-    positional, named = [], {}
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(describe).parameters.items())[1:]:
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             positional.append("word")
