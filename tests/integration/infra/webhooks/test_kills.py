@@ -18,7 +18,7 @@ from tests.support.receiver import OK, Received, Receiver
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[4]
-KILLS = 14
+KILLS = 10
 SEED = 6
 
 
