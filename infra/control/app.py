@@ -59,6 +59,7 @@ _PROBLEMS = {
     429: "Too many requests; `Retry-After` says when to come back.",
     503: "The database does not answer; try again.",
 }
+_BODY_PROBLEMS = {400: "The body cannot be read.", 413: "The body is too large."}
 
 
 def create_app(context: ControlContext) -> FastAPI:
@@ -122,11 +123,20 @@ def create_app(context: ControlContext) -> FastAPI:
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:
+    return {status: _problem(text) for status, text in _PROBLEMS.items()}
+
+
+def _problem(text: str) -> dict[str, Any]:
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {
-        status: {"description": text, "content": {problems.MEDIA_TYPE: schema}}
-        for status, text in _PROBLEMS.items()
-    }
+    return {"description": text, "content": {problems.MEDIA_TYPE: schema}}
+
+
+def _describe_bodies(document: dict[str, Any]) -> None:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "requestBody" in operation:
+                for status, text in _BODY_PROBLEMS.items():
+                    operation["responses"].setdefault(str(status), _problem(text))
 
 
 def _describe_problems(app: FastAPI) -> None:
@@ -142,6 +152,7 @@ def _describe_problems(app: FastAPI) -> None:
                 tags=app.openapi_tags,
                 license_info=app.license_info,
             )
+            _describe_bodies(made)
             idempotency.describe(made)
             scopes.describe(made)
             schemas = made["components"]["schemas"]

@@ -1,8 +1,8 @@
 """Events as they travel over the API."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from infra.control.event_fields import (
     ColdFunctions,
@@ -18,13 +18,17 @@ from infra.control.event_fields import (
     end_after_start,
 )
 from infra.control.ingest_schemas import IngestOut
-from infra.control.schemas import Access, In, Moment, Name, Out, Timestamp
+from infra.control.schemas import FROM_TEXT, Access, In, Moment, Name, Out, Timestamp
 from infra.control.viewer_schemas import PlaybackLinks
 from infra.lifecycle import AutoStart, EventState
 
 _LABELS = [{"team": "sales"}]
 NULLABLE = frozenset({"starts_at", "ends_at", "time_zone", "cold_functions"})
 """Of what can be changed; null: none is said."""
+
+
+Starting = Annotated[AutoStart, FROM_TEXT]
+Aim = Annotated[Latency, FROM_TEXT]
 
 
 class EventCreate(In):
@@ -55,7 +59,7 @@ class EventCreate(In):
     lobby_opens_s: LobbyOpens = Field(
         900, description="Seconds before `starts_at` at which the state becomes `lobby`."
     )
-    auto_start: AutoStart = Field(
+    auto_start: Starting = Field(
         AutoStart.ON_PUBLISH,
         description="`on_publish`: the first picture begins the event. `at_time`: pictures that "
         "come before `starts_at` are seen by nobody.",
@@ -91,7 +95,7 @@ class EventCreate(In):
         "At most 12 hours.",
         examples=[7200],
     )
-    latency: Latency = Field(
+    latency: Aim = Field(
         Latency.REALTIME,
         description="What players aim for. `realtime`: WebRTC first. `low`: LL-HLS alone.",
     )
@@ -122,15 +126,28 @@ class EventCreate(In):
         return self
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """Say of which fields null means something."""
+    for name, field in schema["properties"].items():
+        if name not in NULLABLE:
+            kept = [each for each in field.get("anyOf", ()) if each != {"type": "null"}]
+            if len(kept) == 1:
+                del field["anyOf"]
+                field.update(kept[0])
+            field.pop("default", None)
+
+
 class EventPatch(In):
     """Changes; fields left out stay as they are."""
+
+    model_config = ConfigDict(json_schema_extra=_without_null)
 
     name: Name | None = None
     starts_at: Moment | None = Field(None, description="null: no announced start.")
     ends_at: Moment | None = Field(None, description="null: no announced end.")
     time_zone: TimeZone | None = Field(None, description="null: none.")
     lobby_opens_s: LobbyOpens | None = None
-    auto_start: AutoStart | None = Field(None, description="Only before the event is live.")
+    auto_start: Starting | None = Field(None, description="Only before the event is live.")
     auto_end: bool | None = None
     end_grace_s: EndGrace | None = None
     access: Access | None = None
@@ -140,7 +157,7 @@ class EventPatch(In):
         None, description="All of them; only before the event is live."
     )
     dvr_window_s: DvrWindow | None = Field(None, description="Only before the event is live.")
-    latency: Latency | None = None
+    latency: Aim | None = None
     recording: Recording | None = None
     cold_functions: ColdFunctions | None = Field(
         None, description="All of them, for what is recorded from now on; null: all there are."

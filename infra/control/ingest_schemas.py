@@ -73,7 +73,8 @@ class IngestOut(Out):
     backup: PlaceOut
     active: Role | None = Field(
         description="Whose media goes on the air. The other one stands by, and goes on when this "
-        "one is lost or has been silent for a second. null: nobody publishes.",
+        "one is lost or has been silent for a second. null: nobody publishes, "
+        "or the start is waited for.",
     )
     srt: SrtOut | None = Field(
         description="null of a draft, once the event is over, and for keys that lack both "

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from infra.auth.scopes import Scope
-from infra.control.schemas import In, Moment, Name, Out, Timestamp, at, required_at
+from infra.control.schemas import FROM_TEXT, In, Moment, Name, Out, Timestamp, at, required_at
 from infra.db.control import ApiKey
 
 MAX_GRACE_S = 24 * 3600
@@ -18,11 +18,18 @@ def _each_once(scopes: list[Scope]) -> list[Scope]:
     return scopes
 
 
+Scopes = Annotated[
+    list[Annotated[Scope, FROM_TEXT]], Field(min_length=1), AfterValidator(_each_once)
+]
+
+
 class KeyCreate(In):
     """A new API key of the project."""
 
     name: Name = Field(description="For people.", examples=["chat server"])
-    scopes: Annotated[list[Scope], Field(min_length=1), AfterValidator(_each_once)] = Field(
+    scopes: Annotated[
+        list[Annotated[Scope, FROM_TEXT]], Field(min_length=1), AfterValidator(_each_once)
+    ] = Field(
         description="What it may do; `*` is everything. No more than the key that makes it.",
         examples=[["events:read", "markers:write"]],
     )

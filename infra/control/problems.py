@@ -16,12 +16,14 @@ LivepathError
     └── Unavailable        503  the database does not answer; try again
 """
 
+from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from sqlalchemy.exc import SQLAlchemyError
@@ -227,8 +229,11 @@ def _clean(text: str) -> str:
     return text.encode(errors="replace").decode()[:500]
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     http = cast("HTTPException", error)
+    headers = dict(http.headers or {})
+    if http.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
     problem = Problem(
         type="about:blank",
         title=str(http.detail),
@@ -236,7 +241,17 @@ async def _on_http(_request: Request, error: Exception) -> Response:
         detail=str(http.detail),
         fix=_HTTP_FIXES.get(http.status_code, _SCHEMA),
     )
-    return _response(problem, dict(http.headers or {}))
+    return _response(problem, headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Of all routes with this path; the framework knows of the first one only."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(request.url.path):
+            found |= route.methods or set()
+    return found
 
 
 async def _on_database(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     PlainSerializer,
+    Strict,
     StringConstraints,
     WithJsonSchema,
 )
@@ -41,7 +42,9 @@ def _representable(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_representable)]
+FROM_TEXT = Strict(strict=False)
+"""JSON has neither times nor enumerations: they come as text."""
+Moment = Annotated[AwareDatetime, FROM_TEXT, AfterValidator(_representable)]
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -71,9 +74,9 @@ def to_ms(moment: datetime | None) -> int | None:
 
 
 class In(BaseModel):
-    """What a client sends."""
+    """What a client sends. Strict: a number is no truth value and no text, as the schema says."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Out(BaseModel):

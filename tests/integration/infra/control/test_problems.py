@@ -239,3 +239,41 @@ async def test_operations_paths(viewer: httpx2.AsyncClient) -> None:
     assert (await viewer.get("/healthz")).status_code == 200
     metrics = (await viewer.get("/metrics")).text
     assert 'livepath_control_request_seconds_count{method="GET",route="/readyz"' in metrics
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/events", {"GET", "POST"}),
+        ("PUT", "/v1/events/ev_1", {"GET", "PATCH", "DELETE"}),
+        ("PATCH", "/v1/keys/key_1", {"GET", "DELETE"}),
+        ("DELETE", "/healthz", {"GET"}),
+    ],
+)
+async def test_a_method_that_is_none_of_the_paths_names_all_that_are(
+    api: httpx2.AsyncClient, method: str, path: str, allowed: set[str]
+) -> None:
+    response = await api.request(method, path)
+    assert problem(response)["status"] == 405
+    assert set(response.headers["Allow"].split(", ")) - {"HEAD"} == allowed
+
+
+async def test_the_description_names_what_becomes_of_a_bad_body_and_where_null_is_none(
+    api: httpx2.AsyncClient,
+) -> None:
+    document = (await api.get("/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            told = {"400", "413"} <= operation["responses"].keys()
+            assert told == ("requestBody" in operation), f"{method} {path}"
+    fields = document["components"]["schemas"]["EventPatch"]["properties"]
+    assert {"type": "null"} in fields["starts_at"]["anyOf"]
+    assert fields["takeover"]["type"] == "boolean"
+
+
+@pytest.mark.parametrize("value", [False, "3600", 3600.5])
+async def test_a_number_is_no_truth_value_and_no_text(
+    api: httpx2.AsyncClient, value: object
+) -> None:
+    response = await api.post("/v1/events", json={"name": "x", "dvr_window_s": value})
+    assert problem(response)["errors"][0]["where"] == "body.dvr_window_s"
