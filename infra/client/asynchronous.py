@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import httpx2
 
@@ -69,7 +69,7 @@ class AwaitedWire:
                 raise WaitedInVain(f"waited {wait.timeout_s:g} s for {wait.what}")
             await self._sleep(wait.every_s)
 
-    async def follow(self, following: Following) -> AsyncIterator[Message]:
+    async def follow(self, following: Following) -> AsyncGenerator[Message, None]:
         place = Place(following, self._retries, request_id())
         timeout = httpx2.Timeout(self._timeout_s, read=SILENCE_S)
         while True:

@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import httpx2
 
@@ -66,7 +66,7 @@ class BlockingWire:
                 raise WaitedInVain(f"waited {wait.timeout_s:g} s for {wait.what}")
             self._sleep(wait.every_s)
 
-    def follow(self, following: Following) -> Iterator[Message]:
+    def follow(self, following: Following) -> Generator[Message, None, None]:
         place = Place(following, self._retries, request_id())
         timeout = httpx2.Timeout(self._timeout_s, read=SILENCE_S)
         while True:

@@ -5,7 +5,7 @@ connections, so make one and close it. Downstream: any deployment's control API;
 nothing of the server's code.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from types import TracebackType
 from typing import Generic, Self
 
@@ -42,7 +42,7 @@ class _Groups(Generic[W]):
 
 
 class Client(_Groups[Blocking]):
-    """The control API, one call at a time and thread."""
+    """The control API; a call returns when it has its result. Threads may share a client."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Client(_Groups[Blocking]):
         types: Sequence[str] | None = None,
         event: str | None = None,
         last_event_id: str | None = None,
-    ) -> Iterator[Message]:
+    ) -> Generator[Message, None, None]:
         """Public events as they happen, without an end; goes on by itself where a connection was
         lost."""
         return self._wire.follow(Following(types, event, last_event_id))
@@ -109,7 +109,7 @@ class AsyncClient(_Groups[Awaited]):
         types: Sequence[str] | None = None,
         event: str | None = None,
         last_event_id: str | None = None,
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """Public events as they happen, without an end; goes on by itself where a connection was
         lost."""
         return self._wire.follow(Following(types, event, last_event_id))

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from infra.client.calls import Call
+from infra.client.calls import Call, Wait
+from infra.client.errors import WaitedInVain
 from infra.client.events import EVENT
-from infra.client.groups import Group, W, listing, operation
-from infra.client.models import Function, Job, Page
+from infra.client.groups import Group, W, listing, operation, waiting
+from infra.client.models import Clip, Function, Job, Page
 
 JOBS, JOB = "/v1/jobs", "/v1/jobs/{job}"
+_GIVEN_UP = frozenset({"dead", "cancelled"})
+"""States that nothing follows by itself."""
 
 
 class Jobs(Group[W]):
@@ -38,7 +41,12 @@ class Jobs(Group[W]):
     @operation
     def get(self, job: str) -> Call[Job]:
         """One job with its attempts and their logs."""
-        return Call("GET", JOB, Job, {"job": job})
+        return _job(job)
+
+    @waiting
+    def wait(self, job: str, *, timeout_s: float = 3600, every_s: float = 1) -> Wait[Job]:
+        """The job once it has succeeded."""
+        return Wait(_job(job), has_succeeded, f"job {job}", every_s, timeout_s)
 
     @operation
     def cancel(self, job: str) -> Call[Job]:
@@ -51,9 +59,20 @@ class Jobs(Group[W]):
         return Call("POST", JOB + "/retry", Job, {"job": job})
 
 
+def has_succeeded(made: Job | Clip) -> bool:
+    """Whether the work is done; raises WaitedInVain when nobody goes on with it."""
+    if made.state in _GIVEN_UP:
+        raise WaitedInVain(f"{made.id} is {made.state}: {made.error or 'no reason was kept'}")
+    return made.state == "succeeded"
+
+
 class Functions(Group[W]):
     """What this installation can do with a recording."""
 
     @listing
     def list(self) -> Call[Page[Function]]:
         return Call("GET", "/v1/functions", Page[Function])
+
+
+def _job(job: str) -> Call[Job]:
+    return Call("GET", JOB, Job, {"job": job})

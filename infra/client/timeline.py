@@ -5,15 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from infra.client.calls import Call, Wait, said
-from infra.client.errors import WaitedInVain
 from infra.client.events import EVENT
 from infra.client.groups import Group, W, listing, operation, waiting
+from infra.client.jobs import has_succeeded
 from infra.client.models import Asset, Clip, Marker, Page, Replay
 
 MARKERS, CLIPS = EVENT + "/markers", EVENT + "/clips"
 MARKER, CLIP = MARKERS + "/{marker}", CLIPS + "/{clip}"
-_GIVEN_UP = frozenset({"dead", "cancelled"})
-"""States of a job that nothing follows by itself."""
 
 
 class Markers(Group[W]):
@@ -97,7 +95,7 @@ class Clips(Group[W]):
         self, event: str, clip: str, *, timeout_s: float = 600, every_s: float = 0.5
     ) -> Wait[Clip]:
         """The clip once it is there."""
-        return Wait(_clip(event, clip), is_made, f"clip {clip}", every_s, timeout_s)
+        return Wait(_clip(event, clip), has_succeeded, f"clip {clip}", every_s, timeout_s)
 
 
 class Replays(Group[W]):
@@ -112,13 +110,6 @@ class Replays(Group[W]):
     @operation
     def get(self, event: str) -> Call[Replay]:
         return Call("GET", EVENT + "/replay", Replay, {"event": event})
-
-
-def is_made(clip: Clip) -> bool:
-    """Whether the clip is there; raises WaitedInVain when its job gave up."""
-    if clip.state in _GIVEN_UP:
-        raise WaitedInVain(f"clip {clip.id} is {clip.state}: {clip.error or 'no reason was kept'}")
-    return clip.state == "succeeded"
 
 
 def _clip(event: str, clip: str) -> Call[Clip]:

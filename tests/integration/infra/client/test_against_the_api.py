@@ -110,6 +110,10 @@ async def test_jobs_and_functions(client: AsyncClient, deployment: Deployment) -
     assert (await client.jobs.retry(dead)).attempts
     assert len(await listed(client.jobs.list(event=event.id))) == 2
     assert (await client.jobs.get(job.id)).attempts == ()
+    with pytest.raises(told.WaitedInVain, match="is cancelled"):
+        await client.jobs.wait(job.id)
+    done = add_job(deployment, event.id, "job_2")
+    assert (await client.jobs.wait(done)).state == "succeeded"
 
 
 async def test_keys_projects_and_the_audit_log(client: AsyncClient, deployment: Deployment) -> None:

@@ -49,6 +49,8 @@ async def test_messages_come_from_where_the_listener_stood(
         assert (await anext(following)).sequence == "4"
         again = follower.stream(last_event_id=live.sequence)
         assert [(await anext(again)).sequence for _ in range(3)] == ["2", "3", "4"]
+        await again.aclose()
+        await following.aclose()
 
 
 async def test_a_key_that_may_not_listen_is_told(follower: AsyncClient, served: str) -> None:

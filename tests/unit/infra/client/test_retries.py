@@ -1,7 +1,7 @@
 """Pauses grow, spread, end in time, and never repeat what may have been done."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.client.retries import Outcome, Retries, outcome_of
@@ -67,6 +67,7 @@ def test_statuses(status: int, outcome: Outcome) -> None:
     assert outcome_of(status) is outcome
 
 
+@settings(deadline=None)
 @given(
     retries=st.builds(
         Retries,

@@ -10,8 +10,8 @@ import pytest
 from infra.client import AsyncClient, Client, WaitedInVain
 from infra.client.blocking import BlockingWire
 from infra.client.events import has_come
+from infra.client.jobs import has_succeeded
 from infra.client.models import Clip, Event
-from infra.client.timeline import is_made
 
 CLIP = {
     "id": "clip_1", "job": "job_1", "mode": "exact", "title": None, "start": 1.5, "end": 2,
@@ -54,13 +54,13 @@ def test_states_that_never_come(state: str, wanted: str) -> None:
 
 
 def test_a_clip_is_there_or_its_job_gave_up() -> None:
-    assert [is_made(clip(state)) for state in ("queued", "retrying", "succeeded")] == [
+    assert [has_succeeded(clip(state)) for state in ("queued", "retrying", "succeeded")] == [
         False,
         False,
         True,
     ]
     with pytest.raises(WaitedInVain, match="dead: the disk is full"):
-        is_made(clip("dead"))
+        has_succeeded(clip("dead"))
 
 
 def told(states: Iterator[str]) -> httpx2.MockTransport:

@@ -1,6 +1,7 @@
 """Calls over both wires, against a server that answers as it is told."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from infra.client import AsyncClient, Client, Retries
 from infra.client import errors as told
 from infra.client.asynchronous import AwaitedWire
+from infra.client.attempts import Attempts
 from infra.client.blocking import BlockingWire
 
 PROJECT = {"id": "p", "name": "P", "organisation": "o", "created_at": "2030-06-01T18:00:00Z"}
@@ -195,3 +197,39 @@ def test_a_key_of_an_organisation_names_its_project() -> None:
     with Client("http://t", "k", project="prj_1", transport=transport) as client:
         client.projects.get("p")
     assert server.seen[0].headers["livepath-project"] == "prj_1"
+
+
+class Dripping(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """An answer of which a byte comes now and then, and never the last."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            time.sleep(0.002)
+            yield b" "
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0.002)
+            yield b" "
+
+
+def test_an_answer_that_never_ends_is_no_answer() -> None:
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=Dripping()))
+    given: dict[str, Any] = {
+        "timeout_s": 0.02, "retries": Retries(attempts=1), "transport": transport,
+    }  # fmt: skip
+
+    async def awaited() -> None:
+        async with AsyncClient("http://t", "k", **given) as client:
+            with pytest.raises(told.Unreachable, match="took too long"):
+                await client.projects.get("p")
+
+    late = pytest.raises(told.Unreachable, match="took too long")
+    with Client("http://t", "k", **given) as client, late:
+        client.projects.get("p")
+    asyncio.run(awaited())
+
+
+def test_an_attempt_takes_no_longer_than_what_is_left_of_the_call() -> None:
+    attempts = Attempts(Retries(total_s=60), began_s=100, timeout_s=10)
+    assert [attempts.left_s(now) for now in (100, 149, 155, 161)] == [10, 10, 5, 0.001]
