@@ -49,6 +49,11 @@ class OnAir:
     """Monotonic ns: not to be polled before."""
 
     @property
+    def begun(self) -> bool:
+        """Storage was asked for: what comes now is recorded."""
+        return self.incarnation is not None or self.opening
+
+    @property
     def due(self) -> int | None:
         """Monotonic ns at which it is to be polled."""
         due = self.switcher.next_deadline()
@@ -70,6 +75,21 @@ class OnAir:
         places = roles.values()
         on_air = None if active is None else roles[active]
         return Presence(Role.PRIMARY in places, Role.BACKUP in places, on_air)
+
+
+def recorded_event(key: ProgramKey) -> DesiredEvent:
+    """An event of which no more is known than that this programme of it is on disk."""
+    return DesiredEvent(
+        id=key.event,
+        project=key.project,
+        feed=key.feed,
+        revision=0,
+        open=True,
+        access="token",
+        kid="",
+        generation=1,
+        takeover=False,
+    )
 
 
 def options_of(event: DesiredEvent, part_target_ms: int, target_duration_s: int) -> ProgramOptions:

@@ -25,11 +25,12 @@ from hotpath.node.ingests import Ingests
 from hotpath.node.journal import Journal
 from hotpath.node.launcher import Launcher
 from hotpath.node.notes import Note, note_of, note_of_presence
-from hotpath.node.onair import OnAir, options_of
+from hotpath.node.onair import OnAir, options_of, recorded_event
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.states import DropPublisher, Ended, NumbersUsed, OpenWanted, ProgramState
 from hotpath.program.switcher import Switcher
 from hotpath.program.switches import KeyframeWanted, SwitcherEvent
+from infra.auth.access import NOBODY
 from infra.events.desired import DesiredEvent
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType
@@ -144,6 +145,7 @@ class Programs:
             event = self._event(entry.key)
             if event is not None and event.open:
                 before, entry.event = entry.event.markers, event
+                self._hold_or_release(entry)
                 if event.markers != before:
                     self._launcher.set_markers(entry)
                 window = event.reconnect_window_s
@@ -158,6 +160,17 @@ class Programs:
                 self._over.discard(key)
                 self._spawn(self._launcher.incarnations.forget(key), key)
         self._refresh()
+
+    def _hold_or_release(self, entry: OnAir) -> None:
+        """Before the start of its event a programme waits; one that has begun goes on."""
+        early, switcher = entry.event.access == NOBODY, entry.switcher
+        if early == switcher.held or (early and entry.begun):
+            return
+        if early:
+            switcher.hold(time.time_ns())
+        else:
+            switcher.release(time.monotonic_ns(), time.time_ns())
+        self.touched(entry)
 
     def _refresh(self) -> None:
         """Tell ingest who may publish, and viewers' servers who may watch."""
@@ -184,6 +197,7 @@ class Programs:
             event = self._event(key)
             if event is not None and event.open:
                 entry = self._add(key, event, event.target_duration_s)
+                entry.switcher.held = event.access == NOBODY
         return entry
 
     def disconnect(self, publisher_id: int, reason: str) -> None:
@@ -197,17 +211,7 @@ class Programs:
 
     async def _resume(self, key: ProgramKey, earlier: Checkpoint) -> None:
         """The programme was on the air when the node, or its packager, broke off."""
-        event = self._event(key) or DesiredEvent(
-            id=key.event,
-            project=key.project,
-            feed=key.feed,
-            revision=0,
-            open=True,
-            access="token",
-            kid="",
-            generation=1,
-            takeover=False,
-        )
+        event = self._event(key) or recorded_event(key)
         entry = self._add(key, event, earlier.target_duration_s)
         entry.opening = True
         incarnation = await self._launcher.open(entry, earlier.epoch_ns, earlier)
@@ -256,7 +260,7 @@ class Programs:
             await self._resume(entry.key, incarnation.checkpoint)
 
     def _remove_unused(self, entry: OnAir) -> None:
-        if entry.incarnation is None and not entry.opening:
+        if not entry.begun:
             self._remove(entry)
 
     def _remove(self, entry: OnAir) -> None:

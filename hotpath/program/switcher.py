@@ -9,33 +9,34 @@ A switch begins with the standby's newest keyframe, so that viewers stay near th
 old that it would set the programme ahead of the wall clock by more than `overlap_ns` is not used,
 and the next one waited for.
 
+While it is held nobody is active: whoever is connected stands by, however silent, until `release`
+puts one of them on the air. Of what came before nothing is published.
+
 Upstream: `hotpath.node.sink`. Downstream: one `Program`, which knows of the active publisher only,
 and the node, which hears `SwitcherEvent`s. Pure: time is an argument, as it is for `Program`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
 from hotpath.media.unit import Format, Item, Sample, Unit
 from hotpath.program.present import Present
-from hotpath.program.service import SECOND, Numbers, Program, ProgramOptions, Publish
+from hotpath.program.service import Numbers, Program, ProgramOptions, Publish
 from hotpath.program.states import DropPublisher, Ended, ProgramEvent
-from hotpath.program.switches import SILENT, KeyframeWanted, StandbyLost, Switched, SwitcherEvent
+from hotpath.program.switches import (
+    SILENT,
+    KeyframeWanted,
+    StandbyLost,
+    Switched,
+    SwitcherEvent,
+    SwitcherOptions,
+)
 from infra.publishers import Role
 
 TAKEN_OVER = "another publisher took over"
 STALLED = "it sent nothing for too long"
-
-
-@dataclass(frozen=True, slots=True)
-class SwitcherOptions:
-    silent_ns: int = 1 * SECOND
-    """An active publisher silent for so long gives way to a standby that is ready."""
-    overlap_ns: int = 2 * SECOND
-    """A switch never sets the programme further ahead of the wall clock."""
 
 
 class Switcher:
@@ -54,8 +55,10 @@ class Switcher:
         self._emit = on_event
         self._present: dict[int, Present] = {}
         self._active: Present | None = None
-        self._vacated = (Role.PRIMARY, "")
-        """Who was active last, and why it no longer is."""
+        self.held = False
+        """Nothing is published yet: the event begins with `release`."""
+        self._vacated: tuple[Role, str] | None = None
+        """Who was active last, and why it no longer is; None: nobody was."""
         self._kept_free: tuple[Role, int] | None = None
         """The air is left to the next publisher of this role, until then (monotonic ns)."""
         self._silent_since: int | None = None
@@ -87,6 +90,33 @@ class Switcher:
         """The event is over."""
         self.program.close(reason, now, wall_ns)
 
+    def hold(self, wall_ns: int) -> None:
+        """Publish nothing before `release`; not to be called once storage was asked for."""
+        if self._active is not None:
+            self.program.publisher_replaced(self._active.publisher, wall_ns)
+        self._active = self._vacated = self._kept_free = self._silent_since = None
+        for each in self._present.values():
+            each.gop.clear()
+        self.held = True
+
+    def release(self, now: int, wall_ns: int) -> None:
+        """The start has come: one that sends goes on the air, the primary rather than the backup.
+
+        If none sends, it is as if they had connected now.
+        """
+        if not self.held:
+            return
+        self.held = False
+        everybody = list(self._present.values())
+        sending = [each for each in everybody if now - each.last_units < self.options.silent_ns]
+        for each in everybody:
+            each.last_units = now
+        first = min(
+            sending or everybody, key=lambda each: each.role is not Role.PRIMARY, default=None
+        )
+        if first is not None:
+            self._switch(first, now, wall_ns)
+
     def stop(self, now: int, wall_ns: int) -> None:
         """As `Program.stop`, for every publisher."""
         self.program.stop(now, wall_ns)
@@ -101,7 +131,8 @@ class Switcher:
             return
         older = next((each for each in self._present.values() if each.role is role), None)
         came = self._present[publisher] = Present(publisher, role, last_units=now)
-        free = self._active is None and (self._kept_free is None or self._kept_free[0] is role)
+        kept_free = self._kept_free is not None and self._kept_free[0] is not role
+        free = self._active is None and not kept_free and not self.held
         if free or (older is not None and older is self._active):
             self._put_on(came)
             self.program.publisher_connected(publisher, now, wall_ns)  # drops the older one
@@ -130,7 +161,7 @@ class Switcher:
         if sent is self._active:
             self._silent_since = None
             self.program.publisher_units(publisher, units, now, wall_ns)
-        else:
+        elif not self.held:
             sent.keep(units, now)
             self._step_in(now, wall_ns)
 
@@ -163,6 +194,8 @@ class Switcher:
 
     def next_deadline(self) -> int | None:
         """Monotonic ns at which `poll` is due; None: nothing is waited for."""
+        if self.held:
+            return None
         programs = self.program.next_deadline()
         due = [] if programs is None else [programs]
         waiting = [each for each in self._present.values() if each is not self._active]
@@ -176,7 +209,7 @@ class Switcher:
 
     def poll(self, now: int, wall_ns: int) -> None:
         """Do what has become due."""
-        if self.program.over:
+        if self.program.over or self.held:
             return
         self._poll_standby(now)
         active = self._active
@@ -233,15 +266,16 @@ class Switcher:
 
     def _switch(self, standby: Present, now: int, wall_ns: int) -> None:
         """The standby goes on the air, which nobody has."""
-        instead_of, reason = self._vacated
         if not self._is_ready(standby):
             # The programme waits for its picture as it does for that of any newcomer.
             standby.gop.clear()
             self._emit(KeyframeWanted(standby.publisher))
         kept = standby.gop.take()
         self._put_on(standby)
-        self.switches[SILENT if reason == SILENT else "lost"] += 1
-        self._emit(Switched(standby.publisher, standby.role, instead_of, reason))
+        if self._vacated is not None:
+            instead_of, reason = self._vacated
+            self.switches[SILENT if reason == SILENT else "lost"] += 1
+            self._emit(Switched(standby.publisher, standby.role, instead_of, reason))
         publisher, program = standby.publisher, self.program
         program.publisher_connected(publisher, now, wall_ns)
         if standby.formats:
@@ -272,9 +306,10 @@ class Switcher:
             dropped = self._present.pop(event.publisher, None)
             if dropped is not None and dropped is self._active:
                 self._vacate(event.reason)
-        self._emit(event)
         if isinstance(event, Ended):
+            # Before the node hears of it: it forgets a programme that never began.
             self._drop_all(event.reason)
+        self._emit(event)
 
     def _followed(self, publish: Publish) -> Publish:
         """`publish`, and how far the programme has come."""

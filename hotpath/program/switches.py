@@ -1,13 +1,22 @@
-"""What a switcher tells the node, beside what its programme does. Pure data."""
+"""What a switcher is told, and what it tells the node beside what its programme does. Pure data."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hotpath.program.options import SECOND
 from hotpath.program.states import ProgramEvent
 from infra.publishers import Role
 
 SILENT = "silent"
 """The reason of a switch from a publisher that is still connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitcherOptions:
+    silent_ns: int = 1 * SECOND
+    """An active publisher silent for so long gives way to a standby that is ready."""
+    overlap_ns: int = 2 * SECOND
+    """A switch never sets the programme further ahead of the wall clock."""
 
 
 @dataclass(frozen=True, slots=True)

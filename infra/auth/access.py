@@ -15,7 +15,7 @@ from infra.auth.tokens import ViewerClaims
 from infra.errors import TokenError
 
 PUBLIC, NOBODY = "public", "nobody"
-"""Access to events. `nobody`: what is published is held back until the event starts."""
+"""Access to events. `nobody`: publishers stand by until the event starts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class DesiredEvent(_Frozen):
     revision: int = Field(description="Rises with every change; a lower one is stale.")
     open: bool = Field(description="Publishers may connect. False: close the programme.")
     access: Literal["public", "token", "nobody"]
-    """`nobody`: publishers connect before the start, and nobody may watch."""
+    """`nobody`: publishers stand by until the start, and nobody may watch."""
     kid: str
     generation: int = Field(ge=1, description="Keys of other generations are refused as rotated.")
     takeover: bool = Field(description="A second publisher replaces the first; else it is refused.")

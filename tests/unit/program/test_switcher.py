@@ -7,7 +7,13 @@ from itertools import pairwise
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from hotpath.media.unit import (
     AUDIO,
@@ -82,6 +88,12 @@ class Harness:
 
     def replace(self, publisher: int) -> None:
         self.switcher.publisher_replaced(publisher, self.now, EPOCH + self.now)
+
+    def hold(self) -> None:
+        self.switcher.hold(EPOCH + self.now)
+
+    def release(self) -> None:
+        self.switcher.release(self.now, EPOCH + self.now)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, polling whenever that was asked for."""
@@ -438,6 +450,123 @@ def test_a_resumed_programme_takes_whoever_comes_first() -> None:
     assert harness.pictures(2)[0].mark.msn == 96
 
 
+@pytest.fixture
+def held() -> Harness:
+    """Both wait for the start, the backup for longer."""
+    harness = Harness(reconnect_window_s=5)
+    harness.hold()
+    harness.connect(2, BACKUP)
+    harness.connect(1)
+    harness.send(2.4, 1, 2)
+    return harness
+
+
+def test_before_the_start_everybody_stands_by_and_nothing_is_published(held: Harness) -> None:
+    assert held.switcher.roles == {1: PRIMARY, 2: BACKUP}
+    assert held.switcher.active is None
+    assert held.switcher.next_deadline() is None
+    assert held.events == []
+    assert held.items == []
+
+
+def test_at_the_start_the_primary_goes_on_the_air_with_its_next_keyframe(held: Harness) -> None:
+    released_at = held.now
+    held.release()
+    assert held.heard(KeyframeWanted) == [KeyframeWanted(1)]
+    assert held.switcher.active == 1
+    held.send(1.5, 1, 2)
+    assert held.pictures(2) == []
+    assert held.heard(Switched) == []
+    assert held.switcher.switches == {}
+    assert held.heard(WentLive) == [WentLive(1)]
+    first = held.pictures()[0]
+    assert first.unit.keyframe
+    assert EPOCH + released_at < first.unit.ingest_ns <= EPOCH + released_at + SECOND
+    assert (first.mark.msn, first.mark.discontinuity_seq) == (0, 0)
+
+
+def test_at_the_start_the_backup_goes_on_the_air_if_it_alone_sends(held: Harness) -> None:
+    held.send(1.1, 2)
+    held.release()
+    assert held.switcher.active == 2
+    held.send(1.5, 1, 2)
+    assert held.pictures(2)
+    assert held.pictures(1) == []
+    assert held.heard(Switched) == []
+
+
+def test_silence_before_the_start_disconnects_nobody_and_counts_from_the_start(
+    held: Harness,
+) -> None:
+    held.wait(3600)
+    held.release()
+    assert held.switcher.active == 1
+    held.wait(8)
+    assert held.heard(DropPublisher) == []
+    held.send(1.5, 2)
+    assert held.switcher.active == 2
+    held.wait(3)
+    assert held.heard(DropPublisher) == [DropPublisher(1, STALLED)]
+
+
+def test_whoever_leaves_before_the_start_is_told_and_starts_no_reconnect_window(
+    held: Harness,
+) -> None:
+    held.lose(1)
+    held.lose(2)
+    assert held.heard(StandbyLost) == [
+        StandbyLost(1, PRIMARY, "connection-lost"),
+        StandbyLost(2, BACKUP, "connection-lost"),
+    ]
+    held.wait(3600)
+    held.release()
+    assert held.switcher.active is None
+    assert held.switcher.program.state is ProgramState.WAITING
+    held.connect(3)
+    held.send(1.5, 3)
+    assert held.pictures(3)
+
+
+def test_a_second_of_the_same_role_takes_over_before_the_start(held: Harness) -> None:
+    held.connect(3)
+    held.replace(2)
+    held.connect(4, BACKUP)
+    assert held.heard(DropPublisher) == [DropPublisher(1, TAKEN_OVER)]
+    held.lose(1)
+    held.send(0.5, 3, 4)
+    assert held.items == []
+    held.release()
+    assert held.switcher.active == 3
+
+
+def test_a_start_that_is_moved_takes_back_who_has_no_picture_yet() -> None:
+    harness = Harness()
+    harness.connect(1)
+    harness.connect(2, BACKUP)
+    harness.send(0.5, 1, 2)
+    harness.hold()
+    harness.send(20, 1, 2)
+    harness.lose(1)
+    assert harness.items == []
+    assert harness.heard(DropPublisher) == []
+    harness.release()
+    harness.send(1.5, 2)
+    assert harness.pictures(2)
+    assert harness.heard(Switched) == harness.heard(PublisherLost) == []
+
+
+def test_an_event_that_is_over_before_its_start_ends_with_nothing(held: Harness) -> None:
+    held.switcher.close("ended by request", held.now, EPOCH + held.now)
+    # The node forgets the programme when it hears of the end.
+    reason = "ended by request"
+    assert held.events == [DropPublisher(2, reason), DropPublisher(1, reason), Ended(reason)]
+    held.release()
+    held.connect(3)
+    held.send(1.5, 3)
+    assert held.items == []
+    assert held.heard(OpenWanted) == []
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Publishers that connect, send, fall silent and leave as they like."""
 
@@ -448,10 +577,27 @@ class AnyOrder(RuleBasedStateMachine):
         self.connected: dict[Role, int] = {}
         self.gone: set[int] = set()
         self.checked = 0
+        self.released_at = 0
+        self.stalled = 0
+        """How many had been sent away for their silence when it was held."""
+
+    @initialize(held=st.booleans())
+    def begin(self, held: bool) -> None:
+        if held:
+            self.hold()
 
     @property
     def over(self) -> bool:
         return self.harness.switcher.program.over
+
+    @property
+    def held(self) -> bool:
+        return self.harness.switcher.held
+
+    def sent_away(self) -> int:
+        """How many, for their silence."""
+        drops = self.harness.heard(DropPublisher)
+        return sum(e.reason == STALLED for e in drops)  # type: ignore[union-attr]
 
     @rule(role=st.sampled_from(list(Role)), larger=st.booleans(), told=st.booleans())
     def connect(self, role: Role, larger: bool, told: bool) -> None:
@@ -481,6 +627,20 @@ class AnyOrder(RuleBasedStateMachine):
         self.gone.add(publisher)
         self.harness.lose(publisher)
 
+    @precondition(lambda self: not (self.over or self.held or self.harness.heard(OpenWanted)))
+    @rule()
+    def hold(self) -> None:
+        self.stalled = self.sent_away()
+        self.harness.hold()
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def release(self) -> None:
+        self.released_at = self.harness.now
+        self.harness.release()
+        switcher = self.harness.switcher
+        assert (switcher.active is None) is not bool(switcher.roles)
+
     @rule(seconds=st.sampled_from([0.3, 1.0, 3.0, 11.0]))
     def wait(self, seconds: float) -> None:
         self.harness.wait(seconds)
@@ -501,10 +661,25 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def somebody_who_sends_is_on_the_air(self) -> None:
-        """Unless a place is kept free for a successor."""
+        """Unless a place is kept free for a successor, or the start is waited for."""
         switcher, now = self.harness.switcher, self.harness.now
-        if switcher._kept_free is None and switcher.active is None:
+        if self.held:
+            assert switcher.active is None
+        elif switcher._kept_free is None and switcher.active is None:
             assert all(now - p.last_units >= SECOND for p in switcher._present.values())
+
+    @invariant()
+    def before_the_start_nothing_happens_to_anybody(self) -> None:
+        if self.held:
+            assert self.harness.items == []
+            assert self.sent_away() == self.stalled
+            assert self.harness.switcher.next_deadline() is None
+            assert self.harness.switcher.program.state is ProgramState.WAITING
+
+    @invariant()
+    def what_came_before_the_start_is_never_published(self) -> None:
+        if self.released_at and self.harness.items:
+            assert self.harness.pictures()[0].unit.ingest_ns > EPOCH + self.released_at
 
     @invariant()
     def what_is_published_goes_forward_and_keeps_near_the_wall_clock(self) -> None:
