@@ -227,7 +227,7 @@ def test_an_answer_that_never_ends_is_no_answer() -> None:
     late = pytest.raises(told.Unreachable, match="took too long")
     with Client("http://t", "k", **given) as client, late:
         client.projects.get("p")
-    asyncio.run(awaited())
+    asyncio.run(asyncio.wait_for(awaited(), 4))
 
 
 def test_an_attempt_takes_no_longer_than_what_is_left_of_the_call() -> None:
