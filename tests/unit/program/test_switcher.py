@@ -499,6 +499,7 @@ def test_silence_before_the_start_disconnects_nobody_and_counts_from_the_start(
     held: Harness,
 ) -> None:
     held.wait(3600)
+    held.switcher.poll(held.now, EPOCH + held.now)
     held.release()
     assert held.switcher.active == 1
     held.wait(8)
@@ -553,6 +554,19 @@ def test_a_start_that_is_moved_takes_back_who_has_no_picture_yet() -> None:
     harness.send(1.5, 2)
     assert harness.pictures(2)
     assert harness.heard(Switched) == harness.heard(PublisherLost) == []
+
+
+def test_who_was_lost_before_a_start_that_is_moved_is_forgotten() -> None:
+    harness = Harness()
+    harness.connect(1)
+    harness.lose(1)
+    harness.hold()
+    harness.connect(2)
+    harness.send(0.5, 2)
+    harness.release()
+    assert harness.switcher.active == 2
+    assert harness.heard(Switched) == []
+    assert harness.switcher.switches == {}
 
 
 def test_an_event_that_is_over_before_its_start_ends_with_nothing(held: Harness) -> None:
