@@ -96,7 +96,7 @@ class Outbox:
         self,
         guard: Guard | None = None,
         *,
-        timeout_s: float = 5.0,
+        timeout_s: float = 30.0,
         trusted: SSLContext | None = None,
         **limits: Any,
     ) -> AsyncIterator[WebhookDispatcher]:
