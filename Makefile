@@ -18,7 +18,7 @@ SOURCES := hotpath coldpath infra edge conformance examples tests benchmarks
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up doctor test load soak chaos check lint format bench-ingest bench-fanout bench-whep bench-hls bench-cold bench-isolation bench-control cdn conformance docs lock clean bootstrap bootstrap-test player
+.PHONY: help demo up doctor test load soak chaos fuzz-api check lint format bench-ingest bench-fanout bench-whep bench-hls bench-cold bench-isolation bench-control cdn conformance docs lock clean bootstrap bootstrap-test player
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ soak: bootstrap-test player ## A ladder, 300 LL-HLS players and the draft's rule
 
 chaos: bootstrap-test ## Workers, broker, S3, database and dispatcher fail by a seed, nothing is lost; CHAOS_ARGS="--seconds 600 --jobs 200 --seed N"
 	$(BIN)/pytest tests/chaos $(CHAOS_ARGS)
+
+fuzz-api: bootstrap-test ## The control API against its own description, two tenants; FUZZ_ARGS="--examples 200 --fuzz-seed N"
+	$(BIN)/pytest -s tests/contract $(FUZZ_ARGS)
 
 check: lint ## Format, lint, types, import contracts and unit tests, in about a minute
 	$(BIN)/pytest -q -n 4 --dist loadfile tests/unit

@@ -1,7 +1,7 @@
 """`/v1/playback`: what a player may know without a key, and do with a viewer token."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -30,6 +30,8 @@ _bearer = HTTPBearer(
     description="`Authorization: Bearer <token>`, of `POST /v1/events/{event}/tokens`. An event "
     "with `access: public` needs none.",
 )
+_OPTIONAL: dict[str, Any] = {"security": [{}]}
+"""A public event needs no token: one more way beside the one that is described anyway."""
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
@@ -73,7 +75,11 @@ async def get_playback(
     return playback_out(await public_event(session, event), context.links)
 
 
-@router.get("/{event}/recording", summary="How to play the recording; needs no API key")
+@router.get(
+    "/{event}/recording",
+    summary="How to play the recording; needs no API key",
+    openapi_extra=_OPTIONAL,
+)
 async def get_recording(
     viewer: Viewer, session: Session, context: Context, response: Response
 ) -> VodOut:
@@ -100,7 +106,11 @@ async def create_clip(
     return shown
 
 
-@router.get("/{event}/clips/{clip}", summary="One clip, for those who may watch the event")
+@router.get(
+    "/{event}/clips/{clip}",
+    summary="One clip, for those who may watch the event",
+    openapi_extra=_OPTIONAL,
+)
 async def get_clip(clip: ClipId, viewer: Viewer) -> ClipOut:
     (shown,) = await viewer.clips.shown([await viewer.clips.get(viewer.event.id, clip)])
     return shown
