@@ -100,8 +100,9 @@ conformance: bootstrap ## Check any LL-HLS server against the draft; URL=http://
 	@test -n "$(URL)" || { echo "usage: make conformance URL=http://HOST/…/index.m3u8" >&2; exit 2; }
 	$(BIN)/python -m conformance "$(URL)" $(CONFORMANCE_ARGS)
 
-docs: bootstrap ## Write docs/configuration.md from the settings models
+docs: bootstrap ## Write docs/configuration.md from the settings models, docs/openapi.json from the routes
 	$(BIN)/python -m infra.settings_docs docs/configuration.md
+	$(BIN)/python -m infra.control.openapi_docs docs/openapi.json
 
 LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header pyproject.toml

@@ -18,6 +18,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """
     # Nobody transcribes here; what is said is told by the test that looks at it.
     offered = {"LIVEPATH_LIVE_CAPTIONS": "true"}
+    # Receivers of webhooks are on this machine.
+    offered |= {"LIVEPATH_WEBHOOK_HTTP": "true", "LIVEPATH_WEBHOOK_PRIVATE": "true"}
     folder = tmp_path_factory.mktemp("stack") / "data"
     with stack_on_thread(folder, environment=offered) as running:
         yield running

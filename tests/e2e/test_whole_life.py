@@ -1,0 +1,118 @@
+"""An event from its draft to its recording, through the Python client alone, told by webhook."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+
+from infra.client import AsyncClient, PreconditionFailed, verify
+from infra.client.models import Event, Message, NewWebhook
+from tests.support.medianode import encoding
+from tests.support.receiver import Receiver
+from tests.support.stack import RunningStack
+
+PATIENCE_S = 60.0
+LIFE = [
+    *("event.created", "event.updated", "event.scheduled", "event.live", "event.key_rotated"),
+    *("event.ended", "event.archived"),
+]
+
+
+@pytest.fixture
+async def client(stack: RunningStack) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(stack.endpoints.control_url, stack.api_key) as made:
+        yield made
+
+
+class Ear:
+    """What a webhook was told of one event, with every signature checked."""
+
+    def __init__(self, receiver: Receiver, hook: NewWebhook) -> None:
+        self._receiver = receiver
+        self._hook = hook
+
+    @property
+    def messages(self) -> list[Message]:
+        secret, now = self._hook.secret, time.time()
+        return [verify(one.body, one.headers, secret, now) for one in self._receiver.received]
+
+    async def hears(self, kind: str, **data: str) -> None:
+        async def told() -> bool:
+            return any(m.type == kind and data.items() <= m.data.items() for m in self.messages)
+
+        await until(f"{kind} {data} is told", told)
+
+
+async def until(what: str, condition: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not await condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s: {what}"
+
+
+async def until_answers(url: str, status: int) -> None:
+    async with httpx2.AsyncClient(trust_env=False, timeout=20) as viewer:
+
+        async def answers() -> bool:
+            return (await viewer.get(url)).status_code == status
+
+        await until(f"a viewer is answered {status}", answers)
+
+
+async def prepared(client: AsyncClient) -> Event:
+    """A draft that was changed by two who had seen the same, and scheduled."""
+    draft = await client.events.create("Launch day", draft=True, access="token")
+    assert (draft.state, draft.ingest.srt) == ("draft", None)
+    await client.events.update(draft.id, if_match=draft.etag, labels={"team": "sales"})
+    with pytest.raises(PreconditionFailed):
+        await client.events.update(draft.id, if_match=draft.etag, labels={"team": "support"})
+    event = await client.events.schedule(draft.id)
+    assert (event.state, event.labels) == ("scheduled", {"team": "sales"})
+    return event
+
+
+async def until_stands_by(client: AsyncClient, event: str) -> None:
+    async def stands_by() -> bool:
+        ingest = (await client.events.get(event)).ingest
+        return ingest.backup.connected and ingest.active == "primary"
+
+    await until("the backup stands by", stands_by)
+
+
+def srt(event: Event) -> tuple[str, str]:
+    """Addresses of the primary and the backup."""
+    assert event.ingest.srt is not None
+    return event.ingest.srt.url, event.ingest.srt.backup_url
+
+
+async def test_an_event_lives_its_whole_life(client: AsyncClient) -> None:
+    async with Receiver() as receiver:
+        hook = await client.webhooks.create(receiver.url, types=["event.*", "ingest.*"])
+        ear = Ear(receiver, hook)
+        event = await prepared(client)
+        ada, bob = [await client.events.create_token(event.id, subject=s) for s in ("ada", "bob")]
+        primary, old_backup = srt(event)
+        with ExitStack() as encoders:
+            with encoding(primary):
+                await client.events.wait_until(event.id, "live", timeout_s=PATIENCE_S)
+                await until_answers(ada.hls_url, 200)
+                rotated = await client.events.rotate_key(event.id)
+                with encoding(old_backup):
+                    await ear.hears("ingest.refused", reason="rotated-key")
+                encoders.enter_context(encoding(srt(rotated)[1], goodbye=True))
+                await until_stands_by(client, event.id)
+            # The primary is gone without a word.
+            await ear.hears("ingest.switched")
+            assert (await client.events.get(event.id)).state == "live"
+            await client.events.revoke_tokens(event.id, subject="ada")
+            await until_answers(ada.hls_url, 401)
+            await until_answers(bob.hls_url, 200)
+            await client.events.end(event.id)
+        await client.events.wait_until(event.id, "archived", timeout_s=PATIENCE_S)
+        await ear.hears("event.archived")
+        assert [asset async for asset in client.assets.list(event.id)]
+        await client.webhooks.delete(hook.id)
+    told = [message for message in ear.messages if message.event == event.id]
+    assert [m.type for m in told if m.type.startswith("event.")] == LIFE
+    assert len({message.id for message in told}) == len(told)
