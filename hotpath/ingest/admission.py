@@ -49,6 +49,8 @@ class AdmissionEntry:
     takeover: bool
     target_duration_s: int = 2
     """Of the event's segments, which begin with keyframes."""
+    stays: int | None = None
+    """Connected publishers of this generation, or a later one, stay until they leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def admission_table(
                 open=event.open,
                 takeover=event.takeover,
                 target_duration_s=event.target_duration_s,
+                stays=event.staying_generation,
             )
         )
     return table
@@ -146,7 +149,8 @@ def still_admitted(before: AdmissionEntry, now: AdmissionEntry | None) -> Reason
         return Reason.UNKNOWN_EVENT
     if not now.open:
         return Reason.EVENT_CLOSED
-    if now.key != before.key:
+    stays = now.kid == before.kid and now.stays is not None and before.generation >= now.stays
+    if now.key != before.key and not stays:
         return Reason.ROTATED_KEY
     return Reason.ADMITTED
 

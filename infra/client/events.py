@@ -119,10 +119,21 @@ class Events(Group[W]):
 
     @operation
     def rotate_key(
-        self, event: str, *, if_match: str | None = None, idempotency_key: str | None = None
+        self,
+        event: str,
+        *,
+        disconnect: bool | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Call[Event]:
-        """Replace stream key, passphrase and WHIP token; the old ones are refused at once."""
-        return _action(event, "rotate-key", if_match, idempotency_key)
+        """Replace stream key, passphrase and WHIP token; the old ones are refused at once.
+        `disconnect=False`: encoders that are connected stay until they leave."""
+        ids, headers = {"event": event}, {IF_MATCH: if_match}
+        body = said({"disconnect": disconnect})
+        return Call(
+            "POST", EVENT + "/rotate-key", Event, ids, body=body, headers=headers,
+            key=idempotency_key,
+        )  # fmt: skip
 
     @operation
     def create_token(

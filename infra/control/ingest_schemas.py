@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from infra.control.schemas import Out, Timestamp
+from infra.control.schemas import In, Out, Timestamp
 from infra.lifecycle import EventState
 from infra.publishers import Role
 
@@ -97,4 +97,14 @@ class PublishOut(Out):
     whip_url: str = Field(description="Endpoint that takes the SDP offer.")
     recent: list[Notice] = Field(
         description="Latest connections, refusals and warnings, newest first."
+    )
+
+
+class KeyRotation(In):
+    """How the stream key is replaced."""
+
+    disconnect: bool = Field(
+        True,
+        description="`false`: encoders that are connected stay until they leave, so that viewers "
+        "see no cut; whoever connects needs the new key. A later `true` ends them.",
     )

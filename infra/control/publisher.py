@@ -267,6 +267,7 @@ def desired_event(
         access=NOBODY if too_early else cast("Access", event.access),
         kid=event.kid,
         generation=event.generation,
+        staying_generation=event.staying_generation,
         takeover=event.takeover,
         reconnect_window_s=event.reconnect_window_s,
         target_duration_s=event.target_duration_s,

@@ -27,6 +27,7 @@ from infra.control.event_changes import (
 from infra.control.event_schemas import EventCreate, EventPatch
 from infra.control.event_search import EventSearch
 from infra.control.ids import new_id
+from infra.control.ingest_schemas import KeyRotation
 from infra.control.paging import PageRequest, page_of
 from infra.control.problems import BadPublishToken, Conflict, Invalid, NotFound
 from infra.control.revoked import revoked_of
@@ -144,13 +145,17 @@ class EventService:
             return event
         return await self._advance(event, Trigger.END)
 
-    async def rotate_key(self, event_id: str) -> Event:
+    async def rotate_key(self, event_id: str, wanted: KeyRotation) -> Event:
         event = await self.get(event_id, for_update=True)
         if EventState(event.state) not in OPEN_STATES | {EventState.DRAFT}:
             raise Conflict(
                 f"event {event_id} is {event.state}; its stream key opens nothing any more",
                 "Create a new event.",
             )
+        if wanted.disconnect:
+            event.staying_generation = None
+        elif event.staying_generation is None:
+            event.staying_generation = event.generation
         event.generation += 1
         event.revision += 1
         event.updated_ms = self._context.now_ms()

@@ -149,6 +149,8 @@ class Event(Base):
     """How far back viewers of the live event can go; 0: only what playlists list anyway."""
     kid: Mapped[str] = mapped_column(String(32))
     generation: Mapped[int] = mapped_column(default=1)
+    staying_generation: Mapped[int | None]
+    """Publishers with a key of this generation or a later one may stay, though it was replaced."""
     revision: Mapped[int] = mapped_column(default=1)
     published_revision: Mapped[int] = mapped_column(default=0)
     recording_degraded: Mapped[bool] = mapped_column(default=False)

@@ -57,6 +57,12 @@ class DesiredEvent(_Frozen):
     """`nobody`: publishers stand by until the start, and nobody may watch."""
     kid: str
     generation: int = Field(ge=1, description="Keys of other generations are refused as rotated.")
+    staying_generation: int | None = Field(
+        None,
+        ge=1,
+        description="Publishers that connected with a key of this generation, or a later one, stay "
+        "until they leave; None: only those with the present key.",
+    )
     takeover: bool = Field(description="A second publisher replaces the first; else it is refused.")
     reconnect_window_s: int = Field(60, ge=0)
     target_duration_s: int = Field(2, ge=1, le=10)

@@ -1,5 +1,6 @@
 """An event from its draft to its recording, through the Python client alone, told by webhook."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
@@ -7,7 +8,7 @@ from contextlib import ExitStack
 import httpx2
 import pytest
 
-from infra.client import AsyncClient, PreconditionFailed, verify
+from infra.client import AsyncClient, PreconditionFailed, WaitedInVain, verify
 from infra.client.models import Event, Message, NewWebhook
 from tests.support.medianode import encoding
 from tests.support.receiver import Receiver
@@ -38,9 +39,12 @@ class Ear:
         secret, now = self._hook.secret, time.time()
         return [verify(one.body, one.headers, secret, now) for one in self._receiver.received]
 
+    def heard(self, kind: str, **data: str) -> bool:
+        return any(m.type == kind and data.items() <= m.data.items() for m in self.messages)
+
     async def hears(self, kind: str, **data: str) -> None:
         async def told() -> bool:
-            return any(m.type == kind and data.items() <= m.data.items() for m in self.messages)
+            return self.heard(kind, **data)
 
         await until(f"{kind} {data} is told", told)
 
@@ -49,6 +53,7 @@ async def until(what: str, condition: Callable[[], Awaitable[bool]]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not await condition():
         assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s: {what}"
+        await asyncio.sleep(0.05)
 
 
 async def until_answers(url: str, status: int) -> None:
@@ -72,12 +77,41 @@ async def prepared(client: AsyncClient) -> Event:
     return event
 
 
+async def until_live(client: AsyncClient, event: str, encoders: ExitStack, url: str) -> None:
+    """An encoder that is refused because the node does not know the event yet comes again."""
+
+    async def live() -> bool:
+        encoders.enter_context(encoding(url))
+        try:
+            await client.events.wait_until(event, "live", timeout_s=5, every_s=0.2)
+        except WaitedInVain:
+            encoders.close()
+            return False
+        return True
+
+    await until("the event is live", live)
+
+
 async def until_stands_by(client: AsyncClient, event: str) -> None:
     async def stands_by() -> bool:
         ingest = (await client.events.get(event)).ingest
         return ingest.backup.connected and ingest.active == "primary"
 
     await until("the backup stands by", stands_by)
+
+
+async def until_refused(ear: Ear, url: str) -> None:
+    """An encoder with the old key comes again and again: the first time the node may not know."""
+
+    async def refused() -> bool:
+        with encoding(url, goodbye=True):
+            for _ in range(20):
+                if ear.heard("ingest.refused", reason="rotated-key"):
+                    return True
+                await asyncio.sleep(0.1)
+        return False
+
+    await until("an encoder with the old key is refused", refused)
 
 
 def srt(event: Event) -> tuple[str, str]:
@@ -94,12 +128,11 @@ async def test_an_event_lives_its_whole_life(client: AsyncClient) -> None:
         ada, bob = [await client.events.create_token(event.id, subject=s) for s in ("ada", "bob")]
         primary, old_backup = srt(event)
         with ExitStack() as encoders:
-            with encoding(primary):
-                await client.events.wait_until(event.id, "live", timeout_s=PATIENCE_S)
+            with ExitStack() as first:
+                await until_live(client, event.id, first, primary)
                 await until_answers(ada.hls_url, 200)
-                rotated = await client.events.rotate_key(event.id)
-                with encoding(old_backup):
-                    await ear.hears("ingest.refused", reason="rotated-key")
+                rotated = await client.events.rotate_key(event.id, disconnect=False)
+                await until_refused(ear, old_backup)
                 encoders.enter_context(encoding(srt(rotated)[1], goodbye=True))
                 await until_stands_by(client, event.id)
             # The primary is gone without a word.

@@ -8,6 +8,7 @@ from infra.control.dependencies import Context, EventId, Page, ProjectId, Sessio
 from infra.control.event_schemas import EventCreate, EventOut, EventPage, EventPatch
 from infra.control.event_search import Search
 from infra.control.idempotency import AnswersOnce
+from infra.control.ingest_schemas import KeyRotation
 from infra.control.job_schemas import AssetPage
 from infra.control.jobs import page_of_assets
 from infra.control.preconditions import (
@@ -128,10 +129,15 @@ async def end_event(event: EventId, events: TheEvents, if_match: IfMatch = None)
     summary="Replace stream key, passphrase and WHIP token",
     responses=CHANGED,
 )
-async def rotate_key(event: EventId, events: TheEvents, if_match: IfMatch = None) -> EventOut:
+async def rotate_key(
+    event: EventId,
+    events: TheEvents,
+    wanted: KeyRotation | None = None,
+    if_match: IfMatch = None,
+) -> EventOut:
     """Encoders with the old key are refused; the answer holds the new ingest address."""
     await events.require(event, if_match)
-    return await events.shown(await events.service.rotate_key(event))
+    return await events.shown(await events.service.rotate_key(event, wanted or KeyRotation()))
 
 
 @router.post("/{event}/tokens", status_code=201, summary="Issue a viewer token")

@@ -60,6 +60,24 @@ def test_who_is_in_stays_only_while_the_table_would_let_them_in() -> None:
     assert still_admitted(before, None) is Reason.UNKNOWN_EVENT
 
 
+@pytest.mark.parametrize(
+    ("connected", "stays", "reason"),
+    [
+        (3, 3, Reason.ADMITTED),
+        (4, 3, Reason.ADMITTED),
+        (2, 3, Reason.ROTATED_KEY),
+        (3, None, Reason.ROTATED_KEY),
+        (5, None, Reason.ADMITTED),
+    ],
+)
+def test_who_is_connected_may_stay_while_the_key_is_replaced(
+    connected: int, stays: int | None, reason: Reason
+) -> None:
+    (before,) = admission_table([PROJECT], [desired(generation=connected)])
+    (now,) = admission_table([PROJECT], [desired(generation=5, staying_generation=stays)])
+    assert still_admitted(before, now) is reason
+
+
 def test_reasons_stand_in_the_order_of_srt_c() -> None:
     for number, reason in enumerate(REASONS):
         assert getattr(lib, f"LP_{reason.name}") == number
