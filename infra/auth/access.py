@@ -79,10 +79,8 @@ class Access:
 
     def lasts_s(self, project: str, token: str) -> int | None:
         """Seconds until the token expires; None for one that does not verify."""
-        try:
-            return self._claims(project, token).expires_at - self._clock()
-        except TokenError:
-            return None
+        claims = self.claims(project, token)
+        return None if claims is None else claims.expires_at - self._clock()
 
     def claims(self, project: str, token: str) -> ViewerClaims | None:
         """What the token says; None for one that does not verify."""
