@@ -24,10 +24,12 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def _no_child_is_left() -> Iterator[None]:
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    """What ran before the test may have children of its own meanwhile (a database's workers)."""
+    mine = psutil.Process()
+    before = set(mine.children())
     yield
-    left = [c for c in psutil.Process().children(recursive=True) if c.pid not in before]
-    assert left == []
+    started = [child for child in mine.children() if child not in before]
+    assert [each for child in started for each in (child, *child.children(recursive=True))] == []
 
 
 @pytest.fixture
