@@ -17,7 +17,9 @@ from pathlib import Path
 
 import structlog
 
-from hotpath.hls.spool import Spool, SpoolSession
+from hotpath.hls.recorder import Recorder
+from hotpath.hls.spool import Spool
+from hotpath.hls.unrecorded import Unrecorded
 from hotpath.program import checkpoint as files
 from hotpath.program.checkpoint import Checkpoint, next_incarnation
 from hotpath.program.service import Numbers
@@ -33,7 +35,7 @@ class Incarnation:
     key: ProgramKey
     checkpoint: Checkpoint
     numbers: Numbers
-    recorder: SpoolSession
+    recorder: Recorder
     saving: bool = False
 
     @property
@@ -67,8 +69,12 @@ class Incarnations:
         target_duration_s: int,
         earlier: Checkpoint | None = None,
         traceparent: str | None = None,
+        recorded: bool = True,
     ) -> Incarnation:
-        """A new incarnation, durable on return. Raises `OSError` when the disk refuses."""
+        """A new incarnation, durable on return. Raises `OSError` when the disk refuses.
+
+        `recorded`: of a programme's first one; later ones do as that did.
+        """
         previous = (*earlier.previous, earlier.incarnation) if earlier else ()
         now_ns = self._clock_ns()
         fresh = Checkpoint(
@@ -79,18 +85,11 @@ class Incarnations:
             epoch_ns=earlier.epoch_ns if earlier else epoch_ns,
             target_duration_s=earlier.target_duration_s if earlier else target_duration_s,
             open=True,
+            recorded=earlier.recorded if earlier else recorded,
         )
         numbers = Numbers(fresh.msn_reserved, fresh.discontinuity_seq, fresh.epoch_ns)
         reserved = fresh.covering(numbers.msn, numbers.discontinuity_seq)
-        recorder = await asyncio.to_thread(
-            self._spool.open_session,
-            key,
-            fresh.incarnation,
-            previous,
-            started_ns=now_ns,
-            target_duration_s=fresh.target_duration_s,
-            traceparent=traceparent,
-        )
+        recorder = await self._recorder(key, fresh, now_ns, traceparent)
         try:
             await self._save(key, reserved)
         except OSError as error:
@@ -99,6 +98,21 @@ class Incarnations:
             raise
         self.problem = None
         return Incarnation(key, reserved, numbers, recorder)
+
+    async def _recorder(
+        self, key: ProgramKey, fresh: Checkpoint, now_ns: int, traceparent: str | None
+    ) -> Recorder:
+        if not fresh.recorded:
+            return Unrecorded()
+        return await asyncio.to_thread(
+            self._spool.open_session,
+            key,
+            fresh.incarnation,
+            fresh.previous,
+            started_ns=now_ns,
+            target_duration_s=fresh.target_duration_s,
+            traceparent=traceparent,
+        )
 
     def extension(
         self, incarnation: Incarnation, msn: int, discontinuity_seq: int

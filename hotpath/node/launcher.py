@@ -87,6 +87,7 @@ class Launcher:
                     target_duration_s=entry.program.options.target_duration_s,
                     earlier=earlier,
                     traceparent=entry.event.traceparent,
+                    recorded=entry.event.recording,
                 )
             except OSError as error:
                 if not told:

@@ -32,6 +32,7 @@ class Checkpoint(BaseModel):
     epoch_ns: int = Field(description="Unix ns of the programme's tick 0.")
     target_duration_s: int = Field(ge=1)
     open: bool = Field(description="False: the programme is over for good.")
+    recorded: bool = Field(True, description="False: nothing of it is kept beyond the air.")
 
     def covering(self, msn: int, discontinuity_seq: int) -> "Checkpoint":
         """This, or a checkpoint with further blocks when half of one is used up."""

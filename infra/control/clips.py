@@ -128,6 +128,11 @@ def _checked(event: Event, wanted: ClipCreate, now_ms: int) -> ClipRequest:
             f"event {event.id} was never live; there is nothing to clip",
             "Ask for a clip once its first picture was published.",
         )
+    if not event.recording:
+        raise Conflict(
+            f"event {event.id} is not recorded; there is nothing to clip",
+            "Create events with recording true to make clips of them.",
+        )
     on_the_clock = isinstance(wanted.start, datetime)
     if on_the_clock != isinstance(wanted.end, datetime):
         raise Invalid(

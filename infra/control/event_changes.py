@@ -19,9 +19,11 @@ from infra.db.control import OPEN_STATES, Event
 from infra.lifecycle import WAITING, AutoStart, EventState
 
 BEFORE_LIVE = WAITING | {EventState.DRAFT}
-_FIXED_ON_AIR = ("renditions", "dvr_window_s", "auto_start")
+_FIXED_ON_AIR = ("renditions", "dvr_window_s", "recording", "auto_start")
 """Fixed when the event is live: players keep what they began with."""
-_NODES_SEE = ("access", "takeover", "reconnect_window_s", "renditions", "dvr_window_s")
+_NODES_SEE = (
+    *("access", "takeover", "reconnect_window_s", "renditions", "dvr_window_s", "recording"),
+)
 _PLAIN = ("time_zone", "lobby_opens_s", "auto_end", "end_grace_s", "latency", "cold_functions")
 _COLUMNS = {"metadata": "custom"}
 """Columns with other names than their fields."""
@@ -47,6 +49,7 @@ def new_event(wanted: EventCreate, project: str, kid: str, now_ms: int) -> Event
         target_duration_s=wanted.target_duration_s,
         renditions=wanted.renditions,
         dvr_window_s=wanted.dvr_window_s,
+        recording=wanted.recording,
         latency=wanted.latency.value,
         cold_functions=wanted.cold_functions,
         labels=wanted.labels,
@@ -138,5 +141,7 @@ def _require_sense(event: Event) -> None:
         raise Invalid(str(error), "Send both, or one that fits the other.") from error
     if event.auto_start == AutoStart.AT_TIME and starts_at is None:
         raise Invalid("auto_start at_time needs starts_at", "Send starts_at, or on_publish.")
+    if event.dvr_window_s and not event.recording:
+        raise Invalid("dvr_window_s needs the recording", "Send recording true, or dvr_window_s 0.")
     if event.auto_end and event.ends_at_ms is None:
         raise Invalid("auto_end needs ends_at", "Send ends_at, or auto_end false.")

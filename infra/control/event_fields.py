@@ -92,12 +92,6 @@ def _storable(value: object, depth: int) -> bool:
     return True
 
 
-def _recorded(recording: bool) -> bool:
-    if not recording:
-        raise ValueError("media nodes cannot leave a recording out yet; leave it out or send true")
-    return recording
-
-
 def end_after_start(starts_at: datetime | None, ends_at: datetime | None) -> None:
     if starts_at is not None and ends_at is not None and ends_at <= starts_at:
         raise ValueError("ends_at must be later than starts_at")
@@ -126,7 +120,4 @@ ColdFunctions = Annotated[
     list[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]],
     Field(max_length=MAX_FUNCTIONS, json_schema_extra={"uniqueItems": True}),
     AfterValidator(_distinct),
-]
-Recording = Annotated[
-    bool, AfterValidator(_recorded), WithJsonSchema({"type": "boolean", "const": True})
 ]

@@ -12,7 +12,6 @@ from infra.control.event_fields import (
     Latency,
     LobbyOpens,
     Metadata,
-    Recording,
     Renditions,
     TimeZone,
     end_after_start,
@@ -99,8 +98,10 @@ class EventCreate(In):
         Latency.REALTIME,
         description="What players aim for. `realtime`: WebRTC first. `low`: LL-HLS alone.",
     )
-    recording: Recording = Field(
-        True, description="Events are always recorded; `false` is refused until nodes can do it."
+    recording: bool = Field(
+        True,
+        description="`false`: what is broadcast is kept nowhere, so that there is no recording, no "
+        "clip, no picture and no caption of it, and viewers cannot go back.",
     )
     cold_functions: ColdFunctions | None = Field(
         None,
@@ -121,6 +122,8 @@ class EventCreate(In):
         end_after_start(self.starts_at, self.ends_at)
         if self.auto_start is AutoStart.AT_TIME and self.starts_at is None:
             raise ValueError("auto_start at_time needs starts_at")
+        if self.dvr_window_s and not self.recording:
+            raise ValueError("dvr_window_s needs the recording: older segments come from it")
         if self.auto_end and self.ends_at is None:
             raise ValueError("auto_end needs ends_at")
         return self
@@ -158,7 +161,7 @@ class EventPatch(In):
     )
     dvr_window_s: DvrWindow | None = Field(None, description="Only before the event is live.")
     latency: Aim | None = None
-    recording: Recording | None = None
+    recording: bool | None = Field(None, description="Only before the event is live.")
     cold_functions: ColdFunctions | None = Field(
         None, description="All of them, for what is recorded from now on; null: all there are."
     )

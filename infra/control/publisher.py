@@ -273,6 +273,7 @@ def desired_event(
         target_duration_s=event.target_duration_s,
         renditions=tuple(event.renditions),
         dvr_window_s=event.dvr_window_s,
+        recording=event.recording,
         markers=tuple(markers),
         revocations=tuple(
             DesiredRevocation(token=each.token, subject=each.subject, until=each.until)

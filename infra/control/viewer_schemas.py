@@ -53,6 +53,7 @@ class PlaybackOut(Out):
         examples=["https://media.example/live/default/ev_2kq5mzx7c3v4b6n7a8sd/main/whep"],
     )
     vod_url: str = Field(description="Page with the recording, when the event is over.")
+    recorded: bool = Field(description="There will be a recording, or there is one.")
 
 
 class TokenCreate(In):

@@ -95,7 +95,7 @@ def event_out(
             player_url=links.player(event.id),
             vod_url=links.recording(event.id),
         ),
-        recording=RecordingOut(enabled=True, degraded=event.recording_degraded),
+        recording=RecordingOut(enabled=event.recording, degraded=event.recording_degraded),
     )
 
 
@@ -176,7 +176,14 @@ def playback_out(event: Event, links: Links) -> PlaybackOut:
         hls_captions_url=links.hls_with_captions(event.project, event.id),
         whep_url=links.whep(event.project, event.id),
         vod_url=links.recording(event.id),
+        recorded=is_recorded(event),
     )
+
+
+def is_recorded(event: Event) -> bool:
+    """Its media is kept, and is to become a recording."""
+    functions = event.cold_functions
+    return event.recording and (functions is None or "archive" in functions)
 
 
 def access_of(event: Event) -> Access:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.control.links import FEED, Links
 from infra.control.marker_schemas import marker_out
-from infra.control.views import access_of
+from infra.control.views import access_of, is_recorded
 from infra.control.vod_schemas import DownloadOut, VodOut, VodStatus
 from infra.db.control import Event
 from infra.db.jobs import Asset, Job
@@ -39,8 +39,10 @@ async def vod_of(
     status = _BEGUN.get(EventState(event.state))
     if whole.playlist is not None:
         status = "ready"
+    elif status is None and not is_recorded(event):
+        status = "none"
     elif status is None:
-        gave_up = not _is_made(event) or await _gave_up(session, event)
+        gave_up = event.started_ms is None or await _gave_up(session, event)
         status = "failed" if gave_up else "making"
     return VodOut(
         id=event.id,
@@ -159,12 +161,6 @@ async def _replay_url(
 async def _markers(session: AsyncSession, event: Event) -> Sequence[Marker]:
     query = select(Marker).where(Marker.event == event.id).order_by(Marker.start_ms, Marker.id)
     return (await session.scalars(query)).all()
-
-
-def _is_made(event: Event) -> bool:
-    """Something was published, and is to become a recording."""
-    functions = event.cold_functions
-    return event.started_ms is not None and (functions is None or "archive" in functions)
 
 
 async def _gave_up(session: AsyncSession, event: Event) -> bool:

@@ -8,7 +8,7 @@ from infra.control.marker_schemas import MarkerOut
 from infra.control.schemas import Access, Out
 from infra.lifecycle import EventState
 
-VodStatus = Literal["not-begun", "live", "making", "ready", "failed"]
+VodStatus = Literal["not-begun", "live", "making", "ready", "failed", "none"]
 
 
 class DownloadOut(Out):
@@ -30,7 +30,7 @@ class VodOut(Out):
     access: Access
     status: VodStatus = Field(
         description="`ready`: it can be played. `making`: soon. `failed`: the job that makes it "
-        "gave up; the organiser sees why."
+        "gave up; the organiser sees why. `none`: the organiser wants none."
     )
     duration_ms: int | None
     hls_url: str | None = Field(

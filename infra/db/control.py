@@ -6,7 +6,7 @@ one that reached the bus. A row whose two revisions differ is owed to the bus.
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, false, text
+from sqlalchemy import JSON, ForeignKey, Index, String, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from infra.db.base import Base
@@ -147,6 +147,8 @@ class Event(Base):
     """Beside the source; names of `infra.renditions`."""
     dvr_window_s: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """How far back viewers of the live event can go; 0: only what playlists list anyway."""
+    recording: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """False: what is broadcast is kept nowhere."""
     kid: Mapped[str] = mapped_column(String(32))
     generation: Mapped[int] = mapped_column(default=1)
     staying_generation: Mapped[int | None]

@@ -72,6 +72,9 @@ class DesiredEvent(_Frozen):
     dvr_window_s: int = Field(
         0, ge=0, le=MAX_DVR_WINDOW_S, description="How far back live playlists reach; 0: no DVR."
     )
+    recording: bool = Field(
+        True, description="False: nothing is kept of a programme that begins from now on."
+    )
     markers: tuple[DesiredMarker, ...] = Field(
         (), description="The newest ones, in the order in which they were made."
     )

@@ -68,11 +68,16 @@ class Node:
     async def variants(self, key: ProgramKey) -> list[str]:
         """What a player is offered, once it can begin."""
         await until(f"{key} is on the air", lambda: self.registry.get(key) is not None)
+        listed = (await self.playlist(key, "index.m3u8")).splitlines()
+        return [line for line in listed if not line.startswith("#")]
+
+    async def playlist(self, key: ProgramKey, name: str) -> str:
+        """As a player gets it, once there is something in it."""
         transport = httpx2.ASGITransport(self.origin)
         async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
-            answer = await client.get(f"/live/{key}/index.m3u8")
+            answer = await client.get(f"/live/{key}/{name}")
         assert answer.status_code == 200
-        return [line for line in answer.text.splitlines() if not line.startswith("#")]
+        return answer.text
 
     def connect(self, publisher: int, name: str, role: Role = Role.PRIMARY) -> None:
         peer, now_ns = "127.0.0.1:1", time.time_ns()

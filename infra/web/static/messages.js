@@ -85,6 +85,9 @@ export function overlayFor({ event, trouble, playing, finished, startsInMs, hasT
     return { kind: "solid", title: "This event has ended", text: "Nothing was broadcast." };
   }
   if (over && (finished || !playing)) {
+    if (event.recorded === false) {
+      return { kind: "solid", title: "This event has ended", text: "It was not recorded." };
+    }
     return event.state === "ended"
       ? { kind: "solid", title: "This event has ended", text: "Its recording is being prepared." }
       : { kind: "solid", title: "This event has ended", text: "Its recording is ready.", action: "Watch the recording" };

@@ -26,7 +26,7 @@ export function sizeText(bytes) {
 
 /** The word in the state pill. */
 export function statusWord(status) {
-  const words = { "not-begun": "Scheduled", live: "Live", making: "Being made", ready: "Recording", failed: "No recording" };
+  const words = { "not-begun": "Scheduled", live: "Live", making: "Being made", ready: "Recording", failed: "No recording", none: "No recording" };
   return words[status] ?? "Loading";
 }
 
@@ -56,6 +56,9 @@ export function vodOverlay({ vod, trouble, hasToken }) {
   }
   if (vod.status === "failed") {
     return { title: "The recording could not be made", text: "The organiser can see why, and try again." };
+  }
+  if (vod.status === "none") {
+    return { title: "This event was not recorded", text: "" };
   }
   if (vod.status === "making") {
     return { busy: true, title: "The recording is being made", text: "It appears here by itself, mostly within seconds." };

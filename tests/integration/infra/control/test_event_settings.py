@@ -6,7 +6,10 @@ import httpx2
 import pytest
 
 from infra.db.jobs import Function
+from infra.jobs.clip_request import INSTANT
+from infra.lifecycle import Trigger
 from tests.integration.infra.control.conftest import Deployment
+from tests.integration.infra.control.rows import add_functions, advance
 
 pytestmark = pytest.mark.integration
 START, END = "2030-06-01T20:00:00+02:00", "2030-06-01T19:30:00Z"
@@ -19,7 +22,7 @@ UNUSABLE: list[tuple[dict[str, Any], str]] = [
     ({"time_zone": "Europe"}, "no IANA time zone"),
     ({"auto_start": "at_time"}, "needs starts_at"),
     ({"auto_end": True}, "needs ends_at"),
-    ({"recording": False}, "cannot leave a recording out yet"),
+    ({"recording": False, "dvr_window_s": 60}, "needs the recording"),
     ({"labels": {"Team": "x"}}, "body.labels.Team"),
     ({"labels": {"a": ""}}, "body.labels.a"),
     ({"labels": {"a": "x" * 129}}, "body.labels.a"),
@@ -36,7 +39,8 @@ UNFITTING: list[tuple[dict[str, Any], str]] = [
     ({"starts_at": "2030-06-01T19:30:00Z"}, "later than starts_at"),
     ({"starts_at": None}, "needs starts_at"),
     ({"ends_at": None}, "needs ends_at"),
-    ({"recording": False}, "cannot leave a recording out yet"),
+    ({"recording": False}, "needs the recording"),
+    ({"recording": None}, "recording cannot be null"),
     ({"labels": None}, "labels cannot be null"),
 ]
 
@@ -89,7 +93,8 @@ async def test_metadata_may_be_deep_but_not_endless(api: httpx2.AsyncClient) -> 
 
 
 async def test_a_change_must_fit_what_is_there(api: httpx2.AsyncClient) -> None:
-    event = await create(api, starts_at=START, ends_at=END, auto_start="at_time", auto_end=True)
+    times = {"starts_at": START, "ends_at": END, "auto_start": "at_time", "auto_end": True}
+    event = await create(api, **times, dvr_window_s=600)
     for changes, said in UNFITTING:
         refused = await api.patch(f"/v1/events/{event['id']}", json=changes)
         assert refused.status_code == 422, changes
@@ -124,3 +129,35 @@ async def test_viewers_learn_what_to_show_and_to_aim_for(
     assert (told["latency"], told["starts_at_local"]) == ("low", "2030-06-01T20:00:00+02:00")
     assert "metadata" not in told
     assert "labels" not in told
+
+
+async def test_an_event_that_is_not_recorded_promises_nothing(
+    api: httpx2.AsyncClient, viewer: httpx2.AsyncClient, deployment: Deployment
+) -> None:
+    made = await create(api, recording=False)
+    assert made["recording"] == {"enabled": False, "degraded": False}
+    path, watched = f"/v1/events/{made['id']}", f"/v1/playback/{made['id']}"
+    back = await api.patch(path, json={"recording": True, "dvr_window_s": 60})
+    assert back.json()["recording"]["enabled"] is True
+    await api.patch(path, json={"recording": False, "dvr_window_s": 0})
+    assert (await viewer.get(watched)).json()["recorded"] is False
+    advance(deployment, made["id"], Trigger.PROGRAM_LIVE)
+    late = await api.patch(path, json={"recording": True})
+    assert (late.status_code, "recording cannot change" in late.text) == (409, True)
+    add_functions(deployment, INSTANT)
+    clip = {"start": "2030-03-17T17:46:40Z", "end": "2030-03-17T17:46:41Z"}
+    refused = await api.post(f"{path}/clips", json=clip)
+    assert (refused.status_code, "is not recorded" in refused.text) == (409, True)
+    assert (await viewer.get(f"{watched}/recording")).json()["status"] == "live"
+    advance(deployment, made["id"], Trigger.END)
+    assert (await viewer.get(f"{watched}/recording")).json()["status"] == "none"
+
+
+async def test_without_an_archive_there_is_no_recording_for_viewers(
+    api: httpx2.AsyncClient, viewer: httpx2.AsyncClient, deployment: Deployment
+) -> None:
+    event = (await create(api, cold_functions=["thumbnails"]))["id"]
+    for trigger in (Trigger.PROGRAM_LIVE, Trigger.END):
+        advance(deployment, event, trigger)
+    assert (await viewer.get(f"/v1/playback/{event}")).json()["recorded"] is False
+    assert (await viewer.get(f"/v1/playback/{event}/recording")).json()["status"] == "none"

@@ -78,6 +78,7 @@ async def test_a_new_bus_gets_everything_with_an_epoch(
         renditions=renditions,
         dvr_window_s=600,
     )
+    unrecorded = await create(api, recording=False)
     await publisher.publish()
     assert owed(deployment) == []
     assert await bus.epoch()
@@ -99,6 +100,7 @@ async def test_a_new_bus_gets_everything_with_an_epoch(
         renditions=("720p", "audio-only"),
         dvr_window_s=600,
     )
+    assert (await on_bus(bus))[unrecorded].recording is False
 
 
 async def test_changes_follow_and_cost_no_more_than_themselves(

@@ -111,6 +111,8 @@ def test_an_event_that_never_began_promises_no_recording(state: str) -> None:
     assert shown["text"] == "Nothing was broadcast."
     began = overlay(event={"state": state, "started_at": "2030-06-01T18:00:00Z"})
     assert "recording" in began["text"]
+    unrecorded = {"state": state, "started_at": "2030-06-01T18:00:00Z", "recorded": False}
+    assert overlay(event=unrecorded)["text"] == "It was not recorded."
 
 
 @pytest.mark.parametrize("state", ["live", "reconnecting", "ended", "archived"])
