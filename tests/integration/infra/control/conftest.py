@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from infra.control.app import create_app
 from infra.control.bootstrap import add_api_key, bootstrap, create_project
 from infra.control.context import ControlContext, Databases
 from infra.control.links import Links
@@ -25,6 +24,7 @@ from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY, async_engine, sync_engine
 from infra.storage.memory import MemoryObjectStore
 from infra.webhooks.guard import Allowed, Guard
+from tests.support.control_app import app_with
 
 KEY = "lp_default_key_of_the_tests"
 OTHER_KEY = "lp_other_key_of_the_tests"
@@ -99,7 +99,7 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
     made = Deployment(migrated_url, engine, Databases.of(asynchronous))
     presigner, objects = Presigner(s3_for_presigning), Objects(lambda: made.bucket)
     guard = Guard(Allowed(), resolved)
-    made.app = create_app(
+    made.app = app_with(
         ControlContext(
             databases=made.databases,
             links=Links(
