@@ -6,7 +6,6 @@ from starlette.middleware import Middleware
 from infra.control.app import create_app
 from infra.control.context import ControlContext
 
-
 _made: list[FastAPI] = []
 
 

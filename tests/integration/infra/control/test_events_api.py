@@ -332,6 +332,7 @@ async def test_playback_needs_no_key_and_shows_no_secret(
         "dvr_window_s": 0,
         "whep_url": event["playback"]["whep_url"],
         "vod_url": event["playback"]["vod_url"],
+        "recorded": True,
     }
     await api.delete(f"/v1/events/{event['id']}")
     assert (await viewer.get(f"/v1/playback/{event['id']}")).status_code == 404
