@@ -1,4 +1,4 @@
-"""Real servers for the tests of the cold path."""
+"""Real servers for the tests of the cold path, and a ledger on them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,11 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from coldpath.deliveries import Deliveries
+from coldpath.ledger import Ledger
 from infra.db.engine import sync_engine
 from tests.support.databases import migrated_postgres, migrated_sqlite
+from tests.support.ledgers import LEASE_MS
 from tests.support.postgres import PostgresServer
 
 
@@ -43,3 +46,13 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine = sync_engine(url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def ledger(engine: Engine, clock: Clock) -> Ledger:
+    return Ledger(engine, lease_ms=LEASE_MS, clock=clock)
+
+
+@pytest.fixture
+def deliveries(engine: Engine, clock: Clock) -> Deliveries:
+    return Deliveries(engine, clock=clock)

@@ -1,99 +1,29 @@
-"""The ledger and the deliveries on SQLite and on Postgres, with a clock in the test's hand."""
+"""The ledger on SQLite and on Postgres, with a clock in the test's hand."""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from coldpath.clock import database_now_ms
 from coldpath.deliveries import Deliveries, Delivery
 from coldpath.errors import LeaseLost
 from coldpath.ledger import Ledger
-from coldpath.records import JobResult, Lease, NewAsset
-from infra.db.control import Event, Project
-from infra.db.jobs import Asset, Job, JobAttempt
-from infra.jobs.filing import JobRequest, job_id, requested
+from coldpath.records import JobResult, Lease
+from infra.db.control import Event
+from infra.db.jobs import Asset, JobAttempt
+from infra.jobs.filing import requested
 from infra.jobs.states import JobState
 from infra.keys import ProgramKey
-from infra.lifecycle import EventState, Trigger
+from infra.lifecycle import EventState
 from tests.integration.coldpath.conftest import Clock
+from tests.support.ledgers import ASSET, DONE, JOB, LEASE_MS, add_event, leased, request, row, rows
 
 pytestmark = pytest.mark.integration
-
-LEASE_MS = 1_000
 Write = Callable[[Ledger, Lease], object]
-
-
-@pytest.fixture
-def ledger(engine: Engine, clock: Clock) -> Ledger:
-    return Ledger(engine, lease_ms=LEASE_MS, clock=clock)
-
-
-@pytest.fixture
-def deliveries(engine: Engine, clock: Clock) -> Deliveries:
-    return Deliveries(engine, clock=clock)
-
-
-def request(number: int = 1, max_attempts: int = 3) -> JobRequest:
-    key = f"live/p/ev_1/main/i{number}/manifest.json"
-    return JobRequest(
-        id=job_id("archive", key, "v1"),
-        function="archive",
-        project="p",
-        event="ev_1",
-        feed="main",
-        input_key=key,
-        input_version="v1",
-        queue="bulk",
-        max_attempts=max_attempts,
-    )
-
-
-JOB = request().id
-
-
-def leased(ledger: Ledger, owner: str = "w1/10") -> Lease:
-    ledger.file([request()])
-    lease = ledger.lease(JOB, owner)
-    assert lease is not None
-    return lease
-
-
-def row(engine: Engine, job: str = JOB) -> Job:
-    with Session(engine, expire_on_commit=False) as session:
-        return session.get_one(Job, job)
-
-
-def rows(engine: Engine, table: Any) -> list[Any]:
-    with Session(engine, expire_on_commit=False) as session:
-        return list(session.scalars(select(table).order_by(table.id)))
-
-
-def add_event(engine: Engine, state: EventState) -> None:
-    with Session(engine) as session, session.begin():
-        session.add(Project(id="p", name="p", created_ms=0))
-        session.flush()
-        session.add(
-            Event(
-                id="ev_1",
-                project="p",
-                name="e",
-                state=state.value,
-                access="public",
-                kid="k",
-                created_ms=0,
-                updated_ms=0,
-            )
-        )
-
-
-ASSET = NewAsset("mp4", "vod/p/ev_1/main/c/archive.mp4", "video/mp4", 9, 4_000, {"piece": 0})
-DONE = JobResult({"keys": [ASSET.key]}, [ASSET], Trigger.ARCHIVE_READY)
 
 
 class TestFiling:
@@ -325,65 +255,6 @@ class TestHandBack:
         leased(ledger, "w10/1")
         assert ledger.hand_back("w1") == []
         assert ledger.hand_back("w_0") == []
-
-
-class TestDeliveries:
-    def test_a_filed_job_is_owed_until_it_was_sent(
-        self, ledger: Ledger, deliveries: Deliveries
-    ) -> None:
-        ledger.file([request()])
-        assert deliveries.owed(10) == [Delivery(JOB, "bulk")]
-        deliveries.sent([JOB])
-        assert deliveries.owed(10) == []
-
-    def test_a_lost_delivery_is_owed_again_after_a_grace(
-        self, ledger: Ledger, deliveries: Deliveries, clock: Clock
-    ) -> None:
-        ledger.file([request(), request(2)])
-        deliveries.sent([JOB, request(2).id])
-        assert deliveries.forget_lost(set(), 5_000) == []
-        clock.now += 5_001
-        assert deliveries.forget_lost({request(2).id}, 5_000) == [JOB]
-        assert deliveries.owed(10) == [Delivery(JOB, "bulk")]
-
-    def test_a_job_in_work_has_no_lost_delivery(
-        self, ledger: Ledger, deliveries: Deliveries, clock: Clock
-    ) -> None:
-        ledger.file([request()])
-        deliveries.sent([JOB])
-        ledger.lease(JOB, "w1/1")
-        clock.now += 60_000
-        assert deliveries.forget_lost(set(), 5_000) == []
-
-    def test_events_without_archive_are_named(self, deliveries: Deliveries, engine: Engine) -> None:
-        add_event(engine, EventState.ENDED)
-        assert [(e.project, e.event) for e in deliveries.awaiting_archive(10)] == [("p", "ev_1")]
-
-    def test_a_project_may_have_only_so_many_under_way(
-        self, ledger: Ledger, clock: Clock, engine: Engine
-    ) -> None:
-        limited = Deliveries(engine, clock=clock, per_project={"archive": 2})
-        ledger.file([request(number) for number in range(4)])
-        first = [delivery.job for delivery in limited.owed(10)]
-        assert len(first) == 2
-        limited.sent(first)
-        assert limited.owed(10) == []
-        # One of them is worked on, which still counts; then it is done.
-        lease = ledger.lease(first[0], "w1/1")
-        assert lease is not None
-        assert limited.owed(10) == []
-        ledger.succeed(lease, JobResult(), {})
-        assert len(limited.owed(10)) == 1
-
-    def test_the_limit_of_one_project_holds_up_no_other(
-        self, ledger: Ledger, clock: Clock, engine: Engine
-    ) -> None:
-        limited = Deliveries(engine, clock=clock, per_project={"archive": 1})
-        ledger.file([request(number) for number in range(3)])
-        ledger.file([replace(request(9), project="q", id="job_q")])
-        limited.sent([one.job for one in limited.owed(1)])
-        # The two that have to wait take no place in the batch.
-        assert [one.job for one in limited.owed(1)] == ["job_q"]
 
 
 class TestCheckpoints:

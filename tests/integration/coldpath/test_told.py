@@ -7,41 +7,15 @@ from sqlalchemy.orm import Session
 from coldpath.deliveries import Deliveries
 from coldpath.errors import LeaseLost
 from coldpath.ledger import Ledger
-from coldpath.records import JobResult, Lease, NewAsset, asset_id
-from infra.db.control import Event, Project
+from coldpath.records import JobResult, NewAsset, asset_id
 from infra.db.outbox import OutboxMessage
-from infra.jobs.filing import JobRequest, job_id
 from infra.jobs.states import JobState
 from infra.lifecycle import EventState, Trigger
 from tests.integration.coldpath.conftest import Clock
+from tests.support.ledgers import LEASE_MS, add_event, leased
 
 pytestmark = pytest.mark.integration
-LEASE_MS = 1_000
 KEY = "vod/p/ev_1/main/c0ffee/archive.mp4"
-
-
-@pytest.fixture
-def ledger(engine: Engine, clock: Clock) -> Ledger:
-    return Ledger(engine, lease_ms=LEASE_MS, clock=clock)
-
-
-def leased(ledger: Ledger, attempts: int = 1, name: str = "manifest.json") -> Lease:
-    key = f"live/p/ev_1/main/i1/{name}"
-    request = JobRequest(
-        id=job_id("archive", key, "v1"),
-        function="archive",
-        project="p",
-        event="ev_1",
-        feed="main",
-        input_key=key,
-        input_version="v1",
-        queue="bulk",
-        max_attempts=attempts,
-    )
-    ledger.file([request])
-    lease = ledger.lease(request.id, "w1/10")
-    assert lease is not None
-    return lease
 
 
 def told(engine: Engine) -> list[OutboxMessage]:
@@ -49,29 +23,11 @@ def told(engine: Engine) -> list[OutboxMessage]:
         return list(session.scalars(select(OutboxMessage).order_by(OutboxMessage.position)))
 
 
-def add_live_event(engine: Engine) -> None:
-    with Session(engine) as session, session.begin():
-        session.add(Project(id="p", name="p", created_ms=0))
-        session.flush()
-        session.add(
-            Event(
-                id="ev_1",
-                project="p",
-                name="Launch",
-                state=EventState.ENDED.value,
-                access="public",
-                kid="k1",
-                created_ms=0,
-                updated_ms=0,
-            )
-        )
-
-
 def test_a_success_tells_of_the_job_its_assets_and_the_event(
     engine: Engine, ledger: Ledger
 ) -> None:
-    add_live_event(engine)
-    lease = leased(ledger)
+    add_event(engine, EventState.ENDED)
+    lease = leased(ledger, max_attempts=1)
     film = NewAsset("mp4", KEY, "video/mp4", 5, 4000, {"frames": 100})
     result = JobResult({"keys": [KEY]}, [film], Trigger.ARCHIVE_READY)
     ledger.succeed(lease, result, {"wall_ms": 12})
@@ -96,7 +52,7 @@ def test_work_that_recurs_while_an_event_is_live_is_told_by_its_assets_alone(
 
 
 def test_a_zombie_tells_nothing(engine: Engine, ledger: Ledger, clock: Clock) -> None:
-    zombie = leased(ledger, attempts=3)
+    zombie = leased(ledger, max_attempts=3)
     clock.now += LEASE_MS + 1
     assert ledger.lease(zombie.job, "w2/1") is not None
     with pytest.raises(LeaseLost):
@@ -105,7 +61,7 @@ def test_a_zombie_tells_nothing(engine: Engine, ledger: Ledger, clock: Clock) ->
 
 
 def test_only_the_failure_that_is_the_last_is_told(engine: Engine, ledger: Ledger) -> None:
-    lease = leased(ledger, attempts=2)
+    lease = leased(ledger, max_attempts=2)
     assert ledger.fail(lease, "first", delay_ms=0) is JobState.RETRYING
     assert told(engine) == []
     again = ledger.lease(lease.job, "w1/10")
@@ -118,7 +74,7 @@ def test_only_the_failure_that_is_the_last_is_told(engine: Engine, ledger: Ledge
 def test_a_job_whose_worker_died_last_is_told_as_dead(
     engine: Engine, ledger: Ledger, clock: Clock
 ) -> None:
-    lease = leased(ledger)
+    lease = leased(ledger, max_attempts=1)
     clock.now += LEASE_MS + 1
     Deliveries(engine, clock=clock).release_expired(10)
     [dead] = told(engine)
