@@ -1,206 +1,35 @@
-"""The captions functions over a store in memory: real sound, and a stand-in for the model that
-hears beeps, so that every time can be checked. The model has its turn in the integration tests."""
+"""The captions of what was recorded, over a store in memory. The model has its turn in the
+integration tests."""
 
-import json
 import re
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from coldpath.errors import Interrupted, PermanentFailure
-from coldpath.functions import captions
-from coldpath.ledger import Ledger
 from coldpath.media import speech
-from coldpath.media.live import NotYet
-from coldpath.media.words import Word
-from coldpath.records import JobResult
-from infra.errors import BusUnavailable
 from infra.events.captions import HeardWindow
-from infra.keys import ProgramKey, SegmentKey, parse
-from tests.support.functions import CountingStore, attempt
-from tests.support.session import Session, Track, encode, session
-
-KEY = ProgramKey("p", "e")
-BEEPS = "aevalsrc='0.5*sin(2*PI*440*t)*between(mod(t,1),0.3,0.5)':s=48000:d={}"
-"""One each second, from 0.3 s to 0.5 s."""
-NEAR_MS = 60
-FIRST_MS = 1_700_000_000_000
-FIRST = np.base_repr(FIRST_MS, 36).lower()
-"""An incarnation's name: when it was opened."""
-
-
-class Ear:
-    """Hears beeps."""
-
-    def __init__(self) -> None:
-        self.windows: list[float] = []
-        """Seconds that were heard."""
-        self.language = "en"
-
-    def hear(self, pcm: Any, language: str = "") -> speech.Heard:
-        self.windows.append(len(pcm) / 16_000)
-        loud = np.abs(pcm[: len(pcm) // 160 * 160]).reshape(-1, 160).max(axis=1) > 0.1
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.astype(int), [0]])))
-        words = [Word("beep", int(a) * 10, int(b) * 10) for a, b in edges.reshape(-1, 2)]
-        return speech.Heard(tuple(words), language or self.language)
-
-
-@pytest.fixture(autouse=True)
-def ear(monkeypatch: pytest.MonkeyPatch) -> Ear:
-    made = Ear()
-    monkeypatch.setattr(speech, "model_folder", lambda _: Path("/models/beeps"))
-    monkeypatch.setattr(speech, "voice", lambda *named: f"beeps-{named}")
-    monkeypatch.setattr(speech, "transcriber", lambda *_: made)
-    return made
-
-
-@pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[HeardWindow]:
-    windows: list[HeardWindow] = []
-    monkeypatch.setattr(captions, "announce", lambda _, window: windows.append(window))
-    return windows
-
-
-class Job:
-    """Runs attempts."""
-
-    def __init__(self, ledger: Ledger, store: CountingStore, folder: Path) -> None:
-        self._where = ledger, store
-        self._folder = folder
-
-    def live(self, msn: int, incarnation: str = FIRST, **named: bool) -> JobResult:
-        key = SegmentKey(KEY, incarnation, "audio", msn)
-        return attempt("captions-live", *self._where, str(key), self._folder, **named)
-
-    def end(self, whole: Session, **named: bool) -> JobResult:
-        return attempt("captions", *self._where, whole.manifest_key, self._folder, **named)
-
-
-@pytest.fixture
-def job(ledger: Ledger, store: CountingStore, tmp_path: Path) -> Job:
-    return Job(ledger, store, tmp_path)
-
-
-def beeps(seconds: float) -> tuple[Track, Track]:
-    return encode(seconds, size="160x90", sound=BEEPS.format(seconds))
-
-
-def recorded(seconds: float = 16.0, incarnation: str = FIRST, **named: Any) -> Session:
-    return session(KEY, incarnation, *beeps(seconds), **named)
-
-
-def long(**named: Any) -> Session:
-    """40 s: five windows."""
-    tracks = encode(40.0, size="160x90", fps=5, gop=10, sound=BEEPS.format(40.0))
-    return session(KEY, FIRST, *tracks, **named)
-
-
-def arrive(store: CountingStore, whole: Session, until: int = 99) -> None:
-    """What is in the bucket when that segment is."""
-    for key, data in whole.objects.items():
-        segment = parse(key)
-        if not isinstance(segment, SegmentKey) or segment.msn <= until:
-            store.put(key, data, "video/mp4")
-
-
-def times(store: CountingStore, result: JobResult) -> list[int]:
-    (key,) = (asset.key for asset in result.assets if asset.kind == "words")
-    return [word["from_ms"] for word in json.loads(store.get(key))["words"]]
-
-
-def assert_near(found: list[int], wanted: list[int]) -> None:
-    assert len(found) == len(wanted), found
-    assert all(abs(a - b) <= NEAR_MS for a, b in zip(found, wanted, strict=True)), found
-
-
-def each_second(start_ms: int, seconds: int) -> list[int]:
-    return [start_ms + n * 1_000 + 300 for n in range(seconds)]
-
-
-class TestLive:
-    def test_what_was_heard_live_is_not_heard_again(
-        self, job: Job, store: CountingStore, ear: Ear
-    ) -> None:
-        whole = recorded()
-        arrive(store, whole)
-        assert job.live(3).outputs["words"] == 8
-        assert len(ear.windows) == 1
-        whole.upload_manifest(store)
-        result = job.end(whole)
-        assert result.outputs["heard_now"] == 1
-        assert [round(seconds) for seconds in ear.windows] == [8, 12]
-        assert_near(times(store, result), each_second(0, 16))
-
-    def test_each_beep_is_told_once_whatever_the_order(
-        self, job: Job, store: CountingStore, ear: Ear, told: list[HeardWindow]
-    ) -> None:
-        arrive(store, recorded(start_s=7.0))
-        for msn in (7, 3, 7):
-            job.live(msn)
-        assert len(ear.windows) == 2
-        late, early, again = told
-        assert again == late
-        assert early.until_ms == late.from_ms
-        assert abs(early.from_ms - (FIRST_MS + 7_000)) <= NEAR_MS
-        assert FIRST_MS + 21_000 < late.until_ms < FIRST_MS + 23_000
-        assert (early.program, early.incarnation, early.language) == (KEY, FIRST, "en")
-        for window in (early, late):
-            starts = [cue.start_ms for cue in window.cues]
-            assert starts[0] >= window.from_ms
-        words = sum(len(cue.text.split()) for window in (early, late) for cue in window.cues)
-        heard = (late.until_ms - FIRST_MS - 7_000 + 600) // 1_000
-        assert words == heard
-
-    def test_a_bus_that_is_away_stops_nothing(
-        self, job: Job, store: CountingStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def away(*_: Any) -> None:
-            raise BusUnavailable("away")
-
-        monkeypatch.setattr(captions, "announce", away)
-        arrive(store, recorded())
-        result = job.live(3)
-        assert not result.outputs["told"]
-        assert store.head(result.outputs["keys"][0]) is not None
-
-    def test_a_segment_that_is_on_its_way_is_waited_for(
-        self, job: Job, store: CountingStore, ear: Ear
-    ) -> None:
-        whole = recorded()
-        late = str(SegmentKey(KEY, FIRST, "audio", 2))
-        data = whole.objects.pop(late)
-        arrive(store, whole, 3)
-        with pytest.raises(NotYet, match="segment 2"):
-            job.live(3)
-        assert ear.windows == []
-        store.put(late, data, "video/mp4")
-        assert job.live(3).outputs["words"] == 8
-
-    def test_one_that_was_never_recorded_is_not(
-        self, job: Job, store: CountingStore, ear: Ear
-    ) -> None:
-        whole = recorded(drop={"audio": {0}})
-        arrive(store, whole)
-        assert job.live(3).outputs["words"] == 6
-        whole.upload_manifest(store)
-        result = job.end(whole)
-        assert result.outputs["heard_now"] == 1
-        assert_near(times(store, result), each_second(2_000, 14))
-
-    def test_patience_ends(
-        self, job: Job, store: CountingStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(captions, "PATIENCE", 1)
-        arrive(store, recorded(drop={"audio": {2}}), 3)
-        assert job.live(3).outputs["words"] == 6
-
-    def test_other_sounds_and_pictures_start_nothing(self, job: Job) -> None:
-        for rendition, msn in (("audio-2", 3), ("video", 3), ("audio", 4)):
-            assert not captions._ends_a_window(SegmentKey(KEY, FIRST, rendition, msn))
+from infra.keys import SegmentKey
+from tests.support.beeps import (
+    FIRST,
+    FIRST_MS,
+    KEY,
+    NEAR_MS,
+    Ear,
+    Job,
+    assert_near,
+    beeps,
+    changing,
+    each_second,
+    long,
+    recorded,
+    replace_segments,
+    times,
+)
+from tests.support.functions import CountingStore
+from tests.support.session import encode, session
 
 
 class TestWhole:
@@ -351,29 +180,3 @@ def test_without_the_extra_a_job_is_dead_and_says_why(
     whole.upload(store)
     with pytest.raises(PermanentFailure, match="pip install"):
         job.end(whole)
-
-
-def changing(whole: Session, msn: int) -> Session:
-    """With init sections of their own from that segment on."""
-    objects = dict(whole.objects)
-    for key in list(whole.objects):
-        if key.endswith("/init-0.mp4"):
-            objects[key.replace("init-0", "init-1")] = objects[key]
-    renditions = tuple(
-        rendition.model_copy(
-            update={
-                "inits": 2,
-                "segments": tuple(
-                    each.model_copy(update={"init": int(each.msn >= msn)})
-                    for each in rendition.segments
-                ),
-            }
-        )
-        for rendition in whole.manifest.renditions
-    )
-    manifest = whole.manifest.model_copy(update={"renditions": renditions})
-    return replace(whole, manifest=manifest, objects=objects)
-
-
-def replace_segments(one: Any, other: Any) -> Any:
-    return one.model_copy(update={"segments": (*one.segments, *other.segments)})

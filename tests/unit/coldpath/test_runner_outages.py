@@ -1,0 +1,97 @@
+"""Storage or the database away while a job runs: that is not the job's fault."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from coldpath.context import JobContext
+from coldpath.errors import PermanentFailure
+from coldpath.records import JobResult
+from coldpath.runner import Outcome
+from infra.errors import StorageError
+from tests.support.attempts import Bench
+
+
+class TestStoreAway:
+    """An outage is not the job's fault."""
+
+    @pytest.fixture
+    def away(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+        """Empty: the store answers again."""
+        away = [True]
+
+        def check() -> None:
+            if away:
+                raise StorageError("503")
+
+        monkeypatch.setattr(bench.store, "check", check)
+        return away
+
+    def test_an_outage_does_not_use_up_the_attempts(self, bench: Bench, away: list[bool]) -> None:
+        def function(context: JobContext) -> JobResult:
+            if away:
+                raise StorageError("PUT: 503")
+            return JobResult()
+
+        runner = bench.given(function)
+        for _ in range(5):  # it has three
+            assert runner.run(bench.job) is Outcome.POSTPONED
+            assert (bench.row().state, bench.row().attempt_count) == ("retrying", 0)
+            assert bench.row().error == "StorageError: PUT: 503"
+            assert runner.run(bench.job) is Outcome.NOT_MINE  # not at once
+            bench.set(next_attempt_ms=0)
+        away.clear()
+        assert runner.run(bench.job) is Outcome.SUCCEEDED
+        assert bench.row().attempt_count == 1
+        assert bench.outcomes() == ["postponed"] * 5 + ["succeeded"]
+
+    @pytest.mark.usefixtures("away")
+    def test_whatever_the_function_makes_of_it(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            raise ValueError("half a picture")
+
+        assert bench.given(function).run(bench.job) is Outcome.POSTPONED
+
+    @pytest.mark.usefixtures("away")
+    def test_what_cannot_be_helped_is_dead_all_the_same(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            raise PermanentFailure("no manifest")
+
+        assert bench.given(function).run(bench.job) is Outcome.FAILED
+        assert bench.row().state == "dead"
+
+    def test_one_refused_request_counts(self, bench: Bench, away: list[bool]) -> None:
+        away.clear()
+
+        def function(context: JobContext) -> JobResult:
+            raise StorageError("GET: 403")
+
+        assert bench.given(function).run(bench.job) is Outcome.FAILED
+        assert bench.row().attempt_count == 1
+
+    @pytest.mark.usefixtures("away")
+    def test_a_zombie_postpones_nothing(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            bench.set(lease_until_ms=0)
+            assert bench.ledger.lease(bench.job, "w2/1") is not None
+            raise StorageError("PUT: 503")
+
+        assert bench.given(function).run(bench.job) is Outcome.LOST
+        assert (bench.row().state, bench.row().attempt_count) == ("leased", 2)
+
+
+def test_work_that_is_done_is_told_when_the_database_is_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [OperationalError("UPDATE", {}, OSError("gone")) for _ in range(2)]
+    succeed = bench.ledger.succeed
+
+    def when_back(*arguments: Any) -> None:
+        if away:
+            raise away.pop()
+        succeed(*arguments)
+
+    monkeypatch.setattr(bench.ledger, "succeed", when_back)
+    assert bench.given(lambda _: JobResult()).run(bench.job) is Outcome.SUCCEEDED
+    assert bench.outcomes() == ["succeeded"]
