@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from infra.errors import ConfigurationError
 from infra.settings import DispatcherSettings, WorkerSettings
 from infra.telemetry.logs import configure_logging
+from infra.telemetry.tracing import start_tracing, stop_tracing
 
 USAGE = "usage: python -m coldpath dispatch|worker"
 BAD_CONFIGURATION = 2
@@ -37,6 +38,7 @@ def _dispatch() -> None:
 
     settings = DispatcherSettings()
     configure_logging("dispatcher", settings.log_format, settings.log_level)
+    start_tracing("dispatcher", settings.otlp_endpoint)
     if not settings.webhook_token:
         raise ConfigurationError(
             "set LIVEPATH_WEBHOOK_TOKEN to the bearer token of the object-event webhook; "
@@ -48,6 +50,7 @@ def _dispatch() -> None:
             await Dispatcher(settings, listener, on_stop=_leave_in_time).run()
 
         asyncio.run(run())
+    stop_tracing()
 
 
 def _leave_in_time() -> None:

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from coldpath.app import JOB_TASK
 from coldpath.deliveries import Delivery
 from coldpath.errors import BrokerError
+from infra.telemetry.traceparent import HEADER
 
 MAX_LISTED = 20_000
 GRACE_S = 30
@@ -47,6 +48,7 @@ class Broker:
                 time_limit=delivery.timeout_s + self._grace_s,
                 retry=False,
                 ignore_result=True,
+                headers=None if delivery.traceparent is None else {HEADER: delivery.traceparent},
             )
         except (OperationalError, RedisError, OSError) as error:
             raise BrokerError(f"the broker did not take {delivery.job}: {error}") from error

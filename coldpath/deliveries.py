@@ -35,6 +35,7 @@ class Delivery:
     job: str
     queue: str
     timeout_s: int = 3600
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Deliveries:
             under_way = self._under_way(session)
             full = [pair for pair, count in under_way.items() if self._is_full(pair, count)]
             rows = session.execute(
-                select(Job.id, Job.queue, Job.timeout_s, Job.function, Job.project)
+                select(Job.id, Job.queue, Job.timeout_s, Job.traceparent, Job.function, Job.project)
                 .where(
                     Job.state == JobState.QUEUED.value,
                     Job.delivery_sent_ms.is_(None),
@@ -110,11 +111,11 @@ class Deliveries:
                 .limit(limit)
             )
             found: list[Delivery] = []
-            for job, queue, timeout_s, function, project in rows:
+            for job, queue, timeout_s, traceparent, function, project in rows:
                 pair = (function, project)
                 if not self._is_full(pair, under_way[pair]):
                     under_way[pair] += 1
-                    found.append(Delivery(job, queue, timeout_s))
+                    found.append(Delivery(job, queue, timeout_s, traceparent))
             return found
 
     def _is_full(self, pair: tuple[str, str], count: int) -> bool:

@@ -21,6 +21,7 @@ from coldpath.errors import BrokerError
 from coldpath.ledger import Ledger
 from coldpath.plan import ObjectVersion, plan
 from coldpath.s3events import ObjectCreated
+from coldpath.traces import Traces
 from infra.jobs.filing import JobRequest
 from infra.keys import ManifestKey, parse
 from infra.storage.objects import ObjectInfo, ObjectStore
@@ -54,6 +55,7 @@ class Intake:
         self._ledger = ledger
         self._deliveries = deliveries
         self._broker = broker
+        self._traces = Traces(store, ledger)
 
     def receive(self, events: Iterable[ObjectCreated], bucket: str) -> list[JobRequest]:
         """Takes object events; those of other buckets and of keys nobody wants cost nothing."""
@@ -80,14 +82,14 @@ class Intake:
         return self._registry.of_made()
 
     def _file(self, requests: Sequence[JobRequest]) -> list[JobRequest]:
-        new = self._ledger.file(requests) if requests else []
+        new = self._ledger.file(self._traces.of(requests)) if requests else []
         for request in new:
             log.info("%s: %s of %s filed", request.id, request.function, request.input_key)
             _FILED.labels(request.function).inc()
         # Those of which a project may have only so many under way are the sweep's to send.
         self.send(
             [
-                Delivery(request.id, request.queue, request.timeout_s)
+                Delivery(request.id, request.queue, request.timeout_s, request.traceparent)
                 for request in new
                 if request.function not in self._deliveries.per_project
             ]

@@ -38,6 +38,8 @@ from coldpath.metering import MeteredStore
 from coldpath.records import JobResult, Lease
 from infra.errors import LivepathError, StorageError
 from infra.storage.objects import ObjectStore
+from infra.telemetry import tracing
+from infra.telemetry.tracing import Span
 
 log = logging.getLogger(__name__)
 
@@ -147,16 +149,24 @@ class Runner:
         self._stopping = stopping
         self._too_long = too_long
 
-    def run(self, job: str) -> Outcome:
-        """Works on the job if it is to be had."""
+    def run(self, job: str, traceparent: str | None = None) -> Outcome:
+        """Works on the job if it is to be had, as part of the trace of its delivery."""
         owner = f"{self._worker}/{os.getpid()}"
         lease = self._ledger.lease(job, owner, dead_owner=self._dead_owner(job))
         if lease is None:
             return Outcome.NOT_MINE
+        parent = traceparent or lease.traceparent
+        with tracing.span(f"job {lease.function}", kind="consumer", parent=parent) as span:
+            outcome = self._logged(lease)
+            _describe(span, lease, outcome)
+            return outcome
+
+    def _logged(self, lease: Lease) -> Outcome:
         try:
             with LogTail() as tail:
                 log.info(
-                    "%s: %s of %s, attempt %d", job, lease.function, lease.input_key, lease.attempt
+                    "%s: %s of %s, attempt %d",
+                    *(lease.job, lease.function, lease.input_key, lease.attempt),
                 )
                 return self._attempt(lease, tail)
         except LeaseLost as error:
@@ -272,6 +282,21 @@ class Runner:
             return None
         pid = int(owner.rpartition("/")[2])
         return None if pid != os.getpid() and _lives(pid) else owner
+
+
+def _describe(span: Span, lease: Lease, outcome: Outcome) -> None:
+    span.note(
+        {
+            "livepath.project": lease.project,
+            "livepath.event": lease.event,
+            "livepath.job": lease.job,
+            "livepath.function": lease.function,
+            "livepath.attempt": lease.attempt,
+            "livepath.outcome": outcome.value,
+        }
+    )
+    if outcome in (Outcome.FAILED, Outcome.LOST):
+        span.failed(outcome.value)
 
 
 def _lives(pid: int) -> bool:

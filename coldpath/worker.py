@@ -40,6 +40,8 @@ from infra.settings import WorkerSettings
 from infra.storage.objects import ObjectStore
 from infra.storage.url import parse_s3_url
 from infra.telemetry.ops import Check, OpsServer
+from infra.telemetry.traceparent import HEADER
+from infra.telemetry.tracing import start_tracing, stop_tracing
 
 log = logging.getLogger(__name__)
 
@@ -125,14 +127,15 @@ class Worker:
             ) from error
 
     def _register(self) -> None:
-        @self._app.task(name=JOB_TASK, shared=False)
-        def job(job_id: str) -> str:
+        @self._app.task(name=JOB_TASK, shared=False, bind=True)
+        def job(task: Any, job_id: str) -> str:
             """Runs one job; the outcome is in the ledger, the return value is for the log."""
             if self._runner is None:
                 raise RuntimeError("the pool process was not initialised")
-            return str(self._runner.run(job_id))
+            return str(self._runner.run(job_id, (task.request.headers or {}).get(HEADER)))
 
         signals.worker_process_init.connect(self._process_init, weak=False)
+        signals.worker_process_shutdown.connect(lambda **_: stop_tracing(), weak=False)
         signals.worker_shutting_down.connect(self._shutting_down, weak=False)
         # Celery configures logging unless somebody listens here; the role has done it.
         signals.setup_logging.connect(lambda **_: None, weak=False)
@@ -173,6 +176,8 @@ class Worker:
         # A pool process that outlives a killed main process must not keep its port.
         self._ops.close_inherited()
         settings = self._settings
+        # Here and not before the fork, which a thread that sends would not survive.
+        start_tracing("worker", settings.otlp_endpoint)
         ledger = Ledger(
             sync_engine(settings.database_url), lease_ms=lease_ms(settings.visibility_timeout_s)
         )

@@ -17,9 +17,11 @@ from pydantic import ValidationError
 from infra.errors import LivepathError
 from infra.settings import MediaSettings
 from infra.telemetry.logs import configure_logging
+from infra.telemetry.tracing import start_tracing, stop_tracing
 
 USAGE = "usage: python -m hotpath [media | upload]"
 OPEN_FILES = 65_536
+SPANS_STOP_S = 0.5
 
 
 def main(arguments: list[str]) -> int:
@@ -43,6 +45,7 @@ def media() -> int:
     except ValidationError as error:
         return complain(describe(error))
     configure_logging("media", settings.log_format, settings.log_level)
+    start_tracing("media", settings.otlp_endpoint)
     raise_file_limit(OPEN_FILES)
     problems: list[str] = []
     try:
@@ -51,6 +54,8 @@ def media() -> int:
     except* (LivepathError, OSError) as group:
         structlog.get_logger(__name__).debug("media could not run", exc_info=True)
         problems += [str(error) for error in leaves(group)]
+    finally:
+        stop_tracing(SPANS_STOP_S)
     return complain("; ".join(problems)) if problems else 0
 
 

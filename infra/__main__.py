@@ -20,6 +20,7 @@ from infra.db.outage import DATABASE_ERRORS
 from infra.errors import ConfigurationError
 from infra.settings import ControlSettings
 from infra.telemetry.logs import configure_logging
+from infra.telemetry.tracing import start_tracing, stop_tracing
 
 _log = structlog.get_logger("infra")
 
@@ -33,6 +34,7 @@ def main() -> int:
     except (ValidationError, SettingsError) as error:
         return _refuse(_words(error))
     configure_logging("control", settings.log_format, settings.log_level)
+    start_tracing("control", settings.otlp_endpoint)
     try:
         _prepare_database(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -42,6 +44,8 @@ def main() -> int:
     except DATABASE_ERRORS as error:
         _log.error("control cannot start or go on", error=_first_line(error))
         return 1
+    finally:
+        stop_tracing()
     return 0
 
 

@@ -4,6 +4,7 @@ There is no global settings object: a role parses its model and passes the value
 carries a description, from which `docs/configuration.md` is generated.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -32,6 +33,14 @@ class RoleSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is written."
+    )
+    otlp_endpoint: str = Field(
+        default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        pattern=r"^(https?://\S+)?$",
+        validate_default=True,
+        description="OpenTelemetry collector that spans are sent to, by OTLP over HTTP, such as "
+        "`http://127.0.0.1:4318`; without it `OTEL_EXPORTER_OTLP_ENDPOINT`, and without both "
+        "nothing is traced (docs/tracing.md).",
     )
 
 

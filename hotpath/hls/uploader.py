@@ -23,11 +23,13 @@ from infra.settings import UploaderSettings
 from infra.storage.objects import ObjectStore
 from infra.telemetry.logs import configure_logging
 from infra.telemetry.ops import Impaired, OpsServer
+from infra.telemetry.tracing import start_tracing, stop_tracing
 
 log = structlog.get_logger(__name__)
 
 PROBE_S = 5.0
 LOCK_WAIT_S = 10.0
+SPANS_STOP_S = 0.4
 
 
 class StoreProbe:
@@ -95,12 +97,15 @@ def main() -> None:
     try:
         settings = UploaderSettings()
         configure_logging("uploader", settings.log_format, settings.log_level)
+        start_tracing("uploader", settings.otlp_endpoint)
         serve(settings)
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         _complain("; ".join(wrong))
     except (ConfigurationError, OSError) as error:
         _complain(str(error))
+    finally:
+        stop_tracing(SPANS_STOP_S)
 
 
 def _complain(problem: str) -> NoReturn:

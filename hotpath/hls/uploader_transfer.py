@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from hotpath.hls import uploader_traces as traces
 from hotpath.hls.uploader_scan import Upload
 from infra.errors import ObjectExists, StorageError
 from infra.storage.objects import ObjectStore
+from infra.telemetry import tracing
 
 
 class Result(Enum):
@@ -102,5 +104,15 @@ class TransferPool:
 
     def _work(self) -> None:
         while (upload := self._waiting.get()) is not None:
-            self._outcomes.put(send(self._store, upload))
+            self._outcomes.put(self._sent(upload))
             self._on_outcome()
+
+    def _sent(self, upload: Upload) -> Outcome:
+        if not traces.is_told(upload.file.key):
+            return send(self._store, upload)
+        with tracing.span("upload", kind="client", parent=traces.of(upload.folder)) as span:
+            outcome = send(self._store, upload)
+            span.note({"livepath.key": upload.file.key, "livepath.bytes": upload.file.bytes})
+            if outcome.result is not Result.STORED:
+                span.failed(outcome.result.value)
+            return outcome

@@ -28,6 +28,8 @@ from hotpath.program.states import IngestWarning, ProgramState
 from infra.auth.revocation import Revoked
 from infra.keys import ProgramKey
 from infra.renditions import AUDIO_ONLY, rungs_of
+from infra.telemetry import tracing
+from infra.telemetry.tracing import Span
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +80,16 @@ class Launcher:
         self, entry: OnAir, epoch_ns: int, earlier: Checkpoint | None = None
     ) -> Incarnation | None:
         """Try until the disk takes it; None: the programme was over first."""
+        asked = entry.event.traceparent
+        with tracing.span("programme open", parent=asked) as span:
+            told = span.traceparent or asked
+            incarnation = await self._until_open(entry, epoch_ns, earlier, told)
+            _describe(span, entry, incarnation)
+            return incarnation
+
+    async def _until_open(
+        self, entry: OnAir, epoch_ns: int, earlier: Checkpoint | None, traceparent: str | None
+    ) -> Incarnation | None:
         told = False
         while not entry.program.over:
             try:
@@ -86,7 +98,7 @@ class Launcher:
                     epoch_ns=epoch_ns,
                     target_duration_s=entry.program.options.target_duration_s,
                     earlier=earlier,
-                    traceparent=entry.event.traceparent,
+                    traceparent=traceparent,
                     recorded=entry.event.recording,
                 )
             except OSError as error:
@@ -175,3 +187,15 @@ class Launcher:
     def _off_air(self, key: ProgramKey) -> None:
         self._origin.close(key)
         self._fanout.close(key)
+
+
+def _describe(span: Span, entry: OnAir, incarnation: Incarnation | None) -> None:
+    span.note(
+        {
+            "livepath.project": entry.key.project,
+            "livepath.event": entry.key.event,
+            "livepath.incarnation": None if incarnation is None else incarnation.name,
+        }
+    )
+    if incarnation is None:
+        span.failed("over")

@@ -20,7 +20,9 @@ from hotpath.node.onair import OnAir
 from hotpath.node.programs import Programs
 from infra.events.facts import FactType
 from infra.keys import ProgramKey
+from infra.telemetry import tracing
 from infra.telemetry.stages import observe_stage
+from infra.telemetry.tracing import Span
 
 log = structlog.get_logger(__name__)
 
@@ -51,17 +53,19 @@ class ProgramSink:
         self._entries[publisher.id] = entry
         entry.publishers[publisher.id] = publisher
         self._ingests.began(publisher)
-        self._journal.program(
-            key,
-            FactType.PUBLISHER_CONNECTED,
-            publisher=publisher.id,
-            peer=publisher.peer,
-            protocol=publisher.protocol,
-            place=publisher.role.value,
-        )
-        now, wall_ns = time.monotonic_ns(), time.time_ns()
-        with self._isolated(publisher.id, entry):
-            entry.switcher.publisher_connected(publisher.id, publisher.role, now, wall_ns)
+        with tracing.span("publisher connect", parent=entry.event.traceparent) as span:
+            _describe(span, publisher)
+            self._journal.program(
+                key,
+                FactType.PUBLISHER_CONNECTED,
+                publisher=publisher.id,
+                peer=publisher.peer,
+                protocol=publisher.protocol,
+                place=publisher.role.value,
+            )
+            now, wall_ns = time.monotonic_ns(), time.time_ns()
+            with self._isolated(publisher.id, entry):
+                entry.switcher.publisher_connected(publisher.id, publisher.role, now, wall_ns)
 
     def publisher_formats(self, publisher_id: int, formats: Sequence[Format]) -> None:
         entry = self._entries.get(publisher_id)
@@ -120,3 +124,14 @@ class ProgramSink:
             log.exception("a publisher's stream brought out a bug", program=str(entry.key))
             self._programs.disconnect(publisher_id, "internal error")
         self._programs.touched(entry)
+
+
+def _describe(span: Span, publisher: Publisher) -> None:
+    span.note(
+        {
+            "livepath.project": publisher.project,
+            "livepath.event": publisher.event,
+            "livepath.protocol": publisher.protocol,
+            "livepath.place": publisher.role.value,
+        }
+    )

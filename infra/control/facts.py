@@ -122,7 +122,8 @@ def _tell(session: Session, fact: MediaFact, at_ms: int) -> None:
         return
     if fact.type is FactType.PUBLISHER_REFUSED and _is_repeated(session, fact, at_ms):
         return
-    record(session, Notice(fact.project, fact.event, kind, told_of(fact)), at_ms)
+    notice = Notice(fact.project, fact.event, kind, told_of(fact), event.traceparent)
+    record(session, notice, at_ms)
 
 
 def _is_repeated(session: Session, fact: MediaFact, at_ms: int) -> bool:

@@ -6,6 +6,7 @@ project; none commits.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +23,7 @@ from infra.jobs import orders
 from infra.jobs.filing import JobRequest, insert_new, job_row, requested
 from infra.jobs.states import JobState
 from infra.keys import ProgramKey, is_name
+from infra.telemetry.tracing import current_traceparent
 
 Order = Callable[[Session, str, int], bool]
 
@@ -91,7 +93,8 @@ class JobService:
         """The job that does what is wanted, and whether it is new. Equal requests are one job;
         with an idempotency key, requests with an equal key are."""
         event = await self._events.get(event_id)
-        request = _request(await self._function(wanted.function), event, wanted, key)
+        asked = _request(await self._function(wanted.function), event, wanted, key)
+        request = replace(asked, traceparent=current_traceparent())
         row = job_row(request, self._context.now_ms())
         is_new = await self._session.run_sync(lambda sync: insert_new(sync, Job, row))
         job = await self._session.get_one(Job, request.id)

@@ -279,4 +279,5 @@ def desired_event(
             DesiredRevocation(token=each.token, subject=each.subject, until=each.until)
             for each in revocations
         ),
+        traceparent=event.traceparent,
     )

@@ -41,6 +41,7 @@ from infra.keys import is_name
 from infra.lifecycle import WAITING, Actor, EventState, Trigger
 from infra.outbox.catalogue import NoticeType
 from infra.outbox.recording import Notice, record
+from infra.telemetry.tracing import current_traceparent, link_to
 
 RECENT = 20
 REQUESTED = "request"
@@ -75,6 +76,7 @@ class EventService:
     async def create(self, wanted: EventCreate) -> Event:
         await self._require_functions(wanted.cold_functions)
         event = new_event(wanted, self._project, FIRST_KID, self._context.now_ms())
+        event.traceparent = current_traceparent()
         self._session.add(event)
         await self._session.flush()
         data = {"name": event.name, "state": event.state}
@@ -88,6 +90,7 @@ class EventService:
         event = await self._session.scalar(query.with_for_update() if for_update else query)
         if event is None:
             raise event_not_found(event_id)
+        link_to(event.traceparent)
         return event
 
     async def page(

@@ -165,6 +165,8 @@ class Event(Base):
     started_ms: Mapped[int | None]
     """When the first keyframe was published."""
     ended_ms: Mapped[int | None]
+    traceparent: Mapped[str | None] = mapped_column(String(64))
+    """Of the request that created it: the trace that media nodes and jobs go on with."""
 
 
 class Fact(Base):

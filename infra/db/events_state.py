@@ -42,7 +42,7 @@ def advance_event(
             row.revision += 1
         data = {"name": row.name, "state": after.value, "previous": before.value}
         kind = NoticeType(f"event.{after.value}")
-        record(session, Notice(row.project, row.id, kind, data), now_ms)
+        record(session, Notice(row.project, row.id, kind, data, row.traceparent), now_ms)
     session.flush()
     return after
 

@@ -42,6 +42,8 @@ class OutboxMessage(Base):
     at_ms: Mapped[int]
     target: Mapped[str | None] = mapped_column(String(64))
     """The only webhook it is for; such a message is never numbered."""
+    traceparent: Mapped[str | None] = mapped_column(String(64))
+    """Of what made it true."""
 
 
 class OutboxHead(Base):

@@ -36,6 +36,8 @@ class JobRequest:
     max_attempts: int
     timeout_s: int = 3600
     params: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
+    """What its attempts are part of."""
 
 
 def job_id(function: str, input_key: str, input_version: str) -> str:
@@ -97,6 +99,7 @@ def job_row(request: JobRequest, now: int) -> dict[str, Any]:
         "fence": 0,
         "outputs": {},
         "cost": {},
+        "traceparent": request.traceparent,
         "created_ms": now,
         "updated_ms": now,
     }

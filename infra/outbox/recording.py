@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from infra.db.outbox import OutboxMessage
 from infra.outbox.catalogue import NoticeType
+from infra.telemetry.tracing import current_traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Notice:
     type: NoticeType
     data: Mapping[str, Any]
     """Small, JSON, without secrets: it leaves the house."""
+    traceparent: str | None = None
+    """Of what it is about; the trace of whoever makes it true goes first."""
 
 
 def record(session: Session, notice: Notice, now_ms: int, *, target: str | None = None) -> int:
@@ -41,6 +44,7 @@ def record(session: Session, notice: Notice, now_ms: int, *, target: str | None 
         "data": dict(notice.data),
         "at_ms": now_ms,
         "target": target,
+        "traceparent": current_traceparent() or notice.traceparent,
     }
     made = session.execute(insert(OutboxMessage).values(values).returning(OutboxMessage.position))
     return made.scalar_one()

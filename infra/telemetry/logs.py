@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import structlog
 
+from infra.telemetry import tracing
+
 _SECRETS = re.compile(
     r"(?P<userinfo>(?<=://)[^/\s:@]*:[^/\s@]+(?=@))"
     r"|(?P<query>(?<![A-Za-z0-9_])(?:passphrase|X-Amz-Signature|X-Amz-Credential)=)[^&\s'\"]+"
@@ -54,6 +56,16 @@ def _redact_event(
     return event
 
 
+def _add_trace(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """By which lines are found from a span, and spans from a line."""
+    found = tracing.current()
+    if found is not None:
+        event.setdefault("trace_id", found.trace_hex)
+    return event
+
+
 def configure_logging(role: str, fmt: Literal["console", "json"], level: str) -> None:
     """Send the logs of this process to stderr; called once, first thing, by each role."""
 
@@ -63,6 +75,7 @@ def configure_logging(role: str, fmt: Literal["console", "json"], level: str) ->
 
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

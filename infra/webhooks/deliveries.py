@@ -65,6 +65,8 @@ class Claim:
     secrets: Sequence[str]
     message: str
     body: bytes
+    traceparent: str | None = None
+    """Of what the message tells of."""
 
 
 def new_delivery_id() -> str:
@@ -170,6 +172,7 @@ def claim(
                 secrets=signing_secrets(hook, now_ms),
                 message=message.id,
                 body=message_of(message).json().encode(),
+                traceparent=message.traceparent,
             )
         )
     session.flush()

@@ -24,6 +24,9 @@ from sqlalchemy.orm import Session
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.events.bus import Backoff
 from infra.outbox.relay import FORGOTTEN, Relay
+from infra.telemetry import tracing
+from infra.telemetry.traceparent import HEADER
+from infra.telemetry.tracing import Span
 from infra.webhooks import deliveries, signing
 from infra.webhooks.deliveries import Claim, Outcome
 from infra.webhooks.sending import Answer, Sender
@@ -166,7 +169,10 @@ class WebhookDispatcher:
 
     async def _attempt(self, claim: Claim) -> None:
         headers = signing.headers(claim.secrets, claim.message, self._now_ms() // 1000, claim.body)
-        answer = await self._sender.post(claim.url, headers, claim.body)
+        with tracing.span("webhook attempt", kind="client", parent=claim.traceparent) as span:
+            told = {} if span.traceparent is None else {HEADER: span.traceparent}
+            answer = await self._sender.post(claim.url, {**headers, **told}, claim.body)
+            _describe(span, claim, answer)
         _SECONDS.observe(answer.duration_ms / 1000)
         self._answered.append(Answered(claim, answer, self._now_ms()))
         self._bell.set()
@@ -238,3 +244,17 @@ class WebhookDispatcher:
         if not self._is_troubled:
             _log.warning("webhooks wait for the database")
         self._is_troubled = True
+
+
+def _describe(span: Span, claim: Claim, answer: Answer) -> None:
+    span.note(
+        {
+            "http.request.method": "POST",
+            "http.response.status_code": answer.status,
+            "livepath.webhook": claim.webhook,
+            "livepath.message": claim.message,
+            "livepath.attempt": claim.attempt,
+        }
+    )
+    if not answer.good:
+        span.failed("no answer" if answer.status is None else str(answer.status))
