@@ -11,12 +11,6 @@ from tests.support.kernel import AUDIO, VIDEO, FarEnd, far_end
 
 
 @pytest.fixture
-def kernel() -> Iterator[Kernel]:
-    with Kernel(shards=1) as made:
-        yield made
-
-
-@pytest.fixture
 def far() -> Iterator[FarEnd]:
     with far_end() as made:
         yield made
