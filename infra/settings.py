@@ -84,7 +84,9 @@ class ControlSettings(TlsSettings):
     )
     database_url: str = Field(
         "sqlite:///livepath-data/livepath.db",
-        description="`sqlite:///path` or `postgresql://user:password@host/name`.",
+        description="`sqlite:///path` or `postgresql://user:password@host/name`, with parameters "
+        "of libpq's URLs as `sslmode`; of several hosts, `host1:5432,host2:5432`, the one that "
+        "takes writes is used.",
     )
     bus_url: str = Field("redis://127.0.0.1:8087/0", description="Valkey used as bus and cache.")
     s3_url: str = Field(

@@ -1,5 +1,8 @@
 """Engines for both databases, and the migration that brings a database up to date.
 
+Where several Postgres servers are named, connections go to the one that takes writes, also after
+another has become it.
+
 SQLite runs in WAL mode and begins every transaction with `BEGIN IMMEDIATE`. A deferred BEGIN that
 turns into a write fails at once with "database is locked" when another process writes, whatever
 the busy timeout is; an immediate one waits its turn.
@@ -8,15 +11,16 @@ the busy timeout is; an immediate one waits its turn.
 import asyncio
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from infra.errors import ConfigurationError
+from infra.db.outage import sqlstate_of
+from infra.db.url import PostgresUrl, SqliteUrl, read_url
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_TIMEOUT_MS = 5_000
@@ -26,38 +30,45 @@ READ_ONLY = {"read_only": True, "postgresql_readonly": True}
 """Execution options of an engine or connection whose transactions only read."""
 # Alembic keeps its context in module globals.
 _ONE_AT_A_TIME = threading.Lock()
-_DRIVERS = {
-    "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
-    "postgresql": ("postgresql+psycopg", "postgresql+asyncpg"),
-}
+_READ_ONLY_SERVER = "25006"
+"""SQLSTATE of a write to a server that became a standby."""
 
 
 def sync_engine(url: str) -> Engine:
     """An engine for processes without an event loop: workers, dispatcher, migrations."""
-    target = _driver_url(url, asynchronous=False)
-    if target.get_backend_name() == "sqlite":
-        engine = create_engine(target)
-    else:
-        engine = create_engine(
-            target, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
-        )
-    _prepare(engine, target)
+    match read_url(url):
+        case SqliteUrl(path=path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(URL.create("sqlite+pysqlite", database=str(path)))
+            _prepare_sqlite(engine)
+        case PostgresUrl(text=text):
+            # Roles that keep their state in SQLite need not load the driver.
+            import psycopg
+
+            connect = partial(psycopg.connect, text, connect_timeout=CONNECT_TIMEOUT_S)
+            engine = create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
+            event.listen(engine, "handle_error", _leave_a_standby)
     return engine
 
 
 def async_engine(url: str) -> AsyncEngine:
     """An engine for the control process; its sessions never leave that process's loop."""
-    target = _driver_url(url, asynchronous=True)
-    if target.get_backend_name() == "sqlite":
-        engine = create_async_engine(target)
-    else:
-        engine = create_async_engine(
-            target,
-            pool_pre_ping=True,
-            pool_timeout=CONNECT_TIMEOUT_S,
-            connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
-        )
-    _prepare(engine.sync_engine, target)
+    match read_url(url):
+        case SqliteUrl(path=path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
+            _prepare_sqlite(engine.sync_engine)
+        case PostgresUrl(text=text):
+            import asyncpg  # type: ignore[import-untyped]
+
+            timeouts = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S}
+            engine = create_async_engine(
+                "postgresql+asyncpg://",
+                async_creator=partial(asyncpg.connect, text, **timeouts),
+                pool_pre_ping=True,
+                pool_timeout=CONNECT_TIMEOUT_S,
+            )
+            event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
     # SQLAlchemy reports the connection of a cancelled task as an error, with a traceback.
     logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(_no_cancellation)
     return engine
@@ -91,33 +102,15 @@ def _migration(url: str, direction: Literal["upgrade", "downgrade"], revision: s
         engine.dispose()
 
 
-def _driver_url(url: str, *, asynchronous: bool) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigurationError(
-            "the database URL cannot be read; write sqlite:///path/to/livepath.db or "
-            "postgresql://user:password@host/name"
-        ) from error
-    drivers = _DRIVERS.get(parsed.get_backend_name())
-    if drivers is None:
-        raise ConfigurationError(
-            f"{parsed.get_backend_name()} databases are not supported; use sqlite or postgresql"
-        )
-    if parsed.get_backend_name() == "sqlite":
-        if not parsed.database or parsed.database == ":memory:":
-            raise ConfigurationError(
-                "an in-memory SQLite database is not shared between processes; "
-                "write sqlite:///path/to/livepath.db"
-            )
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    return parsed.set(drivername=drivers[asynchronous])
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Its connections still answer: drop them all, so that the next ones look for who writes."""
+    if sqlstate_of(context.original_exception) == _READ_ONLY_SERVER:
+        context.is_disconnect = True
 
 
-def _prepare(engine: Engine, url: URL) -> None:
-    if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _sqlite_connect)
-        event.listen(engine, "begin", _sqlite_begin)
+def _prepare_sqlite(engine: Engine) -> None:
+    event.listen(engine, "connect", _sqlite_connect)
+    event.listen(engine, "begin", _sqlite_begin)
 
 
 def _no_cancellation(record: logging.LogRecord) -> bool:

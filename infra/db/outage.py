@@ -20,6 +20,12 @@ DATABASE_ERRORS: tuple[type[Exception], ...] = (
 _PASSING = ("08", "53", "57", "40")
 
 
+def sqlstate_of(error: BaseException | None) -> str | None:
+    """Of an error of either driver."""
+    state = getattr(error, "sqlstate", None)
+    return None if state is None else str(state)
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether the same work may succeed later."""
     if isinstance(error, OSError | PoolTimeout | OperationalError | InterfaceError):
@@ -27,9 +33,9 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
-        state = getattr(error.orig, "sqlstate", None)
+        state = sqlstate_of(error.orig)
     else:
-        state = getattr(error, "sqlstate", None)
+        state = sqlstate_of(error)
     if state is not None:
-        return str(state).startswith(_PASSING)
+        return state.startswith(_PASSING)
     return isinstance(error, asyncpg.InterfaceError)

@@ -12,12 +12,14 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 
+from tests.support.certificates import certified
 from tests.support.valkey import dying_with_us, free_port
 
 _START_S = 30.0
@@ -50,7 +52,8 @@ def _unprivileged() -> dict[str, Any]:
 class PostgresServer:
     """One cluster; `stop` and `start` keep its port and data."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, follow: "PostgresServer | None" = None) -> None:
+        """`follow`: be a standby of that one, which is running."""
         self.port = free_port()
         self._binaries = _binaries()
         self._identity = _unprivileged()
@@ -58,12 +61,20 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         if self._identity:
             os.chown(self._folder, self._identity["user"], self._identity["group"])
+        self._options: Sequence[str] = () if follow is None else follow._options
+        command = [
+            self._binaries / "initdb",
+            *("-D", self._folder / "data", "-U", "livepath"),
+            *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
+        ]
+        if follow is not None:
+            command = [
+                self._binaries / "pg_basebackup",
+                *("-D", self._folder / "data", "-d", follow.url("postgres")),
+                *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            ]
         made = subprocess.run(
-            [
-                self._binaries / "initdb",
-                *("-D", self._folder / "data", "-U", "livepath"),
-                *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
-            ],
+            command,
             capture_output=True,
             text=True,
             check=False,
@@ -71,7 +82,18 @@ class PostgresServer:
             **self._identity,
         )
         if made.returncode != 0:
-            raise RuntimeError(f"initdb failed: {made.stderr}")
+            raise RuntimeError(f"{command[0]} failed: {made.stderr}")
+
+    def certify(self, folder: Path) -> Path:
+        """Talk TLS from the next start on; gives the file of the certificate to trust."""
+        certificate, key = certified(folder, "localhost")
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            file = shutil.copyfile(source, self._folder / "data" / name)
+            file.chmod(0o600)
+            if self._identity:
+                os.chown(file, self._identity["user"], self._identity["group"])
+        self._options = (*self._options, "ssl=on")
+        return certificate
 
     def start(self) -> None:
         log = (self._folder / "log").open("ab")
@@ -83,6 +105,7 @@ class PostgresServer:
                     *("-D", self._folder / "data", "-p", str(self.port)),
                     *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
                     *("-c", "fsync=off", "-c", "max_connections=60"),
+                    *(word for option in self._options for word in ("-c", option)),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -111,6 +134,11 @@ class PostgresServer:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def promote(self) -> None:
+        """Let a standby take writes."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
 
     def remove(self) -> None:
         self.stop()
