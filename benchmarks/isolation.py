@@ -78,7 +78,7 @@ class Machine:
             asked = api.post("/v1/events", json={"name": "isolation"})
             self.event = asked.raise_for_status().json()
             programme()  # encoded before it is wanted
-            command = [sys.executable, "-m", "benchmarks.stamped"]
+            command = [sys.executable, "-m", "benchmarks.publisher"]
             publisher = apart([*command, self.event["ingest"]["srt"]["url"]])
             try:
                 _until("the event is live", LIVE_WITHIN_S, lambda: self._state(api) == "live")

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.stamped import Publisher, Recipe, programme
+from benchmarks.publisher import Publisher
+from benchmarks.stamped import Recipe, programme
 from tests.support.medianode import srt_url
 from tests.support.webrtc import Node, media_node
 

@@ -17,7 +17,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
-from benchmarks.stamped import Publisher, programme
+from benchmarks.publisher import Publisher
+from benchmarks.stamped import programme
 from infra.demo.encoder import Encoder
 from infra.demo.programme import Programme
 from infra.web import build

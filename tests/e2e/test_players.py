@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from benchmarks.stamped import Publisher, Recipe, programme
+from benchmarks.publisher import Publisher
+from benchmarks.stamped import Recipe, programme
 from tests.e2e import playing
 from tests.e2e.playing import Name, Player, Record
 from tests.support.medianode import MediaProcess, event, key_of, srt_url

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.accounting import usage
-from benchmarks.stamped import Publisher, Recipe, programme
+from benchmarks.publisher import Publisher
+from benchmarks.stamped import Recipe, programme
 from tests.soak.findings import Findings, Memory, clock
 from tests.support.stack import RunningStack, running_stack
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from benchmarks.frames import Frame
 from benchmarks.peer import GCM
+from benchmarks.publisher import Publisher
 from benchmarks.signalling import request, whep
-from benchmarks.stamped import Publisher, Recipe, programme
+from benchmarks.stamped import Recipe, programme
 from benchmarks.viewers import Probe, Viewer, Viewers
 from infra.auth.streamkeys import whip_token
 from infra.events.desired import DesiredEvent

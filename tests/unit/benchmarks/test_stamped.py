@@ -5,16 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stamped import (
-    Recipe,
-    Stream,
-    bursts,
-    live_transmit_url,
-    programme,
-    read_time,
-    stamp_of,
-    write_time,
-)
+from benchmarks.endless import Stream, bursts, read_time, write_time
+from benchmarks.publisher import live_transmit_url
+from benchmarks.stamped import Recipe, programme, stamp_of
 from hotpath.ingest.session import TsIngest, UnitsReady
 from hotpath.media.unit import Unit
 
