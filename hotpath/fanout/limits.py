@@ -185,6 +185,9 @@ class Gate:
             if not counter[name]:
                 del counter[name]
 
+    def viewers_of(self, event: str) -> int:
+        return self._events[event]
+
     def _refused(self, event: str, address: str, now: int) -> Refused | None:
         limits = self.limits
         if self.viewers >= limits.viewers:

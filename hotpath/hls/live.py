@@ -241,6 +241,18 @@ class LivePlaylists:
             self._captioning.end(final=final)
         self.release_all()
 
+    def count_viewers(self) -> int:
+        """How many waited for the newest part at once, since this was asked last. Each waits for
+        its sound and for its picture."""
+        sound = pictures = 0
+        for rendition in self._renditions.values():
+            crowd, rendition.edge_gate.crowd = rendition.edge_gate.crowd, 0
+            if rendition.format.codec.kind == "video":
+                pictures += crowd
+            else:
+                sound = max(sound, crowd)
+        return max(sound, pictures)
+
     def release_all(self) -> None:
         """Send every waiting request home with what there is."""
         self._stopped = True

@@ -89,6 +89,9 @@ class _Group:
         """Waiter -> its deadline, in the loop's time."""
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._waiters)
+
     def add(self, waiter: Waiter, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         deadline = self._waiters[waiter] = loop.time() + timeout_s
@@ -139,6 +142,8 @@ class Gate(Generic[K]):
     """Waiters for one thing that moves forward, grouped by what they wait for."""
 
     def __init__(self, room: WaitingRoom) -> None:
+        self.crowd = 0
+        """The most that waited for one thing, since somebody set it to 0."""
         self._room = room
         self._groups: dict[K, _Group] = {}
 
@@ -151,6 +156,7 @@ class Gate(Generic[K]):
         if group is None:
             group = self._groups[key] = _Group(room, self._groups, key)
         group.add(waiter, timeout_s)
+        self.crowd = max(self.crowd, len(group))
         return True
 
     def release(self, reached: Callable[[K], bool]) -> None:

@@ -147,6 +147,7 @@ class Connection:
             continuity_errors=facts.counters.continuity_errors,
             handover_dropped=self._gate.dropped,
             stalled=self.stalled,
+            at_ns=time.monotonic_ns(),
             early_emission=tuple(facts.early.values()),
         )
 

@@ -82,6 +82,8 @@ class WhipStatistics:
     audio_units: int = 0
     damaged_units: int = 0
     stalled: bool = False
+    at_ns: int = 0
+    """Monotonic ns at which they were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +99,7 @@ class SrtStatistics:
     handover_dropped: int = 0
     """Units dropped because the event loop was behind."""
     stalled: bool = False
+    at_ns: int = 0
+    """Monotonic ns at which they were counted."""
     early_emission: tuple[str, ...] = field(default=())
     """Per video PID: learning, earned or refused."""

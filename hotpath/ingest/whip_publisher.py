@@ -222,6 +222,7 @@ class WhipPublisher:
             audio_units=facts.audio.units if facts.audio else 0,
             damaged_units=facts.video.damaged if facts.video else 0,
             stalled=self.stalled,
+            at_ns=self._checked_ns,
         )
 
     def _measured(self, now: int, round_trip_ns: int | None) -> RtpStatistics:

@@ -50,6 +50,7 @@ from hotpath.node.left_behind import Folders, LeftBehind, read_back
 from hotpath.node.metrics import NodeCollector
 from hotpath.node.outbox import FactsFile, Outbox
 from hotpath.node.programs import Programs
+from hotpath.node.readings import Readings, Watched
 from hotpath.node.recordings import Recordings
 from hotpath.node.sink import ProgramSink
 from hotpath.node.webrtc import WebRtc
@@ -85,6 +86,7 @@ class _Parts:
     rtc: WebRtc
     ladders: Ladders
     captions: CaptionsListener | None
+    readings: Readings
     disk: Executor
 
 
@@ -190,7 +192,12 @@ class MediaNode:
         captions = None
         if settings.live_captions:
             captions = CaptionsListener(settings.bus_url, origin.hear)
-        return _Parts(outbox, reader, programs, http, srt, whip, rtc, ladders, captions, disk)
+        viewers_of = rtc.fanout.gate.viewers_of
+        watched = Watched(programs.on_air, srt, whip, viewers_of)
+        readings = Readings(settings.bus_url, settings.node, watched)
+        return _Parts(
+            *(outbox, reader, programs, http, srt, whip, rtc, ladders, captions, readings, disk)
+        )
 
     def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
         settings = self._settings
@@ -221,6 +228,7 @@ class MediaNode:
                 tasks.create_task(parts.ladders.run(), name="ladders"),
                 tasks.create_task(parts.outbox.run(), name="outbox"),
                 tasks.create_task(programs.run(), name="programs"),
+                tasks.create_task(parts.readings.run(), name="readings"),
             ]
             if parts.captions is not None:
                 background.append(tasks.create_task(parts.captions.run(), name="captions"))

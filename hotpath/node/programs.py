@@ -11,7 +11,7 @@ disk work is handed to threads.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -324,6 +324,9 @@ class Programs:
         self._tasks.create_task(work, name=f"program {key}")
 
     # -- seen from outside -------------------------------------------------------------------
+
+    def on_air(self) -> Collection[OnAir]:
+        return self._on_air.values()
 
     def states(self) -> Counter[str]:
         """Programmes by state; those that are over are no longer counted."""

@@ -51,6 +51,7 @@ _OF_TAG: Mapping[str, tuple[Scope, Scope | None]] = MappingProxyType(
         "jobs": (Scope.JOBS_READ, Scope.JOBS_WRITE),
         "webhooks": (Scope.WEBHOOKS_READ, Scope.WEBHOOKS_WRITE),
         "stream": (Scope.STREAM_READ, None),
+        "overview": (Scope.EVENTS_READ, None),
         "keys": (Scope.KEYS_READ, Scope.KEYS_WRITE),
         "projects": (Scope.PROJECTS_READ, Scope.PROJECTS_WRITE),
         "audit": (Scope.AUDIT_READ, None),

@@ -1,4 +1,4 @@
-"""The lines that `livepath up` prints to paste: make an event, publish to it, watch it."""
+"""The lines that `livepath up` prints: make an event, publish to it, watch it, look after it."""
 
 import shlex
 import shutil
@@ -36,6 +36,7 @@ def paste_lines(endpoints: Endpoints, ffmpeg: str) -> str:
             '  -tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -f mpegts "$SRT"',
             "# 3. watch it in a browser, at the address that this prints",
             _read("playback", "player_url"),
+            f"# look after it, with the key in {key_file}: {endpoints.control_url}/operator",
         ]
     )
 

@@ -19,6 +19,7 @@ from infra.client.groups import Awaited, Blocking, W
 from infra.client.hooks import Webhooks
 from infra.client.jobs import Functions, Jobs
 from infra.client.models import Message
+from infra.client.overview import Overview
 from infra.client.retries import Retries
 from infra.client.tenants import Audit, Keys, Projects
 from infra.client.timeline import Assets, Clips, Markers, Replays
@@ -39,6 +40,7 @@ class _Groups(Generic[W]):
         self.projects: Projects[W] = Projects(wire)
         self.audit: Audit[W] = Audit(wire)
         self.webhooks: Webhooks[W] = Webhooks(wire)
+        self.overview: Overview[W] = Overview(wire)
 
 
 class Client(_Groups[Blocking]):

@@ -22,6 +22,7 @@ from infra.control.routes import (
     markers,
     objects,
     ops,
+    overview,
     playback,
     projects,
     publishing,
@@ -84,6 +85,7 @@ def create_app(context: ControlContext) -> FastAPI:
             {"name": "assets", "description": "Recordings and what was made of them."},
             {"name": "jobs", "description": "Work that runs after or beside an event."},
             {"name": "webhooks", "description": "Endpoints that public events are delivered to."},
+            {"name": "overview", "description": "A project at a glance, and how its events do."},
             {"name": "stream", "description": "Public events as they happen."},
             {"name": "playback", "description": "What a player may know without a key."},
             {"name": "publishing", "description": "What a publisher may know without a key."},
@@ -97,7 +99,7 @@ def create_app(context: ControlContext) -> FastAPI:
     idempotency.install(app)
     for module in (
         *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
-        *(revocations, keys, projects, audit),
+        *(revocations, keys, projects, audit, overview),
     ):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)

@@ -11,6 +11,7 @@ from infra.control.limits import Limits
 from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
+from infra.control.readings import Readings
 from infra.control.streaming import Streams
 from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY
@@ -52,3 +53,4 @@ class ControlContext:
     limits: Limits = field(default_factory=Limits)
     trail: AuditTrail = field(default_factory=AuditTrail)
     uses: KeyUses = field(default_factory=KeyUses)
+    readings: Readings = field(default_factory=Readings)

@@ -26,6 +26,7 @@ from infra.control.presign import Presigner
 from infra.control.public_events import PublicEvents
 from infra.control.publisher import DesiredPublisher
 from infra.control.readiness import Readiness
+from infra.control.readings import Readings
 from infra.control.viewing import Viewing
 from infra.db.engine import async_engine
 from infra.events.bell import Bell
@@ -83,6 +84,7 @@ async def run_control(settings: ControlSettings) -> None:
         guard=public.guard,
         streams=public.streams,
         limits=Limits(client, settings.requests_per_key, settings.requests_per_ip),
+        readings=Readings(client),
     )
     try:
         with _listen(settings.control_host, settings.control_port) as listener:
@@ -107,13 +109,14 @@ async def run_control(settings: ControlSettings) -> None:
                     group.create_task(clock.run(), name="clock"),
                     group.create_task(readiness.run(), name="readiness"),
                     group.create_task(public.run(), name="public events"),
+                    group.create_task(context.readings.run(), name="readings"),
                     group.create_task(context.uses.run(databases.writing), name="key uses"),
                     group.create_task(
                         context.trail.run(databases.writing, now_ms, settings.audit_days),
                         name="audit",
                     ),
                 ]
-                await _serve(server, listener, public.streams.close)
+                await _serve(server, listener, _all(public.streams.close, context.readings.close))
                 for task in tasks:
                     task.cancel()
             await context.trail.flush(databases.writing)

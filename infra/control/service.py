@@ -46,7 +46,7 @@ from infra.telemetry.tracing import current_traceparent, link_to
 RECENT = 20
 REQUESTED = "request"
 """The trigger of functions that run when a client asks for them."""
-_NOTICES = (
+NOTICES = (
     FactType.PUBLISHER_CONNECTED,
     FactType.PUBLISHER_LOST,
     FactType.PUBLISHER_SWITCHED,
@@ -198,7 +198,7 @@ class EventService:
         query = (
             select(Fact)
             .where(Fact.project == self._project, Fact.event == event_id)
-            .where(Fact.type.in_([kind.value for kind in _NOTICES]))
+            .where(Fact.type.in_([kind.value for kind in NOTICES]))
             .order_by(Fact.at_ms.desc(), Fact.id.desc())
             .limit(RECENT)
         )

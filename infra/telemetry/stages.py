@@ -3,13 +3,14 @@
 One histogram, `livepath_stage_seconds{stage}`: seconds between a unit's `ingest_ns` and the moment
 it was demuxed, published on the bus, sent to WebRTC viewers, packaged into a part, or acknowledged
 by the object store.
-Written by the hot path, read back from `/metrics` by `livepath demo` and the benchmarks.
+Written by the hot path, read back from `/metrics` by `livepath demo` and the benchmarks, and by the
+media node itself for its readings.
 """
 
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
 from prometheus_client import Histogram
@@ -58,9 +59,39 @@ def stage_quantiles(metrics_text: str) -> dict[str, dict[str, float]]:
             if sample.name == f"{METRIC}_bucket":
                 bound = float(sample.labels["le"])
                 buckets[sample.labels["stage"]].append((bound, sample.value))
+    return _milliseconds(buckets, "")
+
+
+class Recent:
+    """Quantiles of what this process observed between two looks."""
+
+    def __init__(self) -> None:
+        self._before: Mapping[str, Mapping[float, float]] = {}
+
+    def look(self) -> dict[str, dict[str, float]]:
+        """`{stage: {"p50_ms": …, "p95_ms": …}}` of every stage that units have left since the last
+        look, or since the start."""
+        now: dict[str, dict[float, float]] = defaultdict(dict)
+        for family in _SECONDS.collect():
+            for sample in family.samples:
+                if sample.name == f"{METRIC}_bucket":
+                    now[sample.labels["stage"]][float(sample.labels["le"])] = sample.value
+        before, self._before = self._before, now
+        return _milliseconds(
+            {
+                stage: [(le, n - before.get(stage, {}).get(le, 0.0)) for le, n in counts.items()]
+                for stage, counts in now.items()
+            },
+            "_ms",
+        )
+
+
+def _milliseconds(
+    buckets: Mapping[str, Iterable[tuple[float, float]]], unit: str
+) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for stage, counts in buckets.items():
-        values = {f"p{q * 100:.0f}": quantile(counts, q) for q in QUANTILES}
+        values = {f"p{q * 100:.0f}{unit}": quantile(counts, q) for q in QUANTILES}
         known = {name: value * 1000 for name, value in values.items() if value is not None}
         if known:
             found[stage] = known

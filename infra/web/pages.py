@@ -1,9 +1,10 @@
-"""The pages for people: start page, player, VOD page, publish page, static files and a clock.
+"""The pages for people: start page, player, VOD page, publish page, operator page, static files and
+a clock.
 
 Invariant: a page loads code, styles and fonts only from this server, and media only over HTTP from
 where the playback API says; the content security policy enforces it. Upstream: `infra.control`
 mounts `router`. Downstream: the ES modules in `static/`, which talk to `/v1/playback/{event}` and
-`GET /v1/publish/{event}`.
+`GET /v1/publish/{event}`, and those in `static/operator/`, which talk to the API with a key.
 
 The pages hold no data of an event: they are the same bytes for everybody, so they cache well and a
 viewer's or publisher's token, which travels in the URL fragment, never reaches this code.
@@ -64,6 +65,22 @@ VOD_HEADERS = {
         "media-src", "media-src data:"
     ),
 }
+# Nobody may lay the page that holds an API key under a page of theirs; it sends it only here.
+# Its pictures come from the object store.
+OPERATOR_HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data: http: https:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    ),
+}
 IMMUTABLE = "public, max-age=31536000, immutable"
 VENDOR_MISSING = (
     "the player's browser libraries are not installed; run `python -m infra.web.build` once"
@@ -120,6 +137,12 @@ def vod_page(event: str, request: Request) -> Response:
 def publish_page(event: str, request: Request) -> Response:
     """Publishes a camera or a screen to an event; the page asks the API itself."""
     return _page("publish.html", request, PUBLISH_HEADERS)
+
+
+@router.get("/operator")
+def operator_page(request: Request) -> Response:
+    """Looks after a project's events; the page asks for an API key, and the API itself."""
+    return _page("operator.html", request, OPERATOR_HEADERS)
 
 
 @router.get("/clock")

@@ -153,3 +153,15 @@ async def test_a_group_that_was_left_by_all_can_be_joined_again() -> None:
     again = waiting(gate, 1)
     gate.release(lambda _: True)
     assert await again.outcome() is Outcome.READY
+
+
+async def test_a_gate_remembers_its_greatest_crowd() -> None:
+    gate: Gate[int] = Gate(WaitingRoom(10))
+    for key in (1, 1, 1, 2):
+        waiting(gate, key)
+    gate.release(lambda _: True)
+    waiting(gate, 3)
+    assert gate.crowd == 3
+    gate.crowd = 0
+    waiting(gate, 3)
+    assert gate.crowd == 2

@@ -33,6 +33,7 @@ OPEN = {
     "/openapi.json",
     *("/metrics", "/healthz", "/readyz"),
     *("/", "/watch/{event}", "/vod/{event}", "/publish/{event}", "/clock", "/static/{name:path}"),
+    "/operator",
     *(
         f"{token}/{area}/{{rest:path}}"
         for token, area in product(("", "/t/{token}"), ("vod", "live", "work"))
@@ -44,7 +45,7 @@ OPEN = {
     "/v1/publish/{event}",
 }
 """Routes without an API key: for viewers, publishers, browsers and operators."""
-ENDLESS = {"/v1/stream"}
+ENDLESS = {"/v1/stream", "/v1/readings/stream"}
 """Their answers do not end, so nobody who may read them is let in here."""
 MARKERS = "/v1/events/{event}/markers"
 BODIES: dict[tuple[str, str], Any] = {

@@ -60,6 +60,7 @@ def test_the_lines_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "http://h:1/watch/ev_1\n"
+    assert "http://h:1/operator" in text
     assert "Authorization: Bearer lp_secret" in Path(f"{curl}.args").read_text()
     sent = Path(f"{ffmpeg}.args").read_text().splitlines()
     assert sent[-1] == srt

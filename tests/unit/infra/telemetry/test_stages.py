@@ -3,7 +3,14 @@ import random
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, Histogram, generate_latest
 
-from infra.telemetry.stages import BUCKETS, METRIC, observe_stage, quantile, stage_quantiles
+from infra.telemetry.stages import (
+    BUCKETS,
+    METRIC,
+    Recent,
+    observe_stage,
+    quantile,
+    stage_quantiles,
+)
 
 
 def test_quantile_interpolates_inside_the_bucket() -> None:
@@ -50,3 +57,15 @@ def test_a_negative_age_counts_as_zero() -> None:
 
 def test_text_without_stages_gives_nothing() -> None:
     assert stage_quantiles("# TYPE other counter\nother_total 3\n") == {}
+
+
+def test_a_look_sees_what_came_since_the_last_one() -> None:
+    recent = Recent()
+    observe_stage("demuxed", 30.0)
+    recent.look()
+    assert "demuxed" not in recent.look()
+    for _ in range(100):
+        observe_stage("demuxed", 0.02)
+    found = recent.look()["demuxed"]
+    assert found["p50_ms"] == pytest.approx(20, rel=0.25)
+    assert found["p95_ms"] == pytest.approx(20, rel=0.25)

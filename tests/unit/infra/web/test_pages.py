@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from infra.web import pages
 
-PAGES = ("/", "/watch/ev_a", "/vod/ev_a", "/publish/ev_a")
+PAGES = ("/", "/watch/ev_a", "/vod/ev_a", "/publish/ev_a", "/operator")
 
 
 @pytest.fixture
@@ -39,9 +39,10 @@ def test_everything_a_page_loads_is_served_here(client: TestClient) -> None:
 
 
 def test_modules_import_only_files_that_exist(client: TestClient) -> None:
-    for path in pages.STATIC.glob("*.js"):
+    for path in (*pages.STATIC.glob("*.js"), *pages.STATIC.glob("operator/*.js")):
+        folder = path.parent.relative_to(pages.STATIC).as_posix()
         for name in re.findall(r'from "\./([^"]+)"', path.read_text(encoding="utf-8")):
-            response = client.get(f"/static/{name}")
+            response = client.get(f"/static/{folder}/{name}".replace("/./", "/"))
             assert response.status_code == 200
             assert response.headers["content-type"].startswith("text/javascript")
 
@@ -81,6 +82,22 @@ def test_publish_page_is_framed_by_nobody_and_keeps_the_camera_to_itself(
     assert "frame-ancestors 'self'" in headers["content-security-policy"]
     assert "camera=(self)" in headers["permissions-policy"]
     assert "frame-ancestors *" in client.get("/watch/ev_a").headers["content-security-policy"]
+
+
+def test_operator_page_is_framed_by_nobody_and_talks_to_this_server_alone(
+    client: TestClient,
+) -> None:
+    policy = client.get("/operator").headers["content-security-policy"].split("; ")
+    rules = dict(item.split(" ", 1) for item in policy)
+    assert rules["frame-ancestors"] == "'none'"
+    assert rules["connect-src"] == "'self'"
+    assert rules["script-src"] == rules["style-src"] == "'self'"
+
+
+def test_operator_page_makes_no_markup_of_texts() -> None:
+    for path in pages.STATIC.glob("operator/*.js"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", text), path
 
 
 @pytest.mark.parametrize(
