@@ -73,7 +73,7 @@ format: bootstrap-test ## Format the sources and apply safe fixes
 	$(BIN)/ruff check --fix $(SOURCES)
 
 bench-ingest: bootstrap ## CPU per second of stream for SRT, demux and packaging
-	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python -m benchmarks.ingest
 
 bench-fanout: bootstrap-test ## CPU and memory per viewer beside the floor, aiortc and Janus; BENCH_ARGS="--viewers 300 --json FILE"
 	$(BIN)/python -m benchmarks.fanout $(BENCH_ARGS)
