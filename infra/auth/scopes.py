@@ -37,7 +37,7 @@ class Scope(StrEnum):
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
-KEY_SCHEME = "API key"
+KEY_SCHEME = "ApiKey"
 """Name of the security scheme in the API's description."""
 OPEN_TAGS = frozenset({"playback", "publishing"})
 """Routes for viewers and publishers, who have tokens in place of keys."""

@@ -147,6 +147,16 @@ def _describe_bodies(document: dict[str, Any]) -> None:
                     operation["responses"].setdefault(str(status), _problem(text))
 
 
+def _describe_streams(document: dict[str, Any]) -> None:
+    """OpenAPI 3.1 has no word for the items of a stream."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for answer in operation["responses"].values():
+                media = answer.get("content", {}).get("text/event-stream", {})
+                if media.pop("itemSchema", None) is not None:
+                    media["schema"] = {"type": "string"}
+
+
 def _describe_problems(app: FastAPI) -> None:
     """Put the problem schema, which no route returns, into the OpenAPI document."""
 
@@ -159,8 +169,10 @@ def _describe_problems(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
                 license_info=app.license_info,
+                servers=[{"url": "/"}],
             )
             _describe_bodies(made)
+            _describe_streams(made)
             idempotency.describe(made)
             scopes.describe(made)
             schemas = made["components"]["schemas"]

@@ -26,7 +26,7 @@ from infra.keys import ProgramKey
 router = APIRouter(prefix="/v1/playback", tags=["playback"], route_class=AnswersOnce)
 _bearer = HTTPBearer(
     auto_error=False,
-    scheme_name="viewer token",
+    scheme_name="ViewerToken",
     description="`Authorization: Bearer <token>`, of `POST /v1/events/{event}/tokens`. An event "
     "with `access: public` needs none.",
 )

@@ -14,7 +14,7 @@ from infra.control.views import publish_out
 router = APIRouter(prefix="/v1/publish", tags=["publishing"])
 _bearer = HTTPBearer(
     auto_error=False,
-    scheme_name="WHIP token",
+    scheme_name="WhipToken",
     description="`Authorization: Bearer <ingest.whip.token>`. A token opens exactly one event.",
 )
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from infra.auth.apikeys import hash_api_key
-from infra.auth.scopes import Scope, required
+from infra.auth.scopes import KEY_SCHEME, Scope, required
 from infra.control.bootstrap import add_api_key, create_project
 from infra.control.ids import new_id
 from infra.control.problems import NotFound
@@ -278,7 +278,7 @@ def test_the_open_routes_are_those_that_are_written_down(deployment: Deployment)
 def test_the_description_says_which_scope(deployment: Deployment) -> None:
     described = deployment.app.openapi()["paths"]
     for one in keyed(deployment.app):
-        assert described[one.path][one.method.lower()]["security"] == [{"API key": [one.scope()]}]
+        assert described[one.path][one.method.lower()]["security"] == [{KEY_SCHEME: [one.scope()]}]
     for path in OPEN & described.keys():
         for operation in described[path].values():
             # A viewer's or a publisher's token, if any.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from infra.control import openapi_docs
 
@@ -34,6 +35,10 @@ def operations() -> Iterator[Operation]:
 
 def test_the_file_is_what_the_routes_say() -> None:
     assert FILE.read_text(encoding="utf-8") == render(), "run `make docs` and look at the change"
+
+
+def test_it_is_valid() -> None:
+    assert [str(error) for error in OpenAPIV31SpecValidator(document()).iter_errors()] == []
 
 
 def test_operations_have_names_and_words_of_their_own() -> None:
