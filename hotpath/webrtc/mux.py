@@ -1,11 +1,11 @@
-"""One UDP (and TCP) port for every viewer and publisher: sockets, demultiplexing, timers.
+"""One UDP (and TCP) port for every viewer and publisher: sockets and demultiplexing.
 
 Invariant: nothing is answered but authentic checks and what their senders' DTLS calls for, so no
 reply goes to an address that has not proved itself; no state is kept for anyone else. A wakeup
 takes at most `_DRAIN` datagrams a socket, so a flood shares the loop instead of owning it.
 
-Upstream: `sockets`. Downstream: `Peer`s. Spec: RFC 7983 7 (by the first byte), RFC 8445 7.3 (by
-USERNAME), then by address.
+Upstream: `sockets`. Downstream: `Peer`s, and `PeerTimers`, which poll them. Spec: RFC 7983 7 (by
+the first byte), RFC 8445 7.3 (by USERNAME), then by address.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from hotpath.webrtc import certificate, dtls, sockets, stun
@@ -29,6 +28,7 @@ from hotpath.webrtc.handshake_pool import HandshakePool
 from hotpath.webrtc.ice import Credentials
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
+from hotpath.webrtc.peer_timers import PeerTimers
 from hotpath.webrtc.routing import RoutingTable
 from hotpath.webrtc.stun import Address, Kind, Message
 from hotpath.webrtc.tcp_links import TcpLink, TcpLinks
@@ -37,10 +37,6 @@ log = logging.getLogger(__name__)
 
 _DRAIN = 64
 _MAX_DATAGRAM = 2048
-_TICK_S = 0.02
-_SWEEP_S = 1.0
-_STALLED_NS = 1_000_000_000
-"""A loop that was stuck for this long first reads what waits before it calls a peer silent."""
 _MIN_MEDIA = 8
 
 
@@ -87,8 +83,6 @@ class Mux:
         self._table.by_address = {fd: {} for fd in self._udp}
         self._pool = HandshakePool(handshake_threads, limits.handshake_steps)
         self._peers: set[Peer] = set()
-        self._hasty: set[Peer] = set()
-        self._haste = asyncio.Event()
         self._tcp = TcpLinks(
             self._sockets.tcp,
             self._receive_frame,
@@ -97,6 +91,7 @@ class Mux:
             most=limits.tcp_links,
             most_strangers=limits.tcp_strangers,
         )
+        self._timers = PeerTimers(self._peers, self._tcp.sweep, now)
 
     @property
     def peers(self) -> int:
@@ -124,7 +119,7 @@ class Mux:
             for fd, bound in self._udp.items():
                 loop.add_reader(fd, self._drain, fd, bound)
             await self._tcp.start()
-            await self._tick()
+            await self._timers.run()
         finally:
             for fd in self._udp:
                 loop.remove_reader(fd)
@@ -166,8 +161,7 @@ class Mux:
         return self._pool.submit(work, done)
 
     def watch(self, peer: Peer) -> None:
-        self._hasty.add(peer)
-        self._haste.set()
+        self._timers.watch(peer)
 
     def new_credentials(self, peer: Peer) -> Credentials:
         """RFC 8445 5.3: at least 24 bits of ufrag and 128 bits of password."""
@@ -182,7 +176,7 @@ class Mux:
 
     def forget(self, peer: Peer) -> None:
         self._peers.discard(peer)
-        self._hasty.discard(peer)
+        self._timers.forget(peer)
         for path in list(peer.routes):
             if path.address is None:
                 self._tcp.close_link(path.fd)
@@ -290,33 +284,6 @@ class Mux:
         reply = peer.receive_stun(message, frame, path, link.address, now)
         if reply is not None:
             link.send(reply)
-
-    async def _tick(self) -> None:
-        """Timers: peers with something under way every 20 ms, all others once a second."""
-        loop = asyncio.get_running_loop()
-        due = loop.time() + _SWEEP_S
-        while True:
-            if not self._hasty:
-                await self._rest(due - loop.time())
-            before = self.now()
-            await asyncio.sleep(_TICK_S)
-            now, sweep = self.now(), loop.time() >= due
-            if sweep and now - before > _STALLED_NS:
-                continue
-            for peer in list(self._peers if sweep else self._hasty):
-                peer.poll(now)
-                if not peer.busy:
-                    self._hasty.discard(peer)
-            if sweep:
-                self._tcp.sweep(now)
-                due = loop.time() + _SWEEP_S
-
-    async def _rest(self, seconds: float) -> None:
-        """Until a peer has something under way, or for so long."""
-        self._haste.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._haste.wait()
 
 
 def _kind(first: int) -> str:

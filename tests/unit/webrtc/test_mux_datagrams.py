@@ -176,7 +176,7 @@ def test_nothing_is_kept_for_a_closed_peer(mux: DryMux) -> None:
     mux.feed(check(peer), CLIENT)
     peer.restart("again", "q" * 24)
     peer.close()
-    assert (mux._table.by_ufrag, mux._hasty, mux.peers) == ({}, set(), 0)
+    assert (mux._table.by_ufrag, mux._timers.idle, mux.peers) == ({}, True, 0)
     with pytest.raises(RuntimeError, match="closed"):
         peer.restart("again", "q" * 24)
     assert mux._table.by_ufrag == {}
