@@ -11,7 +11,7 @@ from OpenSSL import SSL
 
 from hotpath.webrtc.dtls import Step
 from hotpath.webrtc.handshake import Work
-from hotpath.webrtc.ice import Credentials
+from hotpath.webrtc.ice_events import Credentials
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.srtp import SrtpKeys
 

@@ -11,12 +11,19 @@ Verbs: `receive`, `next_deadline`, `poll`. Upstream: `peer`. Spec: RFC 8445 (lit
 RFC 9000 8.1 (by analogy).
 """
 
-import hmac
-from collections.abc import Hashable
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from hotpath.webrtc import stun
+from hotpath.webrtc.ice_checks import Check, Checks
+from hotpath.webrtc.ice_events import (
+    ConsentExpired,
+    Credentials,
+    IceEvent,
+    PathSelected,
+    Retired,
+    Send,
+    Source,
+)
 from hotpath.webrtc.stun import Address, Kind, Message
 
 MAX_SOURCES = 8
@@ -25,52 +32,7 @@ SILENT_NS = 3_000_000_000
 """A path unheard for this long yields to a check without USE-CANDIDATE from elsewhere (the client
 was rebound by its NAT). Chromium checks its selected pair every 2.5 s."""
 UNPROVEN_TIMES = 3
-_CHECK_NS = 100_000_000
-_CHECK_TRIES = 5
 _ROUND_TRIP_EVERY_NS = 10_000_000_000
-_LITE_PRIORITY = 0x7E_FF_FF_FF
-"""What our checks claim as the priority of a peer-reflexive candidate; nobody acts on it."""
-
-Source: TypeAlias = Hashable
-"""Where a datagram came from: opaque here; equal sources are the same way to the peer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    ufrag: str
-    pwd: str = field(repr=False)
-
-    @property
-    def key(self) -> bytes:
-        return self.pwd.encode("ascii")
-
-
-@dataclass(frozen=True, slots=True)
-class PathSelected:
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """A check of ours to be sent."""
-
-    data: bytes
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Retired:
-    """The credentials before a restart are valid no more."""
-
-    ufrag: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentExpired:
-    pass
-
-
-IceEvent: TypeAlias = PathSelected | Send | Retired | ConsentExpired
 
 
 @dataclass(slots=True)
@@ -91,30 +53,15 @@ class _Way:
         return True
 
 
-@dataclass(slots=True)
-class _Check:
-    """One request of ours, resent with the same transaction id until answered (RFC 8489 6.2.1)."""
-
-    transaction: bytes
-    source: Source
-    moves: bool
-    """True: its answer moves the path to `source`; False: it proves that address, and measures the
-    round trip."""
-    sent_ns: int
-    tries: int = 1
-
-
 class IceAgent:
     __slots__ = (
-        "_check",
-        "_checks_made",
+        "_checks",
         "_consent_ns",
         "_events",
         "_local",
         "_measure_at",
         "_old_local",
         "_remote",
-        "_seed",
         "_ways",
         "round_trip_ns",
         "selected",
@@ -125,11 +72,9 @@ class IceAgent:
         self._local = local
         self._old_local: Credentials | None = None
         self._remote: Credentials | None = None
-        self._seed = seed
         self._consent_ns = consent_ns
         self._ways: dict[Source, _Way] = {}
-        self._check: _Check | None = None
-        self._checks_made = 0
+        self._checks = Checks(seed)
         self._measure_at: int | None = None
         self._events: list[IceEvent] = []
         self.selected: Source | None = None
@@ -151,7 +96,7 @@ class IceAgent:
             self._events.append(Retired(self._local.ufrag))
         self._local = local
         self._remote = remote
-        self._check = None
+        self._checks.end()
 
     def establish(self, now: int) -> None:
         """DTLS is done over the selected path: its round trip is measured from now on."""
@@ -177,7 +122,7 @@ class IceAgent:
     @property
     def busy(self) -> bool:
         """A check of ours is under way: poll often."""
-        return self._check is not None
+        return self._checks.current is not None
 
     def receive(
         self,
@@ -211,18 +156,18 @@ class IceAgent:
 
     def next_deadline(self) -> int | None:
         deadlines = []
-        if self._check is not None:
-            deadlines.append(self._check.sent_ns + _wait(self._check.tries))
-        if self._measure_at is not None and self._check is None:
+        if (check := self._checks.current) is not None:
+            deadlines.append(check.due_ns)
+        elif self._measure_at is not None:
             deadlines.append(self._measure_at)
         if self.selected is not None:
             deadlines.append(self._ways[self.selected].heard_ns + self._consent_ns)
         return min(deadlines, default=None)
 
     def poll(self, now: int) -> list[IceEvent]:
-        if self._check is not None and now >= self._check.sent_ns + _wait(self._check.tries):
-            self._resend(self._check, now)
-        if self._check is None and self._measure_at is not None and now >= self._measure_at:
+        if (check := self._checks.current) is not None and now >= check.due_ns:
+            self._resend(check, now)
+        if not self.busy and self._measure_at is not None and now >= self._measure_at:
             self._measure_at = now + _ROUND_TRIP_EVERY_NS
             self._start_check(self.selected, now, moves=False)
         held = self.selected is not None
@@ -252,7 +197,7 @@ class IceAgent:
     ) -> None:
         if self._wants(source, nominated=message.use_candidate, now=now):
             self._move(source, now)
-        elif source == self.selected and not self.proves(source) and self._check is None:
+        elif source == self.selected and not self.proves(source) and not self.busy:
             self._start_check(source, now, moves=False)
         confirmed = message.use_candidate or source == self.selected
         if self._old_local is not None and used is self._local and confirmed:
@@ -260,14 +205,12 @@ class IceAgent:
             self._old_local = None
 
     def _receive_response(self, message: Message, data: bytes, source: Source, now: int) -> None:
-        check = self._check
-        if check is None or self._remote is None:
-            return
-        if message.transaction != check.transaction or source != check.source:
+        check = self._checks.current
+        if check is None or self._remote is None or not check.answered_by(message, source):
             return
         if not stun.verify(data, message, self._remote.key):
             return
-        self._check = None
+        self._checks.end()
         way = self._ways.get(source)
         if message.kind is Kind.ERROR or way is None:
             return
@@ -300,7 +243,9 @@ class IceAgent:
             self._select(source)
             if not self.proves(source):
                 self._start_check(source, now, moves=False)
-        elif self._check is None or not self._check.moves or self._check.source != source:
+            return
+        check = self._checks.current
+        if check is None or not check.moves or check.source != source:
             self._start_check(source, now, moves=True)
 
     def _select(self, source: Source) -> None:
@@ -311,31 +256,17 @@ class IceAgent:
     def _start_check(self, source: Source, now: int, *, moves: bool) -> None:
         if self._remote is None or source is None:
             return
-        self._checks_made += 1
-        number = self._checks_made.to_bytes(8, "big")
-        transaction = hmac.digest(self._seed, number, "sha256")[:12]
-        self._check = _Check(transaction, source, moves, now)
-        self._send(self._check, self._remote)
+        self._send(self._checks.start(source, now, moves=moves), self._remote)
 
-    def _resend(self, check: _Check, now: int) -> None:
-        if check.tries >= _CHECK_TRIES or check.source not in self._ways or not self._remote:
-            self._check = None
+    def _resend(self, check: Check, now: int) -> None:
+        if check.spent or check.source not in self._ways or not self._remote:
+            self._checks.end()
             return
         check.tries += 1
         check.sent_ns = now
         self._send(check, self._remote)
 
-    def _send(self, check: _Check, remote: Credentials) -> None:
-        request = stun.request(
-            check.transaction,
-            f"{remote.ufrag}:{self._local.ufrag}",
-            remote.key,
-            priority=_LITE_PRIORITY,
-            tie_breaker=int.from_bytes(self._seed[:8], "big"),
-        )
+    def _send(self, check: Check, remote: Credentials) -> None:
+        request = self._checks.request(check, self._local, remote)
         if self._ways[check.source].takes(len(request)):
             self._events.append(Send(request, check.source))
-
-
-def _wait(tries: int) -> int:
-    return _CHECK_NS << (tries - 1)

@@ -25,7 +25,7 @@ from hotpath.webrtc.errors import Overloaded, StunError
 from hotpath.webrtc.handler import PeerHandler, RoleHint
 from hotpath.webrtc.handshake import Work
 from hotpath.webrtc.handshake_pool import HandshakePool
-from hotpath.webrtc.ice import Credentials
+from hotpath.webrtc.ice_events import Credentials
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
 from hotpath.webrtc.peer_timers import PeerTimers

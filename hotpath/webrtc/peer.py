@@ -13,12 +13,20 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from hotpath.webrtc import ice
 from hotpath.webrtc.candidate import Candidate
 from hotpath.webrtc.dtls import Connected, DtlsEngine, DtlsRole, Fingerprint, Step
 from hotpath.webrtc.errors import Rejected
 from hotpath.webrtc.handler import PeerHandler, PeerShell, RoleHint
 from hotpath.webrtc.handshake import Handshake, Tail, Work
+from hotpath.webrtc.ice import IceAgent
+from hotpath.webrtc.ice_events import (
+    ConsentExpired,
+    Credentials,
+    PathSelected,
+    Retired,
+    Send,
+    Source,
+)
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.srtp_session import SrtpReceiver, SrtpSender
 from hotpath.webrtc.stun import Address, Message
@@ -77,7 +85,7 @@ class Peer:
         credentials = shell.new_credentials(self)
         self.ufrag = credentials.ufrag
         self.pwd = credentials.pwd
-        self._agent = ice.IceAgent(credentials, seed=seed, consent_ns=consent_ns)
+        self._agent = IceAgent(credentials, seed=seed, consent_ns=consent_ns)
 
     @property
     def connected(self) -> bool:
@@ -93,7 +101,7 @@ class Peer:
         return not self.closed and (self._handshake is not None or self._agent.busy)
 
     @property
-    def sources(self) -> tuple[ice.Source, ...]:
+    def sources(self) -> tuple[Source, ...]:
         return self._agent.sources
 
     def accept(
@@ -107,7 +115,7 @@ class Peer:
         fingerprint that cannot be used."""
         self._expected = Fingerprint.parse(remote_fingerprint)
         self._role = dtls_role
-        self._agent.set_remote(ice.Credentials(remote_ufrag, remote_pwd))
+        self._agent.set_remote(Credentials(remote_ufrag, remote_pwd))
         self._begin()
 
     def restart(self, remote_ufrag: str, remote_pwd: str) -> tuple[str, str]:
@@ -118,7 +126,7 @@ class Peer:
             raise RuntimeError(f"peer {self.ufrag} is closed")
         local = self._shell.new_credentials(self)
         self.ufrag, self.pwd = local.ufrag, local.pwd
-        self._agent.restart(local, ice.Credentials(remote_ufrag, remote_pwd))
+        self._agent.restart(local, Credentials(remote_ufrag, remote_pwd))
         self._apply(self._shell.now())
         return local.ufrag, local.pwd
 
@@ -212,13 +220,13 @@ class Peer:
     def _apply(self, now: int) -> None:
         for event in self._agent.poll(now):
             match event:
-                case ice.Send(data, Path() as path):
+                case Send(data, Path() as path):
                     self._shell.send(path, data)
-                case ice.PathSelected(Path() as path):
+                case PathSelected(Path() as path):
                     self._moved(path)
-                case ice.Retired(ufrag):
+                case Retired(ufrag):
                     self._shell.retire(ufrag)
-                case ice.ConsentExpired():
+                case ConsentExpired():
                     self.close("consent-expired")
                 case _:
                     raise TypeError(event)

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotpath.webrtc import ice, stun
-from hotpath.webrtc.ice import (
+from hotpath.webrtc.ice import IceAgent
+from hotpath.webrtc.ice_events import (
     ConsentExpired,
     Credentials,
-    IceAgent,
+    IceEvent,
     PathSelected,
     Retired,
     Send,
@@ -70,7 +71,7 @@ def established(at: int = 0) -> IceAgent:
     return made
 
 
-def answer(to: IceAgent, events: list[ice.IceEvent], now: int, key: bytes = THERE.key) -> None:
+def answer(to: IceAgent, events: list[IceEvent], now: int, key: bytes = THERE.key) -> None:
     """The peer answers every check of ours."""
     for event in events:
         if isinstance(event, Send):
@@ -321,7 +322,7 @@ def test_any_sequence_keeps_the_path_among_the_proven(steps: list[tuple[str, int
     """After DTLS, `selected` is only ever HOME or an address that answered a check of ours."""
     lite = established()
     now, proven = 5 * MS, {HOME}
-    pending: list[ice.IceEvent] = []
+    pending: list[IceEvent] = []
     for action, source, wait in steps:
         now += wait * MS
         where = (HOME, MOBILE, "elsewhere")[source]
