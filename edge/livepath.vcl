@@ -5,6 +5,7 @@
 #
 #   viewer: /t/{token}/live/{project}/{event}/{feed}/{rest}    or the same without /t/{token}
 #     1.    /edge/check[/t/{token}]/live/{project}/{event}/{feed}    one entry for each token
+#           (and, where a token is bound to an address, for each address)
 #     2.    /live/{project}/{event}/{feed}/{rest}                    one entry for all viewers
 
 vcl 4.1;
@@ -17,6 +18,7 @@ include "origin.vcl";
 sub vcl_recv {
     if (req.restarts > 0) {
         # The viewer was let in, and vcl_deliver has put the shared URL in place.
+        unset req.http.X-Livepath-Viewer;
         return (hash);
     }
     unset req.http.X-Live-Url;
@@ -30,6 +32,8 @@ sub vcl_recv {
     if (req.url !~ "^(/t/[A-Za-z0-9._-]+)?/live(/[a-z0-9_-]+){3}/[A-Za-z0-9._/-]+\.(m3u8|m4s|mp4)(\?.*)?$") {
         return (synth(404));
     }
+    # Behind a TLS terminator this is the viewer's only if that speaks the PROXY protocol.
+    set req.http.X-Livepath-Viewer = client.ip;
     call shared_url;
     set req.url = "/edge/check" + regsub(req.url, "^((/t/[^/]+)?/live(/[^/]+){3})/.*$", "\1");
     return (hash);
@@ -48,6 +52,21 @@ sub shared_url {
     }
 }
 
+# What a viewer with a cap gets: the list that all with that cap share, and nothing above it.
+sub under_cap {
+    unset req.http.X-Rendition;
+    if (req.http.X-Live-Url ~ "^/live(/[^/]+){3}/index(-captions)?(-[0-9]+p)?\.m3u8") {
+        set req.http.X-Live-Url = regsub(req.http.X-Live-Url,
+            "/index(-captions)?(-[0-9]+p)?\.m3u8", "/index\1-" + resp.http.X-Livepath-Cap + ".m3u8");
+    } else if (req.http.X-Live-Url ~ "^/live(/[^/]+){3}/[^/?]+\.m3u8") {
+        set req.http.X-Rendition = regsub(
+            req.http.X-Live-Url, "^/live(?:/[^/]+){3}/([^/?]+)\.m3u8.*$", ",\1,");
+    } else {
+        set req.http.X-Rendition = regsub(
+            req.http.X-Live-Url, "^/live(?:/[^/]+){3}/[^/]+/([^/]+)/.*$", ",\1,");
+    }
+}
+
 # One origin, so the Host that a viewer calls it by is no part of the key. Requests for what is
 # being fetched wait for that one fetch: a blocked reload or a hinted part is one request upstream.
 sub vcl_hash {
@@ -57,6 +76,7 @@ sub vcl_hash {
 
 sub vcl_backend_fetch {
     unset bereq.http.X-Live-Url;
+    unset bereq.http.X-Rendition;
     unset bereq.http.X-Livepath-Edge;
     unset bereq.http.Cookie;
     unset bereq.http.Authorization;
@@ -101,6 +121,14 @@ sub vcl_deliver {
     unset resp.http.X-Varnish;
     if (req.url ~ "^/edge/check/") {
         if (resp.status == 204) {
+            if (resp.http.X-Livepath-Cap) {
+                call under_cap;
+                if (req.http.X-Rendition
+                    && std.strstr(resp.http.X-Livepath-Beyond, req.http.X-Rendition)) {
+                    return (synth(403, "nothing above " + resp.http.X-Livepath-Cap
+                        + " is due to this viewer"));
+                }
+            }
             set req.url = req.http.X-Live-Url;
             return (restart);
         }

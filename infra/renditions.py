@@ -5,6 +5,7 @@ also the track's name, and in playlists. Upstream: `infra.control`, which takes 
 clients. Downstream: the media plane, which encodes, lists and sends them.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -47,3 +48,15 @@ def rungs_of(names: Iterable[str]) -> tuple[LadderRung, ...]:
     """What is to be encoded for these renditions, the tallest first."""
     wanted = set(names)
     return tuple(rung for name, rung in RUNGS.items() if name in wanted)
+
+
+def within(heights: Mapping[str, int], cap: str | None) -> frozenset[str]:
+    """Which of the renditions (name -> height, 0: not known yet) a viewer with this cap may have.
+
+    None is taller than the rung `cap`; where all are, the lowest: a cap takes quality, no picture.
+    """
+    if cap is None or not heights:
+        return frozenset(heights)
+    most = RUNGS[cap].height
+    fitting = frozenset(name for name, height in heights.items() if 0 < height <= most)
+    return fitting or frozenset({min(heights, key=lambda name: heights[name] or math.inf)})

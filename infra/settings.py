@@ -4,11 +4,12 @@ There is no global settings object: a role parses its model and passes the value
 carries a description, from which `docs/configuration.md` is generated.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -18,8 +19,15 @@ def _words(value: object) -> object:
     return tuple(word for word in (part.strip() for part in value.split(",")) if word)
 
 
+def _networks(given: tuple[str, ...]) -> tuple[str, ...]:
+    for each in given:
+        ipaddress.ip_network(each, strict=False)
+    return given
+
+
 # pydantic-settings would read a list as JSON, which nobody wants to quote in a shell.
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Networks = Annotated[CommaList, AfterValidator(_networks)]
 
 
 class RoleSettings(BaseSettings):
@@ -143,6 +151,12 @@ class MediaSettings(TlsSettings):
     node: str = Field("local", description="Name of this media node, unique in the deployment.")
     media_host: str = Field(
         "127.0.0.1", description="Address that LL-HLS, WHEP and WHIP (HTTP) listen on."
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Addresses and networks of proxies in front of this node that are believed "
+        "what `X-Forwarded-For` says, for limits by address and tokens bound to one (docs/access.md"
+        "); none: the header means nothing.",
     )
     media_port: int = Field(8081, description="TCP port of LL-HLS, WHEP and WHIP (HTTP).")
     srt_host: str = Field("127.0.0.1", description="Address SRT listens on.")

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-EVENTS = ("drain", "move", "revoked", "ended", "rendition", "marker")
+EVENTS = ("drain", "move", "fallback", "revoked", "ended", "rendition", "marker")
 """Names that a channel may carry, as the `Link` header lists them."""
 MAX_QUEUED = 32
 KEEP_ALIVE = b": \n\n"

@@ -51,6 +51,14 @@ class Refused:
     retry_after_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What one who is in takes."""
+
+    event: str
+    address: str
+
+
 class Rate:
     """At most `per_second` on average and `burst` at once (GCRA)."""
 
@@ -168,9 +176,14 @@ class Gate:
         self._events: Counter[str] = Counter()
         self._addresses: Counter[str] = Counter()
 
-    def join(self, event: str, address: str, now: int) -> Refused | None:
-        """None: the viewer is in, until `leave` with the same event and address."""
-        refused = self._refused(event, address, now)
+    def join(
+        self, event: str, address: str, now: int, *, instead_of: Place | None = None
+    ) -> Refused | None:
+        """None: the viewer is in, until `leave` with the same event and address.
+
+        `instead_of`: who leaves when this one gets in, so that the load stays as it is.
+        """
+        refused = self._refused(event, address, now, instead_of)
         if refused is None:
             self._rate.take(now)
             self.viewers += 1
@@ -188,16 +201,19 @@ class Gate:
     def viewers_of(self, event: str) -> int:
         return self._events[event]
 
-    def _refused(self, event: str, address: str, now: int) -> Refused | None:
+    def _refused(
+        self, event: str, address: str, now: int, instead_of: Place | None
+    ) -> Refused | None:
         limits = self.limits
-        if self.viewers >= limits.viewers:
+        gone = instead_of or Place("", "")
+        if self.viewers - (instead_of is not None) >= limits.viewers:
             return Refused(Cause.NODE_FULL, f"the node takes {limits.viewers} viewers", 30)
         per_event, per_address = limits.viewers_per_event, limits.viewers_per_address
-        if per_event and self._events[event] >= per_event:
+        if per_event and self._events[event] - (gone.event == event) >= per_event:
             return Refused(Cause.EVENT_FULL, f"the event takes {per_event} viewers here", 30)
-        if per_address and self._addresses[address] >= per_address:
+        if per_address and self._addresses[address] - (gone.address == address) >= per_address:
             return Refused(Cause.ADDRESS_FULL, f"{per_address} viewers share your address", 30)
-        problem = self.load.problem(self.viewers)
+        problem = None if instead_of else self.load.problem(self.viewers)
         if problem:
             return Refused(Cause.OVERLOADED, problem, 10)
         wait = self._rate.wait_ns(now)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hotpath.fanout.kernel import Frame, Stream
 from hotpath.fanout.packetize import H264Packetizer
 from hotpath.media.unit import Format, Unit
+from infra.renditions import RUNGS
 
 VIDEO_HZ = 90_000
 WINDOW_S = 4
@@ -62,6 +63,13 @@ class Rendition:
     @property
     def bps(self) -> int:
         return self.rate.bps or self.assumed_bps
+
+    @property
+    def height(self) -> int:
+        """0 until it is known."""
+        if self.name in RUNGS:
+            return RUNGS[self.name].height
+        return self.format.height if self.format else 0
 
     def push(self, format: Format, unit: Unit, wall_ns: int) -> bool:
         """To every viewer that has it; False: there is nothing in it to be sent."""

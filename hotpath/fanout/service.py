@@ -30,9 +30,11 @@ from hotpath.fanout.viewer import ViewerSession
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer
 from hotpath.webrtc.turn import TurnServers
-from infra.auth.access import Access
+from infra.auth.access import Access, Denied
+from infra.auth.policy import UNLIMITED, Rights
 from infra.events.desired import DesiredMarker
 from infra.keys import ProgramKey
+from infra.proxies import Proxies
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,7 @@ class FanoutService:
         limits: Limits | None = None,
         make_bridge: MakeBridge | None = None,
         turn: TurnServers | None = None,
+        proxies: Proxies | None = None,
         linger_s: float = LINGER_S,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
@@ -77,6 +80,8 @@ class FanoutService:
         self.kernel = kernel
         self.access = access
         self.turn = turn or TurnServers()
+        self.proxies = proxies or Proxies()
+        """Those that are believed whose requests they bring."""
         self.keep_alive_s = keep_alive_s
         self.gate = Gate(limits or Limits(), cores=len(os.sched_getaffinity(0)))
         self.viewers = Sessions(mux, kernel, self.gate)
@@ -152,13 +157,21 @@ class FanoutService:
         address: str,
         token: str | None,
         token_id: str | None,
+        host: str = "",
+        rights: Rights = UNLIMITED,
     ) -> Joined:
         """Answer an offer; raises `NotOnAir` and what `Sessions.join` raises."""
         programme = self._programmes.get(key)
         if programme is None or self._stopping:
             raise NotOnAir(str(key))
         return self.viewers.join(
-            programme.feed, offer, address=address, token=token, token_id=token_id
+            programme.feed,
+            offer,
+            address=address,
+            token=token,
+            token_id=token_id,
+            host=host,
+            rights=rights,
         )
 
     def drain(self, reason: str, url: str | None = None) -> None:
@@ -193,7 +206,8 @@ class FanoutService:
         return session is not None
 
     def recheck(self) -> int:
-        """End the sessions whose event or token no longer lets them in; how many there were.
+        """End the sessions that may no longer be, and give the others what is due to them now; how
+        many ended.
 
         For whoever changes the access table; expiry is looked at here every `RECHECK_S`.
         """
@@ -203,10 +217,14 @@ class FanoutService:
             programme = self._programmes.get(key)
             default = programme.access if programme is not None else "token"
             path = f"/live/{key}/whep"
-            denied = self.access.check(key.project, key.event, path, session.token, default)
-            if denied is not None:
-                session.end("revoked", "token", detail=denied.reason)
-                ended += 1
+            found = self.access.admit(
+                key.project, key.event, path, session.token, default, address=session.host
+            )
+            if isinstance(found, Denied):
+                session.end("revoked", "token", detail=found.reason)
+            elif found.claims is not None:
+                session.entitle(found.rights)
+            ended += session.closed is not None
         return ended
 
     def end(self, event: str) -> int:

@@ -21,11 +21,12 @@ import structlog
 from hotpath.fanout.feed import Feed
 from hotpath.fanout.joins import observe_join
 from hotpath.fanout.kernel import Kernel
-from hotpath.fanout.limits import Cause, Gate, Refused
+from hotpath.fanout.limits import Cause, Gate, Place, Refused
 from hotpath.fanout.viewer import CNAME, Counts, Randoms, ViewerSession
 from hotpath.webrtc.errors import DtlsError, Overloaded
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer, SendSsrcs, choose_viewer, viewer_answer
+from infra.auth.policy import UNLIMITED, Load, Rights, under
 from infra.keys import ProgramKey
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,10 @@ JOIN_POLL_S = 0.01
 JOIN_POLL_EACH_S = 0.0002
 """Added for each that joins, so that a crowd without a picture yet costs no more than a few."""
 JOIN_WATCHED_NS = 10 * SECOND
+FULL = frozenset({Cause.NODE_FULL, Cause.EVENT_FULL, Cause.OVERLOADED})
+"""Refusals that somebody's place helps against."""
+TAKEN = "somebody of higher priority needed the place"
+TAKEN_RETRY_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +87,14 @@ class Sessions:
         address: str,
         token: str | None,
         token_id: str | None,
+        host: str = "",
+        rights: Rights = UNLIMITED,
     ) -> Joined:
         """Answer an offer; raises `JoinRefused`, `SdpError` (no usable codec) or `DtlsError` (a
         fingerprint that cannot be used)."""
         now, event = time.monotonic_ns(), feed.key.event
         media = choose_viewer(offer, profile_level_id=feed.profile_level_id)
-        refused = self._gate.join(event, address, now)
-        if refused is not None:
-            raise JoinRefused(refused)
+        self._enter(event, address, rights, now)
         session = ViewerSession(
             secrets.token_urlsafe(24),
             feed,
@@ -99,6 +104,8 @@ class Sessions:
             address=address,
             token=token,
             token_id=token_id,
+            host=host,
+            rights=rights,
             counts=self.counts,
             on_connected=self._connected,
             on_closed=self._closed,
@@ -111,6 +118,30 @@ class Sessions:
             raise JoinRefused(Refused(Cause.NODE_FULL, str(error), 10)) from error
         self.table[session.id] = session
         return Joined(session, self._answer(session, offer))
+
+    def _enter(self, event: str, address: str, rights: Rights, now: int) -> None:
+        """Through the gate, if need be in the place of somebody of lower priority; raises
+        `JoinRefused`."""
+        refused = self._gate.join(event, address, now)
+        if refused is None:
+            return
+        lowest = self._lowest(refused.cause, event)
+        full = Load(full=True, lowest=None if lowest is None else lowest.rights.priority)
+        if lowest is None or not under(rights, full).path.whep:
+            raise JoinRefused(refused)
+        place = Place(lowest.feed.key.event, lowest.address)
+        refused = self._gate.join(event, address, now, instead_of=place)
+        if refused is not None:
+            raise JoinRefused(refused)
+        lowest.fall_back("place-taken", TAKEN, retry_after_s=TAKEN_RETRY_S)
+
+    def _lowest(self, cause: Cause, event: str) -> ViewerSession | None:
+        """Who gives its place first: of the lowest priority the one who came last."""
+        if cause not in FULL:
+            return None
+        alike = cause is not Cause.EVENT_FULL
+        found = (s for s in self.table.values() if alike or s.feed.key.event == event)
+        return min(found, key=lambda s: (s.rights.priority, -s.posted_ns), default=None)
 
     def _answer(self, session: ViewerSession, offer: Offer) -> str:
         peer = session.peer

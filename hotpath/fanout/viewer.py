@@ -33,6 +33,8 @@ from hotpath.webrtc.rtcp import (
 )
 from hotpath.webrtc.sdp import MediaChoice, SendSsrcs
 from hotpath.webrtc.srtp import SrtpKeys
+from infra.auth.policy import UNLIMITED, Rights
+from infra.renditions import within
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +87,8 @@ class ViewerSession:
         address: str,
         token: str | None,
         token_id: str | None,
+        host: str = "",
+        rights: Rights = UNLIMITED,
         counts: Counts,
         on_connected: Callable[["ViewerSession"], None],
         on_closed: Callable[["ViewerSession", str], None],
@@ -98,6 +102,9 @@ class ViewerSession:
         self.token = token
         """What opened the event for it; None: nothing had to."""
         self.token_id = token_id
+        self.host = host
+        """Where the offer came from."""
+        self.rights = rights
         self.channel = Channel()
         self.etag = ""
         self.remote_ufrag = ""
@@ -116,10 +123,10 @@ class ViewerSession:
         self._on_closed = on_closed
         self._peer: Peer | None = None
         self._viewer: Viewer | None = None
-        self._rendition = feed.renditions[0]
+        self._rendition = self._offered[0]
         """What it sees, or would if it had a picture."""
         self._choice = Choice(
-            [r.bps for r in feed.renditions] if media.video else [], audio=media.audio is not None
+            [r.bps for r in self._offered] if media.video else [], audio=media.audio is not None
         )
         self._lost, self._jitter_ms = 0.0, 0
         """From its reports: the worst loss since the last review (if none came, the one looked at
@@ -238,7 +245,7 @@ class ViewerSession:
         rtt_ms = (self.round_trip_ns or self.peer.round_trip_ns or 0) // 1_000_000
         health = Health(self._lost, self._jitter_ms, rtt_ms, self._remb_bps, dropped, stats.waiting)
         self._reviewed = True
-        self._know_renditions()
+        self.renditions_changed()
         match self._choice.receive(health, now):
             case Move(level=level, reason=reason):
                 self._move(viewer, level, reason)
@@ -266,19 +273,45 @@ class ViewerSession:
             self._show(self._viewer)
 
     def renditions_changed(self) -> None:
-        """From the feed: whose rendition has ended sees the source again, at once."""
+        """From the feed: whose rendition has ended sees the best that it may have, at once."""
         had = self._rendition
         self._know_renditions()
+        ended = had not in self.feed.renditions
+        cap = f"nothing above {self.rights.cap} is due"
+        self._changed_from(had, f"{had.name} has ended" if ended else cap)
+
+    def entitle(self, rights: Rights) -> None:
+        """What is due to the viewer from now on, at once."""
+        before, self.rights = self.rights, rights
+        if not rights.path.whep:
+            self.fall_back("tier", "the tier of this viewer watches by LL-HLS")
+        elif rights.cap != before.cap:
+            had, at_best = self._rendition, self._choice.level == 0
+            if at_best and self.media.video is not None:
+                self._rendition = self._offered[0]
+            self._know_renditions()
+            self._changed_from(had, "the cap has changed")
+
+    def _changed_from(self, had: Rendition, reason: str) -> None:
         if self._rendition is had or self._viewer is None or not self._showing:
             return
         self._show(self._viewer)
-        self._tell_rendition(self._rendition.name, f"{had.name} has ended")
+        self._tell_rendition(self._rendition.name, reason)
+
+    @property
+    def _offered(self) -> tuple[Rendition, ...]:
+        """What there is for it, best first."""
+        renditions: tuple[Rendition, ...] = self.feed.renditions
+        if self.rights.cap is None:
+            return renditions
+        fitting = within({one.name: one.height for one in renditions}, self.rights.cap)
+        return tuple(one for one in renditions if one.name in fitting)
 
     def _know_renditions(self) -> None:
         """What can be chosen now; a rendition keeps its viewer wherever it stands among others."""
         if self.media.video is None:
             return
-        renditions: tuple[Rendition, ...] = self.feed.renditions
+        renditions = self._offered
         if self._rendition not in renditions:
             self._rendition = renditions[0]
         rates = [rendition.bps for rendition in renditions]
@@ -290,7 +323,7 @@ class ViewerSession:
             self._showing = False
             self._tell_rendition(SOUND, reason)
             return
-        self._rendition = self.feed.renditions[level]
+        self._rendition = self._offered[level]
         if self._showing:
             viewer.switch(self._rendition.stream)
         else:
@@ -352,6 +385,10 @@ class ViewerSession:
         if self.closed is None:
             self.tell(event, {"reason": reason, **data})
             self._release(reason)
+
+    def fall_back(self, reason: str, detail: str, **data: object) -> None:
+        """Send the viewer to LL-HLS."""
+        self.end("fallback", reason, detail=detail, **data)
 
     def restart(self, ufrag: str, pwd: str) -> tuple[str, str]:
         """ICE restart: the viewer's new credentials for ours; media goes on meanwhile."""

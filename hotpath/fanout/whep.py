@@ -11,6 +11,7 @@ Downstream: `FanoutService`. Spec: draft-ietf-wish-whep-03, RFC 9725, RFC 8840, 
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -34,12 +35,15 @@ from hotpath.webrtc.sdp import (
     parse_offer,
 )
 from hotpath.webrtc.turn import ice_server_links
+from infra.auth.access import Admitted, Denied
 from infra.keys import ProgramKey
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 SSE_EXTENSION = "urn:ietf:params:whep:ext:core:server-sent-events"
 RETRY_OFF_AIR_S = 2
+# Relative, so that a token in the request's path is in the playlist's as well.
+LL_HLS = {"link": '<index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"'}
 _PREFLIGHT = {
     **CORS,
     "access-control-allow-headers": "authorization, content-type, if-match",
@@ -94,7 +98,10 @@ class _Whep:
     async def _join(self, request: Request) -> Response:
         key = self._key(request)
         token = request.scope.get("livepath.token") or bearer(request)
-        token_id = self._admitted(key, token)
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+        peer = request.client.host if request.client else ""
+        host = self._service.proxies.client(peer, forwarded)
+        admitted = self._admitted(key, token, host)
         text = await sdp_body(request, SDP)
         try:
             offer = parse_offer(text)
@@ -104,9 +111,11 @@ class _Whep:
             joined = self._service.join(
                 key,
                 offer,
-                address=line_of(request.client.host if request.client else ""),
+                address=line_of(host),
                 token=token,
-                token_id=token_id,
+                token_id=admitted.claims.token_id if admitted.claims else None,
+                host=host,
+                rights=admitted.rights,
             )
         except NotOnAir as error:
             raise self._off_air(key) from error
@@ -187,26 +196,20 @@ class _Whep:
             raise self._off_air(key)
         return key
 
-    def _admitted(self, key: ProgramKey, token: str | None) -> str | None:
-        """The token's id, None where none is needed; raises what the viewer is told."""
+    def _admitted(self, key: ProgramKey, token: str | None, host: str) -> Admitted:
+        """With claims where a token is needed; raises what the viewer is told."""
         programme = self._service.programme(key)
         default = programme.access if programme is not None else "token"
-        path, access = f"/live/{key}/whep", self._service.access
-        if access.check(key.project, key.event, path, None, default) is None:
-            return None
-        denied = access.check(key.project, key.event, path, token, default)
-        if denied is None and token is not None:
-            claims = access.claims(key.project, token)
-            return "" if claims is None else claims.token_id
-        status, reason = (denied.status, denied.reason) if denied else (401, "no token")
-        raise HttpProblem(
-            status,
-            "forbidden" if status == 403 else "unauthorized",
-            "The event needs another viewer token" if token else "The event needs a viewer token",
-            reason,
-            "Send a viewer token of this event: `Authorization: Bearer`, or /t/{token}/live/….",
-            headers={"www-authenticate": "Bearer"} if status == 401 else None,
-        )
+        access = self._service.access
+        path = f"/live/{key}/whep"
+        found = access.admit(key.project, key.event, path, token, default, address=host)
+        if isinstance(found, Denied):
+            raise _denied(found, sent=token is not None)
+        if found.claims is None:
+            return replace(found, rights=access.raised(key.project, key.event, token))
+        if not found.rights.path.whep:
+            raise _wrong_tier()
+        return found
 
     def _session(self, request: Request) -> ViewerSession:
         names = request.path_params
@@ -233,6 +236,28 @@ def _add_candidates(session: ViewerSession, fragment: Fragment) -> None:
             continue
 
 
+def _denied(denied: Denied, *, sent: bool) -> HttpProblem:
+    return HttpProblem(
+        denied.status,
+        "forbidden" if denied.status == 403 else "unauthorized",
+        "The event needs another viewer token" if sent else "The event needs a viewer token",
+        denied.reason,
+        "Send a viewer token of this event: `Authorization: Bearer`, or /t/{token}/live/….",
+        headers={"www-authenticate": "Bearer"} if denied.status == 401 else None,
+    )
+
+
+def _wrong_tier() -> HttpProblem:
+    return HttpProblem(
+        403,
+        "tier",
+        "The token is not for WebRTC",
+        "the tier of this viewer watches by LL-HLS",
+        "Watch by LL-HLS: see the Link header. The organiser can change the tier.",
+        headers=LL_HLS,
+    )
+
+
 def _bad_sdp(detail: str) -> HttpProblem:
     return HttpProblem(400, "bad-sdp", "The SDP cannot be used", detail, "Send a WebRTC offer.")
 
@@ -256,8 +281,7 @@ def _refused(refused: Refused) -> HttpProblem:
         f"Try again in {refused.retry_after_s} s, or watch by LL-HLS: see the Link header.",
         headers={
             "retry-after": str(refused.retry_after_s),
-            # Relative, so that a token in the request's path is in the playlist's as well.
-            "link": '<index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"',
+            **LL_HLS,
         },
     )
 

@@ -45,7 +45,8 @@ class Captioning:
         self._kept_ms = kept_s * 1000
         self._clock = clock
         self._clock_s = clock_s
-        self._multivariant: tuple[str, Text] | None = None
+        self._multivariant: dict[str | None, tuple[str, Text]] = {}
+        """By cap."""
         self._playlist: Text | None = None
 
     def segment(self, rendition: Rendition, start_us: int, duration_us: int) -> None:
@@ -66,21 +67,23 @@ class Captioning:
         self._put(self._captions.end(self._clock_s() * 1000, final=final))
         self._playlist = None
 
-    def find(self, name: str) -> Text | None:
+    def find(self, name: str, cap: str | None = None) -> Text | None:
         """One of the two playlists, once there is something to play."""
         if name == WITH_CAPTIONS:
-            return self._kept(self._offers.multivariant(captions=self._captions.language))
+            language = self._captions.language
+            return self._kept(cap, self._offers.multivariant(captions=language, cap=cap))
         if name != PLAYLIST or not self._captions.has_segments:
             return None
         if self._playlist is None:
             self._playlist = Text(self._captions.text())
         return self._playlist
 
-    def _kept(self, multivariant: str) -> Text:
+    def _kept(self, cap: str | None, multivariant: str) -> Text:
         """Compressed once for all who ask while it says the same."""
-        if self._multivariant is None or self._multivariant[0] != multivariant:
-            self._multivariant = multivariant, Text(multivariant)
-        return self._multivariant[1]
+        known = self._multivariant.get(cap)
+        if known is None or known[0] != multivariant:
+            known = self._multivariant[cap] = multivariant, Text(multivariant)
+        return known[1]
 
     def _list_due(self) -> None:
         self._put(self._captions.due(self._clock_s() * 1000))

@@ -37,7 +37,7 @@ class Response:
 class Request:
     """What came in, without its body, and the way back."""
 
-    __slots__ = ("edge", "headers", "left", "method", "path", "query", "respond")
+    __slots__ = ("client", "edge", "headers", "left", "method", "path", "query", "respond")
 
     def __init__(
         self,
@@ -46,6 +46,8 @@ class Request:
         query: str,
         headers: Mapping[bytes, bytes],
         respond: Callable[[Response], None],
+        *,
+        client: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -53,6 +55,8 @@ class Request:
         self.headers = headers
         """By lower-case name."""
         self.respond = respond
+        self.client = client
+        """Address of whoever has the connection; empty: not known."""
         self.left: Callable[[], object] | None = None
         """To be called by the server when the client goes before it was answered."""
         self.edge = False
@@ -86,7 +90,9 @@ class Application(ABC):
         found: list[Response] = []
         query = scope["query_string"].decode("latin-1")
         headers = by_name(scope["headers"])
-        request = Request(scope["method"], scope["path"], query, headers, found.append)
+        client = scope.get("client")
+        host = str(client[0]) if client else ""
+        request = Request(scope["method"], scope["path"], query, headers, found.append, client=host)
         self.receive(request)
         if found:
             return found[0]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hotpath.hls.answers import Answer, Answers, Blocked
+from hotpath.hls.caps import CAPPED, multivariant_under, rendition_of
 from hotpath.hls.captioning import Captioning
 from hotpath.hls.captions import CaptionList
 from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
@@ -18,6 +19,7 @@ from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.files import NOT_HERE, Files
 from hotpath.hls.listing import Place
+from hotpath.hls.names import MULTIVARIANT
 from hotpath.hls.offers import Offers
 from hotpath.hls.playlist import WINDOW, Revision
 from hotpath.hls.rendition import Rendition
@@ -33,7 +35,6 @@ from infra.captions_group import PLAYLIST, WITH_CAPTIONS
 from infra.events.captions import HeardWindow
 from infra.keys import ProgramKey
 
-MULTIVARIANT = "index.m3u8"
 BLOCK_LIMIT = 3  # target durations; 6.2.5.2
 
 
@@ -114,7 +115,8 @@ class LivePlaylists:
         self._playable = False
         self._stopped = False
         self._ended = False
-        self._multivariant: tuple[str, Text] | None = None
+        self._multivariant: dict[str | None, tuple[str, Text]] = {}
+        """By cap."""
         self._answers = Answers(self._revision)
 
     @property
@@ -278,6 +280,7 @@ class LivePlaylists:
 
     def _can_start(self, name: str) -> bool:
         """Whether a player that asks for this playlist first can begin to play."""
+        name, _ = CAPPED.get(name, (name, None))
         captions = self._captioning is not None and name in (WITH_CAPTIONS, PLAYLIST)
         if name == MULTIVARIANT or captions:
             return self._playable
@@ -285,6 +288,17 @@ class LivePlaylists:
         return rendition is not None and rendition.playlist.has_segments
 
     # ---- read by viewers
+
+    def under_cap(self, name: str, cap: str) -> str | None:
+        """What a viewer with this cap gets that asks for `name`; None: nothing."""
+        found = multivariant_under(name, cap)
+        if found is not None:
+            return found
+        return None if rendition_of(name) in self.beyond(cap) else name
+
+    def beyond(self, cap: str) -> frozenset[str]:
+        """The renditions that such a viewer may not have."""
+        return self._offers.beyond(cap)
 
     def answer(self, name: str, query: str, waited: Outcome | None = None) -> Answer | None:
         """The reply to `GET {name}?{query}` below the programme's URL, or what it waits for.
@@ -317,24 +331,26 @@ class LivePlaylists:
         known = self._answers.get(name, query)
         if known is not None and (waited is None or waited is Outcome.READY):
             return known
-        if name == MULTIVARIANT:
-            return self._answer_multivariant(waited)
-        if (text := self._captions_text(name)) is not None:
+        base, cap = CAPPED.get(name, (name, None))
+        if base == MULTIVARIANT:
+            return self._answer_multivariant(cap, waited)
+        if (text := self._captions_text(base, cap)) is not None:
             return self._text_reply(text, self.target_duration_s * 500)
         return self._answer_playlist(name, query, waited)
 
-    def _captions_text(self, name: str) -> Text | None:
+    def _captions_text(self, name: str, cap: str | None) -> Text | None:
         if self._captioning is None or not self._playable:
             return None
-        return self._captioning.find(name)
+        return self._captioning.find(name, cap)
 
-    def _answer_multivariant(self, waited: Outcome | None) -> Answer:
+    def _answer_multivariant(self, cap: str | None, waited: Outcome | None) -> Answer:
         if (early := self._wait_start(MULTIVARIANT, waited)) is not None:
             return early
-        text = self._offers.multivariant()
-        if self._multivariant is None or self._multivariant[0] != text:
-            self._multivariant = (text, Text(text))
-        return self._text_reply(self._multivariant[1], self.target_duration_s * 1000)
+        text = self._offers.multivariant(cap=cap)
+        known = self._multivariant.get(cap)
+        if known is None or known[0] != text:
+            known = self._multivariant[cap] = text, Text(text)
+        return self._text_reply(known[1], self.target_duration_s * 1000)
 
     def _answer_playlist(self, name: str, query: str, waited: Outcome | None) -> Answer:
         if self._playable and name not in self._by_playlist:

@@ -1,4 +1,6 @@
-"""Names of media files, below the folder of their rendition, in playlists and requests."""
+"""Names in playlists and requests: of media files, below the folder of their rendition."""
+
+MULTIVARIANT = "index.m3u8"
 
 
 def segment_name(msn: int) -> str:

@@ -11,7 +11,7 @@ from hotpath.hls.multivariant import Stream, multivariant
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.values import US
 from hotpath.media.unit import AUDIO, FURTHER_AUDIO, VIDEO
-from infra.renditions import RUNGS
+from infra.renditions import RUNGS, within
 
 SOURCE = (VIDEO, AUDIO)
 LADDER_LATE = 3
@@ -54,12 +54,23 @@ class Offers:
         """Those that are offered now."""
         return [r for name, r in sorted(self._renditions.items()) if self._offers(name, r)]
 
-    def multivariant(self, *, captions: str | None = None) -> str:
+    def multivariant(self, *, captions: str | None = None, cap: str | None = None) -> str:
         """The multivariant playlist now. `captions`: with those in this language, where known."""
-        streams = [_described(rendition) for rendition in self.renditions()]
+        gone = frozenset[str]() if cap is None else self.beyond(cap)
+        offered = (one for one in self.renditions() if one.format.track not in gone)
+        streams = [_described(rendition) for rendition in offered]
         videos = [stream for stream in streams if stream.format.codec.kind == "video"]
         sounds = [stream for stream in streams if stream.format.codec.kind == "audio"]
         return multivariant(videos, sounds, audio_only=self._audio_only, captions=captions)
+
+    def beyond(self, cap: str) -> frozenset[str]:
+        """Which renditions a viewer with this cap may not have, as long as it has another."""
+        heights = {
+            rendition.format.track: rendition.format.height
+            for rendition in self.renditions()
+            if rendition.format.codec.kind == "video"
+        }
+        return frozenset(heights) - within(heights, cap)
 
     def _offers(self, name: str, rendition: Rendition) -> bool:
         """Whether a player that chooses the rendition now finds media at the live edge.

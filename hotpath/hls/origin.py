@@ -24,10 +24,12 @@ from hotpath.hls.live import LivePlaylists, monotonic_ms, unix_s
 from hotpath.hls.reply import CORS, NO_STORE, Reply, refusal
 from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import WaitingRoom
-from infra.auth.access import Access, Denied
+from infra.auth.access import Access, Admitted, Denied
 from infra.auth.revocation import Revoked
+from infra.auth.tier_changes import TierChanges
 from infra.events.captions import HeardWindow
 from infra.keys import ProgramKey
+from infra.proxies import Proxies
 from infra.telemetry.ops import Check, ops_answer
 
 OPS_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
@@ -45,6 +47,7 @@ _PREFLIGHT = Response(
 )
 _NOT_ALLOWED = replace(refusal(405, "only GET, HEAD and OPTIONS"), allow=b"GET, HEAD, OPTIONS")
 _UNKNOWN = refusal(404, "unknown path")
+_OTHER_PATH = Denied(403, "the tier of this viewer watches by WebRTC alone")
 _OFF_AIR = refusal(404, "nothing is on the air here")
 
 _WAITING = Gauge("livepath_hls_waiting", "Requests that wait for media to come.")
@@ -60,14 +63,17 @@ class HlsOrigin(Application):
         max_waiting: int = 50_000,
         vault: Vault | None = None,
         captions: bool = False,
+        proxies: Proxies | None = None,
         clock_ms: Callable[[], int] = monotonic_ms,
         clock_s: Callable[[], int] = unix_s,
     ) -> None:
         """`vault`: has what left memory, for programmes whose viewers may go back. `captions`:
-        somebody may listen to programmes, and tell `hear` what was said."""
+        somebody may listen to programmes, and tell `hear` what was said. `proxies`: those that are
+        believed whose requests they bring."""
         self._checks = checks or {}
         self._vault = vault
         self._captions = captions
+        self._proxies = proxies or Proxies()
         self._clock_ms = clock_ms
         self._clock_s = clock_s
         self._room = WaitingRoom(max_waiting)
@@ -142,16 +148,30 @@ class HlsOrigin(Application):
         projects: Mapping[str, Mapping[str, bytes]],
         events: Mapping[str, str],
         revoked: Mapping[str, Revoked] | None = None,
+        changes: Mapping[str, TierChanges] | None = None,
     ) -> None:
         """As `Access.set`."""
-        self.access.set(projects, events, revoked)
+        self.access.set(projects, events, revoked, changes)
 
-    def denied(self, project: str, event: str, feed: str, token: str | None) -> Denied | None:
-        """Why the feed may not be watched, on the air or not; None if it may."""
+    def admit(
+        self, project: str, event: str, feed: str, token: str | None, address: str
+    ) -> Admitted | Denied:
+        """Whether somebody at `address` may watch the feed, on the air or not."""
         key = f"{project}/{event}/{feed}"
         playlists = self._live.get(key)
         default = playlists.access if playlists is not None else "token"
-        return self.access.check(project, event, f"/live/{key}", token, default)
+        return self._admit(project, event, f"/live/{key}", token, default, address=address)
+
+    def beyond(self, project: str, event: str, feed: str, cap: str) -> frozenset[str]:
+        """The feed's renditions that a viewer with this cap may not have."""
+        playlists = self._live.get(f"{project}/{event}/{feed}")
+        return frozenset() if playlists is None else playlists.beyond(cap)
+
+    def _admit(
+        self, project: str, event: str, path: str, token: str | None, default: str, *, address: str
+    ) -> Admitted | Denied:
+        found = self.access.admit(project, event, path, token, default, address=address)
+        return found if isinstance(found, Denied) or found.rights.path.hls else _OTHER_PATH
 
     def stop(self) -> None:
         """Send every waiting request home; what comes now waits no more."""
@@ -211,18 +231,29 @@ class HlsOrigin(Application):
         if playlists is None:
             send(request, kind, _OFF_AIR)
             return
-        denied = None
         if not request.edge:
-            denied = self.access.check(project, event, path, token, playlists.access)
-        if denied is not None:
-            send(request, kind, refusal(denied.status, denied.reason))
-        elif kind == "media" and (reply := playlists.files.held(name)) is not None:
+            address = self._address(request)
+            found = self._admit(project, event, path, token, playlists.access, address=address)
+            if isinstance(found, Denied):
+                send(request, kind, refusal(found.status, found.reason))
+                return
+            if (cap := found.rights.cap) is not None:
+                under = playlists.under_cap(name, cap)
+                if under is None:
+                    send(request, kind, refusal(403, f"nothing above {cap} is due to this viewer"))
+                    return
+                name = under
+        if kind == "media" and (reply := playlists.files.held(name)) is not None:
             send(request, kind, reply)
         else:
             earlier = self._earlier.get(key)
             if earlier is not None and name.startswith(earlier.incarnation + "/"):
                 playlists = earlier
             Asking(request, kind, playlists, name, self._readings).ask()
+
+    def _address(self, request: Request) -> str:
+        forwarded = request.headers.get(b"x-forwarded-for", b"")
+        return self._proxies.client(request.client, forwarded.decode("latin-1"))
 
 
 def _kind(path: str) -> str:

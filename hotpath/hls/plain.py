@@ -48,7 +48,8 @@ class Connection(asyncio.Protocol):
     """One client, as long as its requests are simple; see the module for the invariant."""
 
     __slots__ = (
-        "_asked", "_direct", "_full", "_held", "_last", "_server", "deadline", "transport", "unsent"
+        "_asked", "_client", "_direct", "_full", "_held", "_last", "_server", "deadline",
+        "transport", "unsent",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "PlainServer", direct: Direct) -> None:
         self._server = server
         self._direct = direct
+        self._client = ""
         self._asked: Request | None = None
         """What an answer is out for."""
         self._last = False
@@ -83,6 +85,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+        peer = transport.get_extra_info("peername")
+        self._client = str(peer[0]) if peer else ""
         self._server.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,7 +123,9 @@ class Connection(asyncio.Protocol):
             return
         method, path, query, fields = head
         self._last = fields.close
-        request = self._asked = Request(method, path, query, fields.by_name, self._respond)
+        request = self._asked = Request(
+            method, path, query, fields.by_name, self._respond, client=self._client
+        )
         try:
             taken = self._direct.receive(request)
         except Exception:

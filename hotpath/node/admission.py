@@ -7,10 +7,13 @@ from dataclasses import replace
 import structlog
 
 from hotpath.ingest.admission import AdmissionEntry, admission_table
+from infra.auth.policy import Tier
 from infra.auth.revocation import Revocation, Revoked
-from infra.events.desired import DesiredProject
+from infra.auth.tier_changes import TierChange, TierChanges
+from infra.events.desired import DesiredProject, DesiredTier
 from infra.events.desired_state import DesiredSnapshot
 from infra.keys import ProgramKey
+from infra.renditions import RUNGS
 
 log = structlog.get_logger(__name__)
 
@@ -45,3 +48,26 @@ def revoked(snapshot: DesiredSnapshot) -> dict[str, Revoked]:
         for event in snapshot.events.values()
         if event.revocations
     }
+
+
+def tier_changes(snapshot: DesiredSnapshot) -> dict[str, TierChanges]:
+    """Event -> tiers that were changed, for events that have any."""
+    return {
+        event.id: TierChanges.of(
+            change for each in event.tiers if (change := _change(event.id, each)) is not None
+        )
+        for event in snapshot.events.values()
+        if event.tiers
+    }
+
+
+def _change(event: str, wanted: DesiredTier) -> TierChange | None:
+    """None for one that a later control may mean, and this node does not know."""
+    try:
+        tier = Tier(wanted.tier)
+    except ValueError:
+        tier = None
+    if tier is None or (wanted.cap is not None and wanted.cap not in RUNGS):
+        log.error("a tier is not known here", on=event, tier=wanted.tier, cap=wanted.cap)
+        return None
+    return TierChange(wanted.subject, tier, wanted.cap, wanted.until)

@@ -57,6 +57,7 @@ from hotpath.node.webrtc import WebRtc
 from hotpath.program.checkpoint import next_incarnation
 from infra.events.desired_reader import DesiredReader
 from infra.events.facts_bus import FactWriter
+from infra.proxies import Proxies
 from infra.settings import MediaSettings
 from infra.storage.objects import ObjectStore
 from infra.storage.url import parse_s3_url
@@ -151,7 +152,12 @@ class MediaNode:
         checks = self._checks(registry, reader, outbox, incarnations, recordings)
         vault = Vault(self._folders.spool, partial(ObjectStore.from_url, settings.s3_url))
         stack.callback(vault.close)
-        origin = HlsOrigin(checks=checks, vault=vault, captions=settings.live_captions)
+        origin = HlsOrigin(
+            checks=checks,
+            vault=vault,
+            captions=settings.live_captions,
+            proxies=Proxies(settings.trusted_proxies),
+        )
         rtc = webrtc.assemble(stack, settings, advertise, origin)
         ingests = Ingests()
         ladders = Ladders()

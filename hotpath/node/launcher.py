@@ -26,6 +26,7 @@ from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.service import Publish
 from hotpath.program.states import IngestWarning, ProgramState
 from infra.auth.revocation import Revoked
+from infra.auth.tier_changes import TierChanges
 from infra.keys import ProgramKey
 from infra.renditions import AUDIO_ONLY, rungs_of
 from infra.telemetry import tracing
@@ -65,9 +66,10 @@ class Launcher:
         projects: Mapping[str, Mapping[str, bytes]],
         events: Mapping[str, str],
         revoked: Mapping[str, Revoked],
+        changes: Mapping[str, TierChanges],
     ) -> None:
-        """Who may watch from now on; who no longer may, and watches, is sent away."""
-        self._origin.set_access(projects, events, revoked)
+        """Who may watch from now on, and how; who watches otherwise is sent away or told."""
+        self._origin.set_access(projects, events, revoked, changes)
         self._fanout.recheck()
 
     def set_markers(self, entry: OnAir) -> None:

@@ -177,7 +177,9 @@ class Programs:
         snapshot = self._snapshot
         secrets = {p.id: admission.secrets_of(p) for p in snapshot.projects.values()}
         access = {event.id: event.access for event in snapshot.events.values()}
-        self._launcher.set_access(secrets, access, admission.revoked(snapshot))
+        self._launcher.set_access(
+            secrets, access, admission.revoked(snapshot), admission.tier_changes(snapshot)
+        )
         self._ingests.set_table(admission.publishers(snapshot, self._is_over))
 
     def _is_over(self, key: ProgramKey) -> bool:

@@ -27,6 +27,7 @@ from hotpath.node.bridging import BridgingSink
 from hotpath.webrtc.errors import PortError
 from hotpath.webrtc.mux import Mux, MuxLimits
 from hotpath.webrtc.turn import TurnServers
+from infra.proxies import Proxies
 from infra.settings import MediaSettings
 
 LATE_MS = 75
@@ -87,6 +88,7 @@ def assemble(
         limits=viewer_limits(settings),
         make_bridge=bridges.make_bridge,
         turn=turn_servers(settings),
+        proxies=Proxies(settings.trusted_proxies),
     )
     return WebRtc(mux, kernel, bridges, fanout)
 

@@ -62,6 +62,7 @@ _OF_ROUTE: Mapping[tuple[str, str], Scope] = MappingProxyType(
     {
         ("POST", "/v1/events/{event}/tokens"): Scope.TOKENS_WRITE,
         ("POST", "/v1/events/{event}/revocations"): Scope.TOKENS_WRITE,
+        ("POST", "/v1/events/{event}/tier-changes"): Scope.TOKENS_WRITE,
     }
 )
 """Routes that need another scope than their tag says."""

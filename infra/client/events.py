@@ -7,10 +7,11 @@ from typing import Any, TypedDict, Unpack
 from infra.client.calls import IF_MATCH, Call, Wait, said
 from infra.client.errors import WaitedInVain
 from infra.client.groups import Group, W, listing, operation, waiting
-from infra.client.models import Event, Page, Revocation, ViewerToken
+from infra.client.models import Event, Page, Revocation, TierChange, ViewerToken
 
 EVENTS, EVENT = "/v1/events", "/v1/events/{event}"
 REVOCATIONS = EVENT + "/revocations"
+TIER_CHANGES = EVENT + "/tier-changes"
 _LEFT: Mapping[str, frozenset[str]] = {
     "ended": frozenset({"archived"}),
     "archived": frozenset(),
@@ -143,10 +144,17 @@ class Events(Group[W]):
         ttl_s: int | None = None,
         clips: bool | None = None,
         subject: str | None = None,
+        role: str | None = None,
+        tier: str | None = None,
+        max_rendition: str | None = None,
+        ip: str | None = None,
+        ip_binding: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[ViewerToken]:
-        """A viewer token with ready URLs."""
-        body = said({"ttl_s": ttl_s, "clips": clips, "subject": subject})
+        """A viewer token with ready URLs; without `role` and `tier` one for watching both ways."""
+        entitlements = {"role": role, "tier": tier, "max_rendition": max_rendition}
+        place = {"ip": ip, "ip_binding": ip_binding}
+        body = said({"ttl_s": ttl_s, "clips": clips, "subject": subject, **entitlements, **place})
         ids = {"event": event}
         return Call("POST", EVENT + "/tokens", ViewerToken, ids, body=body, key=idempotency_key)
 
@@ -167,6 +175,19 @@ class Events(Group[W]):
     def revocations(self, event: str, *, page_size: int | None = None) -> Call[Page[Revocation]]:
         """What was called back, newest first."""
         return Call("GET", REVOCATIONS, Page[Revocation], {"event": event}, {"limit": page_size})
+
+    @operation
+    def change_tier(
+        self, event: str, subject: str, tier: str, *, max_rendition: str | None = None
+    ) -> Call[TierChange]:
+        """Change how a viewer watches while it does, for the tokens that it has been issued."""
+        body = said({"subject": subject, "tier": tier, "max_rendition": max_rendition})
+        return Call("POST", TIER_CHANGES, TierChange, {"event": event}, body=body)
+
+    @listing
+    def tier_changes(self, event: str, *, page_size: int | None = None) -> Call[Page[TierChange]]:
+        """Tiers that were changed, newest first."""
+        return Call("GET", TIER_CHANGES, Page[TierChange], {"event": event}, {"limit": page_size})
 
     @waiting
     def wait_until(

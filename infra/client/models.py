@@ -117,6 +117,10 @@ class ViewerToken(Model):
     """By which it can be called back."""
     token: str
     expires_at: datetime
+    role: str
+    tier: str
+    transports: tuple[str, ...]
+    """How it may be watched: `whep`, `hls`, the better one first."""
     hls_url: str
     whep_url: str
     player_url: str
@@ -130,6 +134,16 @@ class Revocation(Model):
     token_id: str | None
     subject: str | None
     everybody: bool
+    created_at: datetime
+
+
+class TierChange(Model):
+    """How a viewer watches, whatever its tokens say."""
+
+    id: str
+    subject: str
+    tier: str
+    max_rendition: str | None
     created_at: datetime
 
 

@@ -29,6 +29,7 @@ from infra.control.routes import (
     replay,
     revocations,
     stream,
+    tier_changes,
     webhooks,
 )
 from infra.telemetry import traceparent, tracing
@@ -98,6 +99,7 @@ def create_app(context: ControlContext) -> FastAPI:
     problems.install(app)
     idempotency.install(app)
     for module in (
+        tier_changes,
         *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
         *(revocations, keys, projects, audit, overview),
     ):

@@ -34,6 +34,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEEP_MS = 24 * 3600 * 1000
 PATTERN = r"^[!-~]{1,128}$"
+_NO_STORE = "no-store"
 _KEPT_HEADERS = ("location", "content-type", "etag")
 _NONCE = 12
 
@@ -83,6 +84,9 @@ class AnswersOnce(APIRoute):
 
         async def answered(request: Request) -> Response:
             response = await answer(request)
+            if request.method == "POST":
+                # Many hold keys or tokens.
+                response.headers.setdefault("Cache-Control", _NO_STORE)
             pending: Pending | None = getattr(request.state, "pending_answer", None)
             if pending is not None:
                 await pending.keep(response)
@@ -142,7 +146,7 @@ def describe(document: dict[str, Any]) -> None:
 
 async def _on_replayed(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Replayed)  # noqa: S101 - what it was installed for
-    return Response(error.body, error.status, error.headers)
+    return Response(error.body, error.status, {"Cache-Control": _NO_STORE, **error.headers})
 
 
 def _require_form(key: str) -> None:

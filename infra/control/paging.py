@@ -18,7 +18,7 @@ from infra.db.audit import AuditEntry
 from infra.db.control import ApiKey, Event, Project
 from infra.db.jobs import Asset, Job
 from infra.db.markers import Marker
-from infra.db.revocations import TokenRevocation
+from infra.db.revocations import TierChangeRow, TokenRevocation
 from infra.db.webhooks import Webhook, WebhookDelivery
 
 _FORM = re.compile(r"([a-z]?)(\d{1,15}):([a-z0-9][a-z0-9_-]{0,63})", re.ASCII)
@@ -66,6 +66,7 @@ R = TypeVar(
     ApiKey,
     Project,
     AuditEntry,
+    TierChangeRow,
     TokenRevocation,
 )
 

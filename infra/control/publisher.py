@@ -19,10 +19,11 @@ from sqlalchemy.orm import aliased
 
 from infra.auth.access import NOBODY
 from infra.auth.revocation import Revocation
+from infra.auth.tier_changes import TierChange
 from infra.control.context import Databases
 from infra.control.event_changes import timetable_of
 from infra.control.links import FEED
-from infra.control.revoked import revocations_of
+from infra.control.revoked import revocations_of, tiers_of
 from infra.control.schedule import holds_back
 from infra.control.schemas import Access
 from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret
@@ -35,6 +36,7 @@ from infra.events.desired import (
     DesiredMarker,
     DesiredProject,
     DesiredRevocation,
+    DesiredTier,
 )
 from infra.events.desired_bus import DesiredBus, DesiredRecord
 from infra.lifecycle import EventState
@@ -160,6 +162,7 @@ class DesiredPublisher:
             ids = [event.id for event in events]
             markers = await _markers(session, ids)
             revoked = await revocations_of(session, ids, now)
+            tiers = await tiers_of(session, ids, now)
             secret_rows = await session.scalars(
                 select(ProjectSecret).where(ProjectSecret.project.in_([p.id for p in projects]))
             )
@@ -169,7 +172,13 @@ class DesiredPublisher:
         records = [DesiredRecord.of(_desired_project(p, keys.get(p.id, {}))) for p in projects]
         records += [
             DesiredRecord.of(
-                desired_event(event, now, markers.get(event.id, ()), revoked.get(event.id, ()))
+                desired_event(
+                    event,
+                    now,
+                    markers.get(event.id, ()),
+                    revoked.get(event.id, ()),
+                    tiers.get(event.id, ()),
+                )
             )
             for event in events
         ]
@@ -255,6 +264,7 @@ def desired_event(
     now_ms: int,
     markers: Sequence[DesiredMarker] = (),
     revocations: Sequence[Revocation] = (),
+    tiers: Sequence[TierChange] = (),
 ) -> DesiredEvent:
     """What a media node needs to know of the event now."""
     too_early = holds_back(timetable_of(event), now_ms)
@@ -278,6 +288,10 @@ def desired_event(
         revocations=tuple(
             DesiredRevocation(token=each.token, subject=each.subject, until=each.until)
             for each in revocations
+        ),
+        tiers=tuple(
+            DesiredTier(subject=each.subject, tier=each.tier, cap=each.cap, until=each.until)
+            for each in tiers
         ),
         traceparent=event.traceparent,
     )

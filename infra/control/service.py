@@ -30,8 +30,9 @@ from infra.control.ids import new_id
 from infra.control.ingest_schemas import KeyRotation
 from infra.control.paging import PageRequest, page_of
 from infra.control.problems import BadPublishToken, Conflict, Invalid, NotFound
-from infra.control.revoked import revoked_of
+from infra.control.revoked import changes_of, revoked_of
 from infra.control.viewer_schemas import TokenCreate
+from infra.control.viewer_tokens import claims_of
 from infra.control.views import SecretRing
 from infra.db.control import OPEN_STATES, UNSEEN, Event, Fact, ProjectSecret
 from infra.db.events_state import advance_event
@@ -60,9 +61,8 @@ NOTICES = (
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    id: str
+    claims: ViewerClaims
     token: str
-    expires_at_ms: int
 
 
 class EventService:
@@ -171,20 +171,13 @@ class EventService:
             raise Conflict(f"event {event_id} is cancelled", "Create a new event.")
         now_ms, subject = self._context.now_ms(), wanted.subject or new_id("vw_")
         revoked = await revoked_of(self._session, event.id, now_ms)
-        now = revoked.issued_after(subject, now_ms // 1000)
-        claims = ViewerClaims(
-            project=self._project,
-            event=event.id,
-            path_prefix=self._context.links.path_prefix(self._project, event.id),
-            subject=subject,
-            issued_at=now,
-            expires_at=now + wanted.ttl_s,
-            token_id=new_id("tk_"),
-            tier=tokens.CLIPS if wanted.clips else tokens.BROADCAST,
-        )
+        changes = await changes_of(self._session, event.id, now_ms)
+        now = changes.issued_after(subject, revoked.issued_after(subject, now_ms // 1000))
+        prefix = self._context.links.path_prefix(self._project, event.id)
+        claims = claims_of(event, wanted, subject, prefix, now)
         secret = (await self.secrets())[event.kid]
         token = tokens.issue(claims, secret, event.kid)
-        return IssuedToken(claims.token_id, token, claims.expires_at * 1000)
+        return IssuedToken(claims, token)
 
     async def secrets(self) -> SecretRing:
         """The project's secrets by kid."""

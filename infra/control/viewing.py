@@ -1,8 +1,8 @@
 """Who may watch what is finished: the rule of the media nodes, with the database as its table.
 
-Invariant: a decision depends on the programme that a key names, on the token, and on what the
-database said within the last two seconds; while it is away, on what it said last. A token that
-opens the live stream of a programme opens its recording.
+Invariant: a decision depends on the programme that a key names, on the token, on where the viewer
+is, and on what the database said within the last two seconds; while it is away, on what it said
+last. A token that opens the live stream of a programme opens its recording, whatever its tier.
 
 Upstream: `routes.objects`, `routes.playback`. Tokens: `infra.auth.tokens`.
 """
@@ -16,14 +16,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from infra.auth import tokens
+from infra.auth.policy import UNLIMITED, Rights, decide
 from infra.auth.revocation import Revoked
+from infra.auth.tier_changes import TierChanges
 from infra.auth.tokens import ViewerClaims
 from infra.control.problems import BadViewerToken, Forbidden, NotFound, database_unavailable
-from infra.control.revoked import revoked_of
+from infra.control.revoked import changes_of, revoked_of
 from infra.db.control import UNSEEN, Event, ProjectSecret
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import TokenError
-from infra.keys import ProgramKey
+from infra.keys import ProgramKey, is_name
 from infra.lifecycle import EventState
 
 FRESH_MS = 2_000
@@ -40,6 +42,8 @@ class Admission:
     """The event is open to everybody."""
     claims: ViewerClaims | None
     """Of the viewer's token; None: there is none, or none that is good for this event."""
+    rights: Rights
+    """How it may watch what is live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class _Known:
     public: bool
     secrets: Mapping[str, bytes]
     revoked: Revoked
+    changes: TierChanges
     at_ms: int
 
 
@@ -63,20 +68,37 @@ class Viewing:
         self._now_ms = now_ms
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    async def require(self, program: ProgramKey, token: str | None) -> Admission:
-        """Lets the viewer in, or raises what is to be answered."""
+    async def require(self, program: ProgramKey, token: str | None, address: str) -> Admission:
+        """Lets the viewer at `address` in, or raises what is to be answered."""
         known = await self._event(program.event)
         if known is None or known.project != program.project:
             raise NotFound("there is no such recording", "Ask the organiser for the link.")
+        return self._admission(known, program, token, address)
+
+    async def enter(self, event: str, feed: str, token: str | None, address: str) -> Admission:
+        """The same for a feed of an event, whatever the project."""
+        known = await self._event(event) if is_name(event) else None
+        if known is None:
+            raise NotFound(f"there is no event {event[:80]!r}", "Ask the organiser for the link.")
+        return self._admission(known, ProgramKey(known.project, event, feed), token, address)
+
+    def _admission(
+        self, known: _Known, program: ProgramKey, token: str | None, address: str
+    ) -> Admission:
         try:
-            claims = self._claims(known, program, token)
+            claims = self._claims(known, program, token, address)
         except (BadViewerToken, Forbidden):
             if known.public:
-                return Admission(public=True, claims=None)
+                return Admission(public=True, claims=None, rights=UNLIMITED)
             raise
-        return Admission(known.public, claims)
+        change = known.changes.change_of(claims)
+        tier, cap = (claims.tier, claims.cap) if change is None else (change.tier, change.cap)
+        rights = UNLIMITED if known.public else decide(claims.role, tier, cap)
+        return Admission(known.public, claims, rights)
 
-    def _claims(self, known: _Known, program: ProgramKey, token: str | None) -> ViewerClaims:
+    def _claims(
+        self, known: _Known, program: ProgramKey, token: str | None, address: str
+    ) -> ViewerClaims:
         if token is None:
             raise BadViewerToken("this event needs a viewer token", _FIX)
         try:
@@ -88,6 +110,8 @@ class Viewing:
         opens = tokens.covers(claims, f"/live/{program}")
         if (claims.project, claims.event) != (program.project, program.event) or not opens:
             raise Forbidden("the token is for something else", _FIX)
+        if not tokens.good_from(claims, address):
+            raise Forbidden("the token is good from another address", _FIX)
         return claims
 
     async def _event(self, event: str) -> _Known | None:
@@ -120,4 +144,5 @@ class Viewing:
             )
             secrets = {secret.kid: base64.b64decode(secret.secret) for secret in rows}
             revoked = await revoked_of(session, event, now)
-            return _Known(row.project, row.access == "public", secrets, revoked, now)
+            changes = await changes_of(session, event, now)
+            return _Known(row.project, row.access == "public", secrets, revoked, changes, now)

@@ -47,6 +47,15 @@ class DesiredRevocation(_Frozen):
     until: int = Field(description="Unix seconds; tokens issued later are not meant.")
 
 
+class DesiredTier(_Frozen):
+    """A tier that takes the place of the one in a viewer's tokens."""
+
+    subject: str
+    tier: str = Field(description="Of `infra.auth.policy`.")
+    cap: str | None = None
+    until: int = Field(description="Unix seconds; tokens issued later are not meant.")
+
+
 class DesiredEvent(_Frozen):
     id: str
     project: str
@@ -79,6 +88,7 @@ class DesiredEvent(_Frozen):
         (), description="The newest ones, in the order in which they were made."
     )
     revocations: tuple[DesiredRevocation, ...] = ()
+    tiers: tuple[DesiredTier, ...] = ()
     traceparent: str | None = None
 
 

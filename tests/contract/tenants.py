@@ -28,6 +28,7 @@ class Tenant:
         event = self.call("POST", "/v1/events", {"name": "Launch day"})["id"]
         inside = f"/v1/events/{event}"
         self.call("POST", f"{inside}/revocations", {"subject": "viewer-7"})
+        self.call("POST", f"{inside}/tier-changes", {"subject": "viewer-8", "tier": "broadcast"})
         return {
             "event": event,
             "marker": self.call("POST", f"{inside}/markers", {"kind": "poll"})["id"],
@@ -38,9 +39,10 @@ class Tenant:
         """All that it has, but for what time alone changes."""
         inside = f"/v1/events/{self.ids['event']}"
         webhook = f"/v1/webhooks/{self.ids['webhook']}"
-        paths = (inside, f"{inside}/markers", f"{inside}/revocations", webhook, "/v1/keys")
-        found = [self.call("GET", path) for path in (*paths, "/v1/events", "/v1/webhooks")]
-        for key in found[4]["items"]:
+        own = [f"{inside}/{name}" for name in ("markers", "revocations", "tier-changes")]
+        paths = ("/v1/keys", inside, *own, webhook, "/v1/events", "/v1/webhooks")
+        found = [self.call("GET", path) for path in paths]
+        for key in found[0]["items"]:
             del key["last_used_at"]
         return json.dumps(found, sort_keys=True)
 

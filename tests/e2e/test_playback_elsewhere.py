@@ -81,3 +81,26 @@ def test_a_viewer_who_is_called_back_sees_no_more(studio: Studio, ticketed: dict
     assert statuses(stays) == before
     again = studio.call("POST", f"{path}/tokens", subject="ada")
     assert statuses(again) == before
+
+
+def test_a_viewer_whose_tier_changes_watches_the_other_way(
+    studio: Studio, ticketed: dict[str, Any]
+) -> None:
+    path = f"/v1/events/{ticketed['id']}"
+    ada, bob = (studio.call("POST", f"{path}/tokens", subject=who) for who in ("ada", "bob"))
+
+    def statuses(ticket: dict[str, Any]) -> tuple[int, int]:
+        joins = httpx2.post(ticket["whep_url"], trust_env=False)
+        return httpx2.get(ticket["hls_url"], trust_env=False).status_code, joins.status_code
+
+    before = statuses(ada)
+    assert before[0] == 200
+    assert before[1] != 403  # what it sends is no offer
+    for tier, expected in (
+        ("broadcast", (200, 403)),
+        ("backstage", (403, before[1])),
+        ("interactive", before),
+    ):
+        studio.call("POST", f"{path}/tier-changes", subject="ada", tier=tier)
+        until(f"her tier is {tier}", lambda wanted=expected: statuses(ada) == wanted)
+        assert statuses(bob) == before

@@ -62,10 +62,14 @@ class EdgeUnderTest:
     requests: Counted
     clock: Clock
 
-    def token(self, viewer: str, *, event: str = KEY.event, lasts_s: int = 3600) -> str:
+    def token(
+        self, viewer: str, *, event: str = KEY.event, lasts_s: int = 3600, **more: Any
+    ) -> str:
         now = self.clock.now
         prefix = f"/live/{KEY.project}/{event}"
-        claims = ViewerClaims(KEY.project, event, prefix, viewer, now, now + lasts_s, viewer)
+        claims = ViewerClaims(
+            KEY.project, event, prefix, viewer, now, now + lasts_s, viewer, **more
+        )
         return issue(claims, SIGNED, "k1")
 
     def path(self, viewer: str, name: str) -> str:

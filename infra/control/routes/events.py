@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from infra.auth.policy import decide
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session, TheCaller
 from infra.control.event_schemas import EventCreate, EventOut, EventPage, EventPatch
 from infra.control.event_search import Search
@@ -151,10 +152,14 @@ async def create_token(
     """Media nodes verify it offline. `POST …/revocations` calls it back."""
     service = EventService(session, context, project)
     issued = await service.issue_token(event, wanted or TokenCreate())
+    claims = issued.claims
     return TokenOut(
-        id=issued.id,
+        id=claims.token_id,
         token=issued.token,
-        expires_at=required_at(issued.expires_at_ms),
+        expires_at=required_at(claims.expires_at * 1000),
+        role=claims.role,
+        tier=claims.tier,
+        transports=decide(claims.role, claims.tier).path.transports,
         hls_url=context.links.hls(project, event, issued.token),
         whep_url=context.links.whep(project, event, issued.token),
         player_url=context.links.player(event, issued.token),

@@ -20,6 +20,7 @@ from starlette.types import Message, Send
 from infra.control.delivery import deliver, program_of
 from infra.control.dependencies import control_context
 from infra.control.problems import NotFound
+from infra.control.requests import record_of
 from infra.keys import parse
 
 SEND_S = 60.0
@@ -36,7 +37,7 @@ async def get_object(request: Request) -> Response:
     program = program_of(key)
     if found is None or program is None:
         raise _absent()
-    admission = await context.viewing.require(program, found[1])
+    admission = await context.viewing.require(program, found[1], record_of(request).ip)
     info = await context.objects.find(str(key))
     if info is None:
         raise _absent()

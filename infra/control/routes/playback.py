@@ -3,25 +3,26 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from infra.auth.tokens import CLIPS
 from infra.control.clip_schemas import ClipCreate, ClipOut
 from infra.control.clips import ClipService
-from infra.control.dependencies import Context, EventId, Session
+from infra.control.dependencies import Admitted, Context, EventId, Session
 from infra.control.idempotency import AnswersOnce
 from infra.control.links import FEED
 from infra.control.problems import Forbidden
+from infra.control.requests import record_of
 from infra.control.routes.clips import ClipId
 from infra.control.routes.jobs import IdempotencyKey
+from infra.control.schemas import required_at
 from infra.control.service import public_event
-from infra.control.viewer_schemas import PlaybackOut
+from infra.control.viewer_schemas import AccessOut, PlaybackOut
+from infra.control.viewing import Admission
 from infra.control.views import playback_out
 from infra.control.vod import vod_of
 from infra.control.vod_schemas import VodOut
 from infra.db.control import Event
-from infra.keys import ProgramKey
 
 router = APIRouter(prefix="/v1/playback", tags=["playback"], route_class=AnswersOnce)
 _bearer = HTTPBearer(
@@ -48,15 +49,27 @@ class Viewed:
     clips: ClipService
 
 
-async def viewed(event: EventId, session: Session, context: Context, sent: Credentials) -> Viewed:
+async def entered(
+    request: Request, _counted: Admitted, event: EventId, context: Context, sent: Credentials
+) -> Admission:
+    token = sent.credentials if sent else None
+    return await context.viewing.enter(event, FEED, token, record_of(request).ip)
+
+
+Entered = Annotated[Admission, Depends(entered, scope="function")]
+
+
+async def viewed(
+    admission: Entered, event: EventId, session: Session, context: Context, sent: Credentials
+) -> Viewed:
+    # In this order: who may not watch any more gets no answer that was kept, and nobody waits for
+    # a second connection while it holds a transaction.
     found = await public_event(session, event)
-    program = ProgramKey(found.project, found.id, FEED)
-    admission = await context.viewing.require(program, sent.credentials if sent else None)
     claims = admission.claims
     return Viewed(
         found,
         token=sent.credentials if sent and claims else None,
-        may_clip=claims is not None and claims.tier == CLIPS,
+        may_clip=claims is not None and claims.clips,
         shared=sent is None and admission.public,
         clips=ClipService(session, context, found.project),
     )
@@ -73,6 +86,23 @@ async def get_playback(
     # One answer serves a crowd of viewers that arrive together.
     response.headers["Cache-Control"] = "public, max-age=1"
     return playback_out(await public_event(session, event), context.links)
+
+
+@router.get(
+    "/{event}/access",
+    summary="How a viewer may watch now; needs no API key",
+    openapi_extra=_OPTIONAL,
+)
+async def get_access(admission: Entered, response: Response) -> AccessOut:
+    """What changed within two seconds may be missing. Players ask while it may matter."""
+    claims = None if admission.public else admission.claims
+    response.headers["Cache-Control"] = "no-store"
+    return AccessOut(
+        role=None if claims is None else claims.role,
+        transports=admission.rights.path.transports,
+        max_rendition=admission.rights.cap,
+        expires_at=None if claims is None else required_at(claims.expires_at * 1000),
+    )
 
 
 @router.get(

@@ -25,6 +25,7 @@ export class Playback extends EventTarget {
   #retries = 0;
   #timer = 0;
   #mediaErrorAt = -Infinity;
+  #forbiddenAt = -Infinity;
 
   /** `urls` is {hls, worker}: where the library lies. */
   constructor(video, urls) {
@@ -203,6 +204,11 @@ export class Playback extends EventTarget {
 
   #hlsError(data) {
     const status = data.response?.code;
+    if (status === 403 && performance.now() - this.#forbiddenAt > 5000) {
+      // What the viewer may have has changed: the list of renditions is another one now.
+      this.#forbiddenAt = performance.now();
+      return this.#openHls();
+    }
     if (status === 401 || status === 403) {
       this.#close();
       return this.#report("denied");

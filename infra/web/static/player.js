@@ -3,6 +3,7 @@
 import { Captions } from "./captions.js";
 import { ServerClock } from "./clock.js";
 import { Controls } from "./controls.js";
+import { Entitlement } from "./entitlement.js";
 import { EventFeed } from "./event-feed.js";
 import { badgeMode, countdownText, delayText, noteFor, overlayFor, stateWord, tokenUrl } from "./messages.js";
 import { Moments, kindWord } from "./moments.js";
@@ -19,7 +20,8 @@ const set = (id, text) => {
 
 const eventId = decodeURIComponent(location.pathname.split("/").filter(Boolean).pop() ?? "");
 // The token travels in the fragment, which browsers send to no server and write into no log.
-const token = decodeURIComponent(location.hash.slice(1));
+const tokenOf = () => decodeURIComponent(location.hash.slice(1));
+let token = tokenOf();
 
 const video = find("video");
 const clock = new ServerClock();
@@ -28,6 +30,7 @@ const feed = new EventFeed(eventId);
 const wanted = new URLSearchParams(location.search).get("transport");
 const libraries = { hls: document.body.dataset.hls, worker: document.body.dataset.hlsWorker };
 const playback = new Transport(video, libraries, ["hls", "webrtc"].includes(wanted) ? wanted : "auto");
+const entitlement = new Entitlement(eventId, token, () => onAir() && playback.mode !== "webrtc");
 const stats = new StatsOverlay(() => ({ stats: playback.stats(), latency: recent.at(-1) ?? NaN }));
 new Controls(find("stage"), video, {
   play: () => playback.play(),
@@ -141,13 +144,16 @@ function renderMoment() {
   set("moment-title", moment.title ?? "");
 }
 
+function onAir() {
+  return ["live", "reconnecting"].includes(feed.event?.state);
+}
+
 /** Bring playback in line with the event's state. */
 function follow() {
   const event = feed.event;
-  const onAir = event && (event.state === "live" || event.state === "reconnecting");
   // Whoever aims for "low" is better served by LL-HLS alone.
   const whep = event?.latency !== "low" && event?.whep_url;
-  if (onAir) playback.load({ whep: whep && tokenUrl(whep, token), hls: tokenUrl(event.hls_captions_url ?? event.hls_url, token) });
+  if (onAir()) playback.load({ whep: whep && tokenUrl(whep, token), hls: tokenUrl(event.hls_captions_url ?? event.hls_url, token) });
   // An ended programme plays to its last frame; nothing new is opened for it.
   if (event?.state === "cancelled") playback.stop();
   render();
@@ -163,15 +169,21 @@ find("overlay-action").addEventListener("click", () => {
 });
 find("low-latency").addEventListener("click", () => playback.tryRealtime());
 feed.addEventListener("change", follow);
+entitlement.addEventListener("change", () => playback.allow(entitlement.now));
 playback.addEventListener("change", () => {
   if (playback.trouble || playback.finished) feed.refresh();
+  if (playback.trouble === "denied") entitlement.ask();
   render();
 });
 playback.addEventListener("marker", ({ detail }) => moments.receive(detail));
 for (const name of ["playing", "waiting", "pause", "volumechange"]) video.addEventListener(name, render);
 // A picture that stops is often news of the event: the broadcaster dropped out, or it is over.
 video.addEventListener("waiting", () => feed.refresh());
-window.addEventListener("hashchange", () => location.reload());
+// A page around this one may hand over another token.
+window.addEventListener("hashchange", () => {
+  entitlement.token = token = tokenOf();
+  follow();
+});
 window.addEventListener("online", () => playback.trouble === "offline" && playback.again());
 // Best effort: the server notices a viewer that is gone by itself, some seconds later.
 window.addEventListener("pagehide", () => playback.stop());
@@ -180,7 +192,8 @@ setInterval(render, 1000);
 setInterval(renderMoment, 200);
 
 // For tests and for the curious: what plays, and how.
-window.livepath = { video, playback, feed, clock };
+window.livepath = { video, playback, feed, clock, entitlement };
 
 feed.run();
+entitlement.run();
 clock.run();

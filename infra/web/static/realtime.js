@@ -115,7 +115,7 @@ export class Realtime extends EventTarget {
   }
 
   /** Go over to `url`, with the old session playing until the new one has a picture. */
-  async #move(url) {
+  async move(url) {
     this.#moves += 1;
     const mine = this.#moves;
     let error = null;
@@ -135,21 +135,22 @@ export class Realtime extends EventTarget {
     this.dispatchEvent(new CustomEvent("failed", { detail: { error } }));
   }
 
-  #control(session, { type, whep_url: next, url }) {
+  #control(session, { type, whep_url: next, url, retry_after_s: retryAfter = null }) {
     if (session !== this.#session) return;
-    if (type === "move" || type === "drain") this.#move(withTokenOf(this.#url, next ?? url) ?? this.#url);
+    if (type === "move" || type === "drain") this.move(withTokenOf(this.#url, next ?? url) ?? this.#url);
     else if (type === "ended") {
       this.finished = true;
       this.#changed();
-    } else if (type === "revoked") {
-      this.dispatchEvent(new CustomEvent("failed", { detail: { error: null } }));
+    } else if (type === "revoked" || type === "fallback") {
+      const error = retryAfter ? new ExchangeError("refused", { retryAfter }) : null;
+      this.dispatchEvent(new CustomEvent("failed", { detail: { error } }));
     }
   }
 
   #lost(session) {
     if (session !== this.#session) return;
     this.#report("offline");
-    this.#move(this.#url);
+    this.move(this.#url);
   }
 
   async #measure() {

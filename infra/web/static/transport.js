@@ -23,6 +23,8 @@ export class Transport extends EventTarget {
   #trying = false;
   /** What keeps WebRTC from playing where nothing else may play. */
   #refused = null;
+  /** What is due to the viewer, as far as it is known. */
+  #may = { whep: true, hls: true };
 
   /** `wanted` is "auto", "webrtc" or "hls"; `libraries` is {hls, worker}. */
   constructor(video, libraries, wanted) {
@@ -79,7 +81,7 @@ export class Transport extends EventTarget {
 
   /** WebRTC has no past, so where it alone may play there is no way back. */
   get canGoBack() {
-    return this.#mode !== null && this.#wanted !== "webrtc";
+    return this.#mode !== null && this.#way !== "webrtc";
   }
 
   get behind() {
@@ -98,10 +100,30 @@ export class Transport extends EventTarget {
   /** Start playing `urls` ({whep, hls}); the same again changes nothing. */
   async load(urls) {
     if (this.#urls?.hls === urls.hls && this.#urls?.whep === urls.whep) return;
+    if (this.#mode === "webrtc" && urls.whep) {
+      // Another token: the picture stays until the new session has one.
+      this.#urls = urls;
+      await this.#realtime.move(urls.whep);
+      return;
+    }
     this.stop();
     this.#urls = urls;
     if (this.#allowsRealtime()) await this.#tryRealtime();
     else this.#openHls();
+  }
+
+  /** What is due to the viewer from now on ({transports, max_rendition}): playback follows at once. */
+  allow({ transports, max_rendition: cap }) {
+    const before = this.#may;
+    this.#may = { whep: transports.includes("whep"), hls: transports.includes("hls"), cap };
+    if (!this.#urls) return;
+    const upgraded = this.#may.whep && !before.whep && !this.#hls.stays;
+    if (this.#mode === "hls" && (upgraded || !this.#may.hls)) this.tryRealtime();
+    else if (this.#mode === "hls" && before.cap !== undefined && cap !== before.cap) this.#hls.again();
+    else if (this.#mode === "webrtc" && !this.#may.whep) {
+      clearTimeout(this.#timer);
+      this.#openHls();
+    }
   }
 
   stop() {
@@ -169,8 +191,14 @@ export class Transport extends EventTarget {
     return { webrtc: this.#realtime, hls: this.#hls }[this.#mode] ?? null;
   }
 
+  /** "auto", "webrtc" or "hls": what is wanted, within what may be. */
+  get #way() {
+    if (!this.#may.hls) return "webrtc";
+    return this.#may.whep ? this.#wanted : "hls";
+  }
+
   #allowsRealtime() {
-    return this.#wanted !== "hls" && Boolean(this.#urls?.whep) && Realtime.supported;
+    return this.#way !== "hls" && Boolean(this.#urls?.whep) && Realtime.supported;
   }
 
   async #tryRealtime() {
@@ -197,19 +225,19 @@ export class Transport extends EventTarget {
     if (!this.#urls) return;
     const wait = this.#waitAfter(error);
     this.#failures += 1;
-    if (this.#wanted === "webrtc") {
+    if (this.#way === "webrtc") {
       this.#realtime.stop();
       this.#mode = null;
       this.#refused = [401, 403].includes(error?.status) ? "denied" : "offline";
     } else if (this.#mode !== "hls") this.#openHls();
     clearTimeout(this.#timer);
-    const again = () => this.#hls.stays || this.#tryRealtime();
+    const again = () => this.#hls.stays || !this.#allowsRealtime() || this.#tryRealtime();
     this.#timer = setTimeout(again, wait * 1000 * (0.85 + 0.3 * Math.random()));
     this.dispatchEvent(new Event("change"));
   }
 
   #waitAfter(error) {
-    if (this.#wanted === "webrtc") return Math.max(1, error?.retryAfter ?? 0);
+    if (this.#way === "webrtc") return Math.max(1, error?.retryAfter ?? 0);
     if (error?.status === 404) return RETRY_ABSENT_S;
     if (error?.retryAfter) return Math.max(RETRY_ABSENT_S, error.retryAfter);
     return RETRY_S[Math.min(this.#failures, RETRY_S.length - 1)];

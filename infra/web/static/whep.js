@@ -95,7 +95,7 @@ export class WhepSession extends EventTarget {
   #listen() {
     if (!this.#exchange.resource) return;
     this.#events = new EventSource(`${this.#exchange.resource}/events`);
-    for (const type of ["drain", "move", "revoked", "ended"]) {
+    for (const type of ["drain", "move", "fallback", "revoked", "ended"]) {
       this.#events.addEventListener(type, (event) => {
         this.#tell("control", { type, ...parsed(event.data) });
       });

@@ -10,10 +10,13 @@ from typing import TypeAlias
 import pytest
 
 from edge.varnish import Varnish
+from infra.auth.policy import Tier
 from tests.support import m3u8
 from tests.support.behind_varnish import CHECK_S, EdgeUnderTest, behind, varnish_before_a_port
 from tests.support.blocking import waiting
+from tests.support.coded import coded, marked
 from tests.support.on_air import LIVE
+from tests.support.rungs import with_rungs
 
 pytestmark = pytest.mark.integration
 
@@ -235,3 +238,41 @@ async def test_other_methods(on_edge: OnEdge) -> None:
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
         assert (await edge.client.post(LIVE + PLAYLIST)).status_code == 405
+
+
+async def test_viewers_with_a_cap_share_one_list_and_get_nothing_above_it(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
+        edge.programme.load(with_rungs(marked(coded()), "720p"))
+        await edge.programme.publish_until(1, 0)
+        capped = [f"/t/{edge.token(name, cap='360p')}{LIVE}" for name in ("anna", "bert")]
+        lists = [(await edge.client.get(f"{base}index.m3u8")).text for base in capped]
+        assert lists[0] == lists[1]
+        assert "720p.m3u8" not in lists[0]
+        assert "video.m3u8" in lists[0]
+        assert edge.requests.media == [f"{LIVE}index-360p.m3u8"]
+        assert "720p.m3u8" in (await edge.client.get(edge.path("carl", "index.m3u8"))).text
+        for name in ("720p.m3u8", "k1/720p/s0.m4s"):
+            assert (await edge.client.get(edge.path("carl", name))).status_code == 200
+            refused = await edge.client.get(capped[0] + name)
+            assert refused.status_code == 403
+            assert "360p" in refused.text
+        asked = len(edge.requests.media)
+        for base in capped:
+            assert (await edge.client.get(f"{base}k1/video/s0.m4s")).status_code == 200
+        assert edge.requests.media[asked:] == [f"{LIVE}k1/video/s0.m4s"]
+
+
+async def test_a_token_bound_to_an_address_is_good_from_there(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
+        await edge.programme.publish_until(1, 0)
+        for network, status in (("127.0.0.0/24", 200), ("192.0.2.0/24", 403)):
+            path = f"/t/{edge.token('anna', network=network)}{LIVE}{PLAYLIST}"
+            lied = {"X-Livepath-Viewer": "192.0.2.1"}
+            assert (await edge.client.get(path, headers=lied)).status_code == status
+
+
+async def test_a_tier_that_watches_by_webrtc_alone_is_refused(on_edge: OnEdge) -> None:
+    async with on_edge() as edge:
+        await edge.programme.publish_until(1, 0)
+        path = f"/t/{edge.token('anna', tier=Tier.BACKSTAGE)}{LIVE}{PLAYLIST}"
+        assert (await edge.client.get(path)).status_code == 403

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hotpath.fanout.limits import SECOND, Cause, Gate, Limits, Load, Measured, Rate
+from hotpath.fanout.limits import SECOND, Cause, Gate, Limits, Load, Measured, Place, Rate
 
 OPEN = Limits(viewers=100, joins_per_second=1000, join_burst=1000, busy=0.85)
 
@@ -45,6 +45,36 @@ def test_refusals_do_not_use_up_the_join_rate() -> None:
     assert joined(gate, 50)[1:] == [Cause.NODE_FULL] * 49
     gate.leave("ev_1", "192.0.2.1")
     assert joined(gate, 1) == [None]
+
+
+@pytest.mark.parametrize(
+    ("limits", "gone", "cause"),
+    [
+        (Limits(viewers=1), Place("ev_1", "192.0.2.1"), None),
+        (Limits(viewers=1), Place("ev_9", "192.0.2.9"), None),
+        (Limits(viewers_per_event=1), Place("ev_1", "192.0.2.1"), None),
+        (Limits(viewers_per_event=1), Place("ev_9", "192.0.2.9"), Cause.EVENT_FULL),
+        (Limits(viewers_per_address=1), Place("ev_1", "192.0.2.1"), None),
+        (Limits(viewers_per_address=1), Place("ev_1", "192.0.2.9"), Cause.ADDRESS_FULL),
+        (Limits(joins_per_second=1, join_burst=1), Place("ev_1", "192.0.2.1"), Cause.JOIN_RATE),
+    ],
+)
+def test_who_takes_anothers_place_needs_no_room_of_its_own(
+    limits: Limits, gone: Place, cause: Cause | None
+) -> None:
+    gate = Gate(limits)
+    assert joined(gate, 1) == [None]
+    refused = gate.join("ev_1", "192.0.2.1", 0, instead_of=gone)
+    assert (refused.cause if refused else None) is cause
+
+
+def test_who_takes_anothers_place_adds_no_load() -> None:
+    gate = Gate(Limits())
+    gate.load = loaded(0.9, 300)
+    refused = gate.join("ev_1", "192.0.2.1", 0)
+    assert refused is not None
+    assert refused.cause is Cause.OVERLOADED
+    assert gate.join("ev_1", "192.0.2.1", 0, instead_of=Place("ev_2", "192.0.2.9")) is None
 
 
 def test_the_rate_allows_a_burst_and_then_one_at_a_time() -> None:

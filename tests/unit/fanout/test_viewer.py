@@ -29,6 +29,8 @@ from hotpath.webrtc.rtcp import (
 )
 from hotpath.webrtc.sdp import MediaChoice, RtpCodec, SendSsrcs, TrackChoice
 from hotpath.webrtc.srtp import SrtpKeys, SrtpProfile
+from infra.auth.policy import Path as Way
+from infra.auth.policy import Rights
 from infra.keys import ProgramKey
 
 VIDEO, RTX, AUDIO = 11, 12, 13
@@ -429,4 +431,66 @@ def test_a_viewer_of_sound_is_not_concerned() -> None:
     rig = Rig("audio").connect()
     rig.feed.have("720p")
     rig.feed.have()
+    assert rig.calls == [("attach", "audio", "live")]
+
+
+def due(cap: str | None, path: Way = Way.BOTH) -> Rights:
+    return Rights(path, cap, 0)
+
+
+async def test_a_cap_is_obeyed_at_once_and_its_end_as_well(rig: Rig) -> None:
+    rig.feed.have("1080p", "720p", "360p")
+    assert rig.kernel.viewer.sees == "main"
+    rig.session.entitle(due("720p"))
+    assert rig.kernel.viewer.sees == "720p"
+    rig.session.entitle(due("480p"))
+    assert rig.kernel.viewer.sees == "360p"
+    rig.session.entitle(due(None))
+    assert rig.kernel.viewer.sees == "main"
+    rig.session.entitle(due(None))
+    assert [name for name, _ in await events(rig)] == ["720p", "360p", "main"]
+
+
+def test_a_viewer_with_a_cap_climbs_no_further(rig: Rig) -> None:
+    rig.feed.have("1080p", "720p", "360p")
+    rig.session.entitle(due("720p"))
+    assert rig.report(0.2, 4) == ["switch"]
+    assert rig.kernel.viewer.sees == "360p"
+    assert rig.report(0.0, 60, 4) == ["switch"]
+    assert rig.kernel.viewer.sees == "720p"
+
+
+def test_whose_path_has_brought_it_down_stays_there_when_its_cap_is_lifted(rig: Rig) -> None:
+    rig.feed.have("1080p", "720p", "360p")
+    rig.session.entitle(due("720p"))
+    rig.report(0.2, 4)
+    rig.session.entitle(due(None))
+    assert rig.kernel.viewer.sees == "360p"
+    assert rig.report(0.0, 9, 4) == ["switch"]
+    assert rig.kernel.viewer.sees == "720p"
+
+
+def test_a_viewer_with_a_cap_sees_the_source_until_there_is_something_lower(rig: Rig) -> None:
+    rig.session.entitle(due("360p"))
+    assert rig.kernel.viewer.sees == "main"
+    rig.feed.have("720p")
+    assert rig.kernel.viewer.sees == "720p"
+    rig.feed.have("720p", "360p")
+    assert rig.kernel.viewer.sees == "360p"
+    rig.feed.have("720p")
+    assert rig.kernel.viewer.sees == "720p"
+
+
+async def test_who_may_no_longer_watch_this_way_is_sent_to_the_other(rig: Rig) -> None:
+    rig.session.entitle(due(None, Way.HLS))
+    rig.session.entitle(due(None, Way.HLS))
+    assert rig.over == ["tier"]
+    assert rig.calls[-1] == ("close", True)
+    text = b"".join([chunk async for chunk in rig.session.channel.stream(1)]).decode()
+    assert 'event: fallback\ndata: {"reason":"tier",' in text
+
+
+def test_an_audio_only_viewer_has_no_cap_to_obey() -> None:
+    rig = Rig("audio").connect()
+    rig.session.entitle(due("240p"))
     assert rig.calls == [("attach", "audio", "live")]

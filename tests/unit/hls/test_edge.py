@@ -1,11 +1,14 @@
 """What an edge is told, and what it is let through to."""
 
+from typing import Any
+
 import pytest
 
 from hotpath.hls.edge import Edge
 from hotpath.hls.exchange import Request, Response
 from hotpath.hls.origin import HlsOrigin
 from infra.auth import tokens
+from infra.auth.policy import Tier
 from infra.auth.tokens import ViewerClaims
 from infra.keys import ProgramKey
 
@@ -38,17 +41,28 @@ def origin(now: list[int]) -> Noting:
     return made
 
 
-def token(*, event: str = "ev_1", prefix: str = "/live/acme/ev_1", lasts_s: int = 60) -> str:
-    claims = ViewerClaims("acme", event, prefix, "viewer", NOW, NOW + lasts_s, "t1")
+def token(
+    *, event: str = "ev_1", prefix: str = "/live/acme/ev_1", lasts_s: int = 60, **more: Any
+) -> str:
+    claims = ViewerClaims("acme", event, prefix, "viewer", NOW, NOW + lasts_s, "t1", **more)
     return tokens.issue(claims, KEY, "k1")
 
 
-def ask(origin: Noting, path: str, secret: str | None = SECRET) -> tuple[int, str, str]:
-    """Status, Cache-Control and body of the edge's own answer."""
+def answer(
+    origin: Noting, path: str, secret: str | None = SECRET, viewer: str | None = None
+) -> Response:
+    """The edge's own."""
     sent: list[Response] = []
     headers = {} if secret is None else {b"x-livepath-edge": secret.encode()}
+    if viewer is not None:
+        headers[b"x-livepath-viewer"] = viewer.encode()
     assert Edge(origin, SECRET, CHECK_S).receive(Request("GET", path, "", headers, sent.append))
-    (response,) = sent
+    return sent[0]
+
+
+def ask(origin: Noting, path: str, secret: str | None = SECRET) -> tuple[int, str, str]:
+    """Status, Cache-Control and body of it."""
+    response = answer(origin, path, secret)
     age = dict(response.headers)[b"cache-control"].decode()
     return response.status, age, response.body.decode()
 
@@ -124,6 +138,33 @@ def test_only_an_edge_is_let_past_the_check(origin: Noting, secret: str, passed:
     assert Edge(origin, SECRET, CHECK_S).receive(request)
     assert origin.requests == [request]
     assert request.edge is passed
+
+
+@pytest.mark.parametrize(
+    ("viewer", "status"),
+    [("192.0.2.7", 204), ("192.0.2.200", 204), ("192.0.3.7", 403), ("", 403), (None, 403)],
+)
+def test_a_bound_token_is_answered_for_the_viewers_address(
+    origin: Noting, viewer: str | None, status: int
+) -> None:
+    path = f"/edge/check/t/{token(network='192.0.2.0/24')}{FEED}"
+    response = answer(origin, path, viewer=viewer)
+    assert response.status == status
+    assert dict(response.headers)[b"vary"] == b"x-livepath-viewer"
+    free = answer(origin, f"/edge/check/t/{token()}{FEED}", viewer=viewer)
+    assert b"vary" not in dict(free.headers)
+
+
+def test_an_edge_is_told_the_cap(origin: Noting) -> None:
+    headers = dict(answer(origin, f"/edge/check/t/{token(cap='720p')}{FEED}").headers)
+    assert headers[b"x-livepath-cap"] == b"720p"
+    assert headers[b"x-livepath-beyond"] == b",,"  # nothing is on the air
+    assert b"x-livepath-cap" not in dict(answer(origin, f"/edge/check/t/{token()}{FEED}").headers)
+
+
+@pytest.mark.parametrize(("tier", "status"), [(Tier.BROADCAST, 204), (Tier.BACKSTAGE, 403)])
+def test_a_tier_without_ll_hls_is_refused(origin: Noting, tier: Tier, status: int) -> None:
+    assert ask(origin, f"/edge/check/t/{token(tier=tier)}{FEED}")[0] == status
 
 
 def test_there_is_no_edge_without_a_secret(origin: Noting) -> None:

@@ -1,8 +1,10 @@
 """Who may watch, from the desired state."""
 
-from hotpath.node.admission import revoked
+from hotpath.node.admission import revoked, tier_changes
+from infra.auth.policy import Tier
+from infra.auth.tier_changes import TierChange, TierChanges
 from infra.auth.tokens import ViewerClaims
-from infra.events.desired import DesiredRevocation
+from infra.events.desired import DesiredRevocation, DesiredTier
 from infra.events.desired_state import DesiredSnapshot
 from tests.support.medianode import event
 
@@ -27,3 +29,18 @@ def test_tokens_that_were_called_back_are_told_by_event() -> None:
     assert covers("ada", 100, "tk_2")
     assert not covers("ada", 101, "tk_2")
     assert not covers("bob", 100, "tk_2")
+
+
+def test_changed_tiers_are_told_by_event_and_unknown_ones_change_nothing() -> None:
+    one = event(
+        id="ev_one",
+        tiers=(
+            DesiredTier(subject="ada", tier="broadcast", cap="480p", until=100),
+            DesiredTier(subject="bob", tier="of-a-later-release", until=100),
+            DesiredTier(subject="eve", tier="standard", cap="8k", until=100),
+        ),
+    )
+    other = event(id="ev_other")
+    found = tier_changes(DesiredSnapshot(epoch="e", events={"ev_one": one, "ev_other": other}))
+    ada = TierChange("ada", Tier.BROADCAST, "480p", 100)
+    assert found == {"ev_one": TierChanges({"ada": ada})}

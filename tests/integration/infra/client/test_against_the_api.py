@@ -73,6 +73,8 @@ async def test_tokens_of_viewers(client: AsyncClient) -> None:
     assert token.token in token.hls_url
     revoked = await client.events.revoke_tokens(event.id, subject="viewer-7")
     assert await listed(client.events.revocations(event.id)) == [revoked]
+    changed = await client.events.change_tier(event.id, "viewer-7", "broadcast")
+    assert await listed(client.events.tier_changes(event.id)) == [changed]
 
 
 async def test_what_belongs_to_an_event(client: AsyncClient, deployment: Deployment) -> None:

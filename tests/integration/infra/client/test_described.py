@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 NOT_FOR_OWNERS = {
     ("GET", "/v1/playback/{event}"),
+    ("GET", "/v1/playback/{event}/access"),
     ("GET", "/v1/playback/{event}/recording"),
     ("POST", "/v1/playback/{event}/clips"),
     ("GET", "/v1/playback/{event}/clips/{clip}"),

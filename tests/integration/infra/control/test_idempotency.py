@@ -9,11 +9,13 @@ from sqlalchemy import func, select
 
 from infra.control.event_clock import EventClock
 from infra.control.idempotency import KEEP_MS, REPLAYED, AnswersOnce
+from infra.control.viewing import FRESH_MS
 from infra.db.control import Event
 from infra.db.idempotency import KeptAnswer
+from infra.jobs.clip_request import INSTANT
 from infra.lifecycle import Trigger
 from tests.integration.infra.control.conftest import Deployment
-from tests.integration.infra.control.rows import advance
+from tests.integration.infra.control.rows import add_functions, advance
 
 pytestmark = pytest.mark.integration
 KEY = {"Idempotency-Key": "4f9c-1"}
@@ -149,3 +151,50 @@ def routes(found: Any) -> list[AnswersOnce]:
         inner = getattr(one, "original_router", None)
         kept += routes(inner.routes) if inner is not None else []
     return kept
+
+
+async def test_who_may_not_watch_any_more_gets_no_answer_that_was_kept(
+    api: httpx2.AsyncClient, viewer: httpx2.AsyncClient, deployment: Deployment
+) -> None:
+    add_functions(deployment, INSTANT)
+    event = (await api.post("/v1/events", json=LAUNCH | {"access": "token"})).json()["id"]
+    advance(deployment, event, Trigger.PROGRAM_LIVE)
+    wanted = {"clips": True, "ttl_s": 600, "subject": "ada"}
+    tokens = [
+        (await api.post(f"/v1/events/{event}/tokens", json=wanted)).json()["token"]
+        for _ in range(2)
+    ]
+    deployment.now_ms += 60_000
+    clip = {"start": "2030-03-17T17:46:45Z", "end": "2030-03-17T17:46:50Z"}
+
+    async def ask(token: str) -> httpx2.Response:
+        headers = KEY | {"Authorization": f"Bearer {token}"}
+        return await viewer.post(f"/v1/playback/{event}/clips", json=clip, headers=headers)
+
+    for token in tokens:
+        made, again = await ask(token), await ask(token)
+        assert made.status_code in (200, 201), made.text
+        assert again.headers[REPLAYED] == "true"
+        assert again.content == made.content
+    await api.post(f"/v1/events/{event}/revocations", json={"subject": "ada"})
+    deployment.now_ms += FRESH_MS
+    assert (await ask(tokens[0])).status_code == 401
+    deployment.now_ms += 600_000
+    expired = await ask(tokens[1])
+    assert expired.status_code == 401
+    assert REPLAYED not in expired.headers
+
+
+async def test_answers_with_keys_and_tokens_are_stored_by_nobody_on_the_way(
+    api: httpx2.AsyncClient,
+) -> None:
+    event = (await api.post("/v1/events", json=LAUNCH)).json()["id"]
+    for path, body in (
+        ("/v1/events", LAUNCH),
+        (f"/v1/events/{event}/tokens", {}),
+        ("/v1/keys", {"name": "k", "scopes": ["events:read"]}),
+    ):
+        headers = {"Idempotency-Key": path.replace("/", "-")}
+        first, again = [await api.post(path, json=body, headers=headers) for _ in range(2)]
+        assert again.headers[REPLAYED] == "true"
+        assert [one.headers["Cache-Control"] for one in (first, again)] == ["no-store"] * 2

@@ -39,6 +39,7 @@ OPEN = {
         for token, area in product(("", "/t/{token}"), ("vod", "live", "work"))
     ),
     "/v1/playback/{event}",
+    "/v1/playback/{event}/access",
     "/v1/playback/{event}/recording",
     "/v1/playback/{event}/clips",
     "/v1/playback/{event}/clips/{clip}",
@@ -60,6 +61,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/projects"): {"name": "theirs"},
     ("PATCH", "/v1/projects/{project}"): {"name": "stolen"},
     ("POST", "/v1/events/{event}/revocations"): {"everybody": True},
+    ("POST", "/v1/events/{event}/tier-changes"): {"subject": "ada", "tier": "broadcast"},
     ("POST", "/v1/webhooks"): {"url": "https://hooks.example/theirs"},
     ("PATCH", "/v1/webhooks/{webhook}"): {"enabled": False},
     ("POST", "/v1/webhooks/{webhook}/replay"): {

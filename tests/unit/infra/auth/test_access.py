@@ -1,9 +1,13 @@
 """Viewer tokens in the URL: who may read what, decided offline."""
 
+from typing import Any
+
 import pytest
 
-from infra.auth.access import Access, Denied
+from infra.auth.access import Access, Admitted, Denied
+from infra.auth.policy import UNLIMITED, Path, Rights, Role, Tier
 from infra.auth.revocation import Revoked
+from infra.auth.tier_changes import TierChange, TierChanges
 from infra.auth.tokens import ViewerClaims, issue
 
 SECRET = b"s" * 32
@@ -11,9 +15,15 @@ PATH = "/live/acme/ev_1/main/index.m3u8"
 
 
 def token(
-    event: str = "ev_1", *, prefix: str | None = None, expires: int = 1000, secret: bytes = SECRET
+    event: str = "ev_1",
+    *,
+    prefix: str | None = None,
+    expires: int = 1000,
+    secret: bytes = SECRET,
+    **more: Any,
 ) -> str:
-    claims = ViewerClaims("acme", event, prefix or f"/live/acme/{event}", "viewer", 0, expires, "t")
+    prefix = prefix or f"/live/acme/{event}"
+    claims = ViewerClaims("acme", event, prefix, "viewer", 0, expires, "t", **more)
     return issue(claims, secret, "k1")
 
 
@@ -111,3 +121,66 @@ def test_a_token_that_was_called_back_opens_nothing_though_it_was_verified_befor
     assert status(table.check("acme", "ev_1", PATH, given, "token")) == 401
     other = "/live/acme/ev_2/main/index.m3u8"
     assert table.check("acme", "ev_2", other, token("ev_2"), "token") is None
+
+
+def rights(table: Access, given: str, address: str = "") -> Rights:
+    found = table.admit("acme", "ev_1", PATH, given, "token", address=address)
+    assert isinstance(found, Admitted), found
+    return found.rights
+
+
+def test_a_token_says_what_is_due_to_its_viewer() -> None:
+    given = token(role=Role.INTERACTIVE, tier=Tier.BROADCAST, cap="480p")
+    assert rights(access(), given) == Rights(Path.HLS, "480p", 1)
+    assert rights(access(), token()) == UNLIMITED
+
+
+def test_a_changed_tier_takes_the_place_of_the_tokens_though_it_was_verified_before() -> None:
+    table, given = access(), token(cap="480p")
+    assert rights(table, given) == Rights(Path.BOTH, "480p", 0)
+    changes = TierChanges.of([TierChange("viewer", Tier.INTERACTIVE, None, 0)])
+    table.set({"acme": {"k1": SECRET}}, {"ev_1": "token"}, {}, {"ev_1": changes})
+    assert rights(table, given) == Rights(Path.BOTH, None, 1)
+    table.set({"acme": {"k1": SECRET}}, {"ev_1": "token"}, {}, {"ev_2": changes})
+    assert rights(table, given) == Rights(Path.BOTH, "480p", 0)
+
+
+def test_a_changed_tier_opens_nothing_that_was_called_back() -> None:
+    table, given = access(), token()
+    changes = TierChanges.of([TierChange("viewer", Tier.BACKSTAGE, None, 0)])
+    revoked = {"ev_1": Revoked(everybody=0)}
+    table.set({"acme": {"k1": SECRET}}, {"ev_1": "token"}, revoked, {"ev_1": changes})
+    assert status(table.check("acme", "ev_1", PATH, given, "token")) == 401
+
+
+def test_a_bound_token_opens_nothing_elsewhere() -> None:
+    table, given = access(), token(network="192.0.2.0/24")
+    assert rights(table, given, "192.0.2.9") == UNLIMITED
+    for address in ("192.0.3.9", ""):
+        found = table.admit("acme", "ev_1", PATH, given, "token", address=address)
+        assert isinstance(found, Denied)
+        assert found.status == 403
+
+
+@pytest.mark.parametrize(
+    ("given", "priority"),
+    [
+        (None, 0),
+        ("garbage", 0),
+        (token("ev_3"), 0),
+        (token("ev_3", role=Role.HOST, tier=Tier.BROADCAST, cap="240p"), 4),
+        (token("ev_1", role=Role.HOST), 0),
+    ],
+)
+def test_where_no_token_is_needed_a_good_one_adds_its_priority_alone(
+    given: str | None, priority: int
+) -> None:
+    assert access().raised("acme", "ev_3", given) == Rights(Path.BOTH, None, priority)
+
+
+def test_what_was_verified_is_kept_while_the_keys_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, given = access(), token()
+    assert rights(table, given) == UNLIMITED
+    monkeypatch.setattr("infra.auth.tokens.verify", None)
+    table.set({"acme": {"k1": SECRET}}, {"ev_1": "token"})
+    assert rights(table, given) == UNLIMITED
