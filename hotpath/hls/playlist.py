@@ -11,23 +11,23 @@ to begin is what HOLD-BACK and PART-HOLD-BACK say, to each kind of player the ri
 What an update does not repeat is joined from chunks that were written once, so that a playlist of
 twelve hours costs little more for each part than one of twenty seconds.
 
-Upstream: `live`, which feeds it and serves what it renders. Downstream: `tags`, `listing` and
-`older` make the lines. Spec: draft-pantos-hls-rfc8216bis, 4.4 (tags) and 6.2 (server).
+Upstream: `live`, which feeds it and serves what it renders. Downstream: `window` keeps the segments
+that are listed; `tags`, `listing` and `older` make the lines. Spec: draft-pantos-hls-rfc8216bis,
+4.4 (tags) and 6.2 (server).
 """
 
-from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from hotpath.hls import tags
 from hotpath.hls.directives import Edge
 from hotpath.hls.listing import ListedDate, ListedSegment, Place, listing
 from hotpath.hls.names import init_name, part_name, segment_name
-from hotpath.hls.older import Chunk, OlderSegments, chunk_length
+from hotpath.hls.older import chunk_length
 from hotpath.hls.tags import SKIP_UNTIL, Delta, Report
 from hotpath.hls.text import Text
 from hotpath.hls.values import US, seconds
+from hotpath.hls.window import Window
 
 PARTS_KEPT = 3  # target durations; 6.2.2: older part tags should go
 WINDOW = 10  # target durations that a playlist lists at least; never below three
@@ -80,14 +80,13 @@ class MediaPlaylist:
         """Rises with every change of the text."""
         self._revision = revision or Revision()
         self.ended = False
-        self.duration_us = 0
-        """Of the listed complete segments."""
-        self._window_us = max(WINDOW * target_duration_s, window_s) * US
-        self._chunk = chunk_length(window_s // target_duration_s) if window_s else 0
-        """Segments; 0: no chunks."""
-        self._older = OlderSegments()
-        self._segments: deque[ListedSegment] = deque()
-        """The complete ones behind `_older`."""
+        self._listed = Window(
+            window_us=max(WINDOW * target_duration_s, window_s) * US,
+            parts_us=PARTS_KEPT * self.target_duration_us,
+            skip_us=SKIP_UNTIL * self.target_duration_us,
+            chunk=chunk_length(window_s // target_duration_s) if window_s else 0,
+        )
+        """The complete segments."""
         self._open: ListedSegment | None = None
         self._dates: list[ListedDate] = []
         self._next_msn: int | None = None
@@ -99,7 +98,12 @@ class MediaPlaylist:
 
     @property
     def has_segments(self) -> bool:
-        return bool(self._segments)
+        return bool(self._listed)
+
+    @property
+    def duration_us(self) -> int:
+        """Of the listed complete segments."""
+        return self._listed.duration_us
 
     @property
     def newest(self) -> Place | None:
@@ -113,9 +117,7 @@ class MediaPlaylist:
 
     @property
     def _first(self) -> ListedSegment | None:
-        if (chunk := self._older.first) is not None:
-            return chunk.first
-        return self._segments[0] if self._segments else self._open
+        return self._listed.first or self._open
 
     @property
     def edge(self) -> Edge:
@@ -150,7 +152,8 @@ class MediaPlaylist:
 
     def trim_parts(self) -> Trimmed:
         """Drop the tags of parts that are too far from the end, with what is open, too."""
-        return Trimmed(self._drop_parts())
+        after = self._open.parts_us if self._open is not None else 0
+        return Trimmed(self._listed.drop_parts(after))
 
     def close_segment(self, msn: int, duration_us: int) -> Trimmed:
         """The open segment is complete."""
@@ -182,7 +185,7 @@ class MediaPlaylist:
     def drop_dates(self, ids: Collection[str]) -> None:
         """Remove every line of these date ranges."""
         self._dates = [date for date in self._dates if date.id not in ids]
-        self._older.drop_dates(ids)
+        self._listed.older.drop_dates(ids)
         self._changed()
 
     def end(self) -> None:
@@ -204,7 +207,7 @@ class MediaPlaylist:
         first = self._first
         if first is None:
             return Text(self._head + self._end(reports))
-        skipped = self._skippable() if delta is not None and not self.ended else 0
+        skipped = self._listed.skippable if delta is not None and not self.ended else 0
         number = first.place.discontinuity_seq - first.discontinuities
         head = self._head + tags.sequence(first.place.msn, number)
         if skipped and delta is not None:
@@ -215,13 +218,13 @@ class MediaPlaylist:
             head += self._map(first.place.init)
         before = [date for date in self._dates if date.msn < first.place.msn]
         head += "".join([date.line for date in before])
-        among = len(before) + self._older.dates
-        tail = self._recent(self._older.count, self._dates[among:]) + self._end(reports)
-        return Text(head, self._older.run, tail)
+        older = self._listed.older
+        tail = self._recent(older.count, self._dates[len(before) + older.dates :])
+        return Text(head, older.run, tail + self._end(reports))
 
     def _recent(self, skipped: int, dates: Sequence[ListedDate]) -> str:
         """The lines from the segment on that comes after so many, and of these date ranges."""
-        segments = list(islice(self._segments, skipped - self._older.count, None))
+        segments = self._listed.behind(skipped)
         if self._open is not None:
             segments.append(self._open)
         return "".join(listing(segments, dates))
@@ -275,64 +278,9 @@ class MediaPlaylist:
         uri = self.prefix + segment_name(segment.place.msn)
         segment.close(duration_us, tags.end(uri, duration_us, gap=gap))
         self._last_parts = len(segment.parts)
-        self._segments.append(segment)
-        self.duration_us += duration_us
+        self._listed.append(segment)
         self._open, self._next_msn = None, segment.place.msn + 1
         self._changed()
-        dropped = self._drop_parts()
-        self._fold()
-        return Trimmed(dropped, self._drop_segments())
-
-    def _drop_parts(self) -> tuple[int, ...]:
-        dropped: list[int] = []
-        after = self._open.parts_us if self._open is not None else 0
-        for segment in reversed(self._segments):
-            if after >= PARTS_KEPT * self.target_duration_us:
-                if not segment.parts_listed:
-                    break
-                segment.drop_parts()
-                dropped.append(segment.place.msn)
-            after += segment.duration_us
-        return tuple(reversed(dropped))
-
-    def _fold(self) -> None:
-        """Make the segments that no update repeats a chunk, when there are enough for one.
-
-        Chunks begin at the same numbers in every rendition.
-        """
-        if not self._chunk:
-            return
-        count = self._chunk - self._segments[0].place.msn % self._chunk
-        if count > self._skippable() - self._older.count:
-            return
-        segments = [self._segments.popleft() for _ in range(count)]
-        first, last = segments[0].place.msn, segments[-1].place.msn
-        dates = [date for date in self._dates if first <= date.msn <= last]
-        self._older.append(Chunk.of(segments, dates))
-
-    def _drop_segments(self) -> tuple[int, ...]:
-        """Those that no window needs: a whole chunk, or single ones where there are no chunks."""
-        first = end = self._segments[0].place.msn
-        if (chunk := self._older.first) is not None:
-            first = end = chunk.first.place.msn
-        while chunk is not None and self._spare(chunk.duration_us):
-            end = self._older.popleft().numbers.stop
-            self.duration_us -= chunk.duration_us
-            chunk = self._older.first
-        while chunk is None and self._spare(self._segments[0].duration_us):
-            self.duration_us -= self._segments[0].duration_us
-            end = self._segments.popleft().place.msn + 1
-        return tuple(range(first, end))
-
-    def _spare(self, duration_us: int) -> bool:
-        return self.duration_us - duration_us >= self._window_us
-
-    def _skippable(self) -> int:
-        """Segments further from the end of the last one than the skip boundary."""
-        after, kept = 0, 0
-        for segment in reversed(self._segments):
-            if after > SKIP_UNTIL * self.target_duration_us:
-                break
-            after += segment.duration_us
-            kept += 1
-        return self._older.count + len(self._segments) - kept
+        dropped = self._listed.drop_parts(0)
+        self._listed.fold(self._dates)
+        return Trimmed(dropped, self._listed.drop_segments())

@@ -1,0 +1,102 @@
+"""The complete segments that a playlist lists: how far back, and which of them with their parts.
+
+Invariant: at least `window_us` is listed once there is so much, and no segment leaves that is
+needed for it; parts are listed `parts_us` back and no further. What no update repeats is folded
+into chunks at the same numbers in every rendition.
+
+Upstream: `playlist`, which closes segments. Downstream: `older` keeps the chunks. Spec:
+draft-pantos-hls-rfc8216bis, 6.2.2 (what is removed) and 6.2.5.1 (what an update skips).
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+from hotpath.hls.listing import ListedDate, ListedSegment
+from hotpath.hls.older import Chunk, OlderSegments
+
+
+class Window:
+    def __init__(self, *, window_us: int, parts_us: int, skip_us: int, chunk: int) -> None:
+        """`skip_us`: the skip boundary. `chunk`: segments in one; 0: there are no chunks."""
+        self.duration_us = 0
+        self.older = OlderSegments()
+        self._window_us = window_us
+        self._parts_us = parts_us
+        self._skip_us = skip_us
+        self._chunk = chunk
+        self._segments: deque[ListedSegment] = deque()
+        """Those behind `older`."""
+
+    def __bool__(self) -> bool:
+        return bool(self._segments)
+
+    @property
+    def first(self) -> ListedSegment | None:
+        if (chunk := self.older.first) is not None:
+            return chunk.first
+        return self._segments[0] if self._segments else None
+
+    @property
+    def skippable(self) -> int:
+        """Segments further from the end of the last one than the skip boundary."""
+        after, kept = 0, 0
+        for segment in reversed(self._segments):
+            if after > self._skip_us:
+                break
+            after += segment.duration_us
+            kept += 1
+        return self.older.count + len(self._segments) - kept
+
+    def behind(self, count: int) -> list[ListedSegment]:
+        """Those that come after so many, which is at least those in chunks."""
+        return list(islice(self._segments, count - self.older.count, None))
+
+    def append(self, segment: ListedSegment) -> None:
+        self._segments.append(segment)
+        self.duration_us += segment.duration_us
+
+    def drop_parts(self, open_us: int) -> tuple[int, ...]:
+        """Drop the tags of parts too far from the end, which is so much behind the last segment;
+        returns the numbers of the segments whose parts are no longer listed."""
+        dropped: list[int] = []
+        after = open_us
+        for segment in reversed(self._segments):
+            if after >= self._parts_us:
+                if not segment.parts_listed:
+                    break
+                segment.drop_parts()
+                dropped.append(segment.place.msn)
+            after += segment.duration_us
+        return tuple(reversed(dropped))
+
+    def fold(self, dates: Sequence[ListedDate]) -> None:
+        """Make the segments that no update repeats a chunk, when there are enough for one.
+
+        Chunks begin at the same numbers in every rendition.
+        """
+        if not self._chunk:
+            return
+        count = self._chunk - self._segments[0].place.msn % self._chunk
+        if count > self.skippable - self.older.count:
+            return
+        segments = [self._segments.popleft() for _ in range(count)]
+        first, last = segments[0].place.msn, segments[-1].place.msn
+        self.older.append(Chunk.of(segments, [d for d in dates if first <= d.msn <= last]))
+
+    def drop_segments(self) -> tuple[int, ...]:
+        """Those that no window needs: a whole chunk, or single ones where there are no chunks."""
+        first = end = self._segments[0].place.msn
+        if (chunk := self.older.first) is not None:
+            first = end = chunk.first.place.msn
+        while chunk is not None and self._spare(chunk.duration_us):
+            end = self.older.popleft().numbers.stop
+            self.duration_us -= chunk.duration_us
+            chunk = self.older.first
+        while chunk is None and self._spare(self._segments[0].duration_us):
+            self.duration_us -= self._segments[0].duration_us
+            end = self._segments.popleft().place.msn + 1
+        return tuple(range(first, end))
+
+    def _spare(self, duration_us: int) -> bool:
+        return self.duration_us - duration_us >= self._window_us
