@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from coldpath.context import JobContext
 from coldpath.errors import DamagedMedia
-from coldpath.media.boxes import track
 from coldpath.media.hearing import Hearing, Stretch, Window, in_ms
+from coldpath.media.init_section import track
 from infra.keys import SegmentKey
 from infra.settings import SpeechSettings
 

@@ -9,11 +9,10 @@ Spec: ISO/IEC 14496-12 8.8.7 (tfhd), 8.8.8 (trun).
 """
 
 import struct
-from collections.abc import Iterator
 
 from coldpath.errors import DamagedMedia
+from coldpath.media.boxes import HEADER, boxes, inside
 
-_HEADER = 8
 _BASE_GIVEN, _DEFAULT_SIZE = 0x1, 0x10
 _BEFORE_DEFAULT_SIZE = ((0x1, 8), (0x2, 4), (0x8, 4))
 _DATA_OFFSET, _FIRST_FLAGS, _DURATIONS, _SIZES = 0x1, 0x4, 0x100, 0x200
@@ -22,7 +21,7 @@ _DATA_OFFSET, _FIRST_FLAGS, _DURATIONS, _SIZES = 0x1, 0x4, 0x100, 0x200
 def first_unit(segment: bytes, name: str) -> bytes:
     """Raises `DamagedMedia`, naming the segment, when the unit is not there in full."""
     try:
-        for kind, start, end in _boxes(segment, 0, len(segment)):
+        for kind, start, end in boxes(segment):
             if kind == b"moof":
                 return _unit(segment, start, end)
     except (struct.error, KeyError) as error:
@@ -33,15 +32,15 @@ def first_unit(segment: bytes, name: str) -> bytes:
 
 
 def _unit(segment: bytes, start: int, end: int) -> bytes:
-    traf = _inside(segment, start, end)[b"traf"]
-    parts = _inside(segment, *traf)
+    traf = inside(segment, start, end)[b"traf"]
+    parts = inside(segment, *traf)
     tfhd, trun = parts[b"tfhd"][0], parts[b"trun"][0]
     flags, _, offset = struct.unpack_from(">IIi", segment, trun)
     if not flags & _DATA_OFFSET:
         raise ValueError("the first fragment does not say where its data is")
     size = _first_size(segment, trun, flags) if flags & _SIZES else _default_size(segment, tfhd)
     # `default-base-is-moof`, or neither flag and the first track: from the moof's first byte.
-    at = _base(segment, tfhd, start - _HEADER) + offset
+    at = _base(segment, tfhd, start - HEADER) + offset
     if at < end:
         raise ValueError("its first unit is said to lie before the data")
     unit = segment[at : at + size]
@@ -68,22 +67,3 @@ def _default_size(segment: bytes, tfhd: int) -> int:
         raise ValueError("the size of its units is in the init section")
     at = tfhd + 8 + sum(size for bit, size in _BEFORE_DEFAULT_SIZE if flags & bit)
     return int(struct.unpack_from(">I", segment, at)[0])
-
-
-def _inside(segment: bytes, start: int, end: int) -> dict[bytes, tuple[int, int]]:
-    """Where the bodies of the boxes in there are; of several of a kind, the first."""
-    found: dict[bytes, tuple[int, int]] = {}
-    for kind, first, last in _boxes(segment, start, end):
-        found.setdefault(kind, (first, last))
-    return found
-
-
-def _boxes(segment: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, start and end of the body)."""
-    at = start
-    while at + _HEADER <= end:
-        size, kind = struct.unpack_from(">I4s", segment, at)
-        if size < _HEADER:
-            raise ValueError(f"a box of {size} bytes")
-        yield kind, at + _HEADER, at + size
-        at += size

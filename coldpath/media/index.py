@@ -16,6 +16,7 @@ from itertools import chain, groupby
 from operator import sub
 
 from coldpath.errors import DamagedMedia
+from coldpath.media.boxes import box, find, header, inside
 
 MOVIE_TIMESCALE = 90_000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -66,12 +67,12 @@ def head(tracks: Sequence[TrackIndex], media: int, room: int = 0) -> bytes:
     Raises `DamagedMedia` where an init section cannot be read.
     """
     wide = media > _FOUR_GIB - _INDEX_ROOM
-    mdat = struct.pack(">I4sQ", 1, b"mdat", media + 16) if wide else _header(b"mdat", media)
-    ftyp = _box(b"ftyp", _FTYP)
+    mdat = struct.pack(">I4sQ", 1, b"mdat", media + 16) if wide else header(b"mdat", media)
+    ftyp = box(b"ftyp", _FTYP)
     made = [_Trak(track, number) for number, track in enumerate(tracks, 1)]
     # Places have a fixed width, so the index is as long with the right ones as with others.
     size = len(ftyp) + len(_moov(made, 0, wide)) + len(mdat)
-    fill = _box(b"free", bytes(room - size - 8)) if room >= size + 8 else b""
+    fill = box(b"free", bytes(room - size - 8)) if room >= size + 8 else b""
     return ftyp + _moov(made, size + len(fill), wide) + fill + mdat
 
 
@@ -80,7 +81,7 @@ def _moov(traks: Sequence["_Trak"], base: int, wide: bool) -> bytes:
     mvhd = struct.pack(">IQQIQ", _VERSION_1, 0, 0, MOVIE_TIMESCALE, longest)
     mvhd += struct.pack(">IH10x", 0x10000, 0x100) + _MATRIX
     mvhd += struct.pack(">24xI", len(traks) + 1)
-    return _box(b"moov", _box(b"mvhd", mvhd), *(trak.box(base, wide) for trak in traks))
+    return box(b"moov", box(b"mvhd", mvhd), *(trak.box(base, wide) for trak in traks))
 
 
 class _Trak:
@@ -91,15 +92,16 @@ class _Trak:
         self._number = number
         self.duration = track.in_movie(track.shows_at + track.shown)
         try:
-            given = _find(track.init, b"moov", b"trak")
-            mdia = _find(given, b"mdia")
-            minf = _find(mdia, b"minf")
+            given = find(track.init, b"moov", b"trak")
+            mdia = find(given, b"mdia")
+            minf = find(mdia, b"minf")
+            within = inside(minf, 0, len(minf))
             # The end of both boxes is the same in both of their versions.
-            self._shape = _find(given, b"tkhd")[-60:]
-            self._language = _find(mdia, b"mdhd")[-4:]
+            self._shape = find(given, b"tkhd")[-60:]
+            self._language = find(mdia, b"mdhd")[-4:]
             self._handler = _whole(mdia, b"hdlr")
-            self._kept = [_whole(minf, k) for k in (b"vmhd", b"smhd", b"dinf") if _has(minf, k)]
-            stsd = _whole(_find(minf, b"stbl"), b"stsd")
+            self._kept = [_whole(minf, k) for k in (b"vmhd", b"smhd", b"dinf") if k in within]
+            stsd = _whole(find(minf, b"stbl"), b"stsd")
         except KeyError as error:
             raise DamagedMedia(f"an init section has no {error} box") from error
         try:
@@ -112,18 +114,18 @@ class _Trak:
         track = self._track
         places = [base + at for at, _ in track.chunks]
         kind, width = (b"co64", "Q") if wide else (b"stco", "I")
-        chunks = _box(kind, struct.pack(f">II{len(places)}{width}", 0, len(places), *places))
+        chunks = box(kind, struct.pack(f">II{len(places)}{width}", 0, len(places), *places))
         own = (_VERSION_1 | _ENABLED_IN_MOVIE, 0, 0, self._number, 0, self.duration)
         times = (_VERSION_1, 0, 0, track.timescale, track.length)
-        return _box(
+        return box(
             b"trak",
-            _box(b"tkhd", struct.pack(">IQQIIQ", *own), self._shape),
-            _box(b"edts", _edits(track)),
-            _box(
+            box(b"tkhd", struct.pack(">IQQIIQ", *own), self._shape),
+            box(b"edts", _edits(track)),
+            box(
                 b"mdia",
-                _box(b"mdhd", struct.pack(">IQQIQ", *times), self._language),
+                box(b"mdhd", struct.pack(">IQQIQ", *times), self._language),
                 self._handler,
-                _box(b"minf", *self._kept, _box(b"stbl", *self._tables, chunks)),
+                box(b"minf", *self._kept, box(b"stbl", *self._tables, chunks)),
             ),
         )
 
@@ -134,22 +136,22 @@ def _edits(track: TrackIndex) -> bytes:
     if track.shows_at > 0:
         edits.insert(0, (track.in_movie(track.shows_at), -1))
     rows = b"".join(struct.pack(">QqI", length, at, 0x10000) for length, at in edits)
-    return _box(b"elst", struct.pack(">II", _VERSION_1, len(edits)), rows)
+    return box(b"elst", struct.pack(">II", _VERSION_1, len(edits)), rows)
 
 
 def _tables(track: TrackIndex) -> Iterator[bytes]:
     """All but the places of chunks."""
     steps = map(sub, track.dts[1:], track.dts)
-    yield _box(b"stts", *_runs([*steps, track.last_duration], "I"))
+    yield box(b"stts", *_runs([*steps, track.last_duration], "I"))
     if any(track.offsets):
         # Version 1: offsets may be negative.
-        yield _box(b"ctts", *_runs(track.offsets, "i", _VERSION_1))
+        yield box(b"ctts", *_runs(track.offsets, "i", _VERSION_1))
     if not all(track.sync):
         keys = [number for number, sync in enumerate(track.sync, 1) if sync]
-        yield _box(b"stss", struct.pack(f">II{len(keys)}I", 0, len(keys), *keys))
-    yield _box(b"stsc", *_chunk_sizes(track))
+        yield box(b"stss", struct.pack(f">II{len(keys)}I", 0, len(keys), *keys))
+    yield box(b"stsc", *_chunk_sizes(track))
     count = len(track.sizes)
-    yield _box(b"stsz", struct.pack(f">III{count}I", 0, 0, count, *track.sizes))
+    yield box(b"stsz", struct.pack(f">III{count}I", 0, 0, count, *track.sizes))
 
 
 def _runs(values: Sequence[int], width: str, version: int = 0) -> tuple[bytes, bytes]:
@@ -169,35 +171,5 @@ def _chunk_sizes(track: TrackIndex) -> tuple[bytes, bytes]:
     return struct.pack(">II", 0, len(rows)), packed
 
 
-def _box(kind: bytes, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    return _header(kind, len(body)) + body
-
-
-def _header(kind: bytes, body: int) -> bytes:
-    return struct.pack(">I4s", body + 8, kind)
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        if size < 8 or at + size > len(data):
-            return
-        yield kind, data[at + 8 : at + size]
-        at += size
-
-
-def _find(data: bytes, *path: bytes) -> bytes:
-    """The body of the box at the end of the path."""
-    for kind in path:
-        data = dict(_boxes(data))[kind]
-    return data
-
-
-def _has(data: bytes, kind: bytes) -> bool:
-    return kind in dict(_boxes(data))
-
-
 def _whole(data: bytes, kind: bytes) -> bytes:
-    return _box(kind, _find(data, kind))
+    return box(kind, find(data, kind))

@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from coldpath.errors import DamagedMedia
-from coldpath.media.boxes import segment_times
+from coldpath.media.samples import segment_times
 
 RATE = 16_000
 _JUMP = Fraction(1, 10)

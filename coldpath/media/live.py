@@ -21,7 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from coldpath.errors import PermanentFailure, RetryLater
-from coldpath.media.boxes import SegmentTimes, Track, segment_times, track
+from coldpath.media.init_section import Track, track
+from coldpath.media.samples import SegmentTimes, segment_times
 from coldpath.media.window import NS, Window
 from infra.errors import ObjectMissing
 from infra.keys import InitKey, ManifestKey, ProgramKey, SegmentKey, parse

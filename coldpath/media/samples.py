@@ -3,15 +3,15 @@
 Invariant: nothing is copied and nothing decoded. What is returned lies wholly inside the segment: a
 fragment that is cut short is left out, and whoever counts finds that something is missing.
 
-Upstream: bytes of `s{msn}.m4s`. Downstream: `remux`.
+Upstream: bytes of `s{msn}.m4s`. Downstream: `remux`; of the times alone `live` and `listening`.
 Spec: ISO/IEC 14496-12 8.8 (movie fragments).
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from coldpath.errors import DamagedMedia
+from coldpath.media.boxes import HEADER, boxes, inside
 
 _BASE_OFFSET, _DESCRIPTION = 0x1, 0x2
 _DEFAULT_DURATION, _DEFAULT_SIZE, _DEFAULT_FLAGS = 0x8, 0x10, 0x20
@@ -19,8 +19,6 @@ _DATA_OFFSET, _FIRST_FLAGS = 0x1, 0x4
 _DURATIONS, _SIZES, _FLAGS, _OFFSETS = 0x100, 0x200, 0x400, 0x800
 _NON_SYNC = 0x10000
 _SIGN, _WRAP = 1 << 31, 1 << 32
-
-_head = struct.Struct(">I4s")
 
 
 @dataclass(slots=True)
@@ -42,19 +40,47 @@ class Samples:
         return self.dts[0] + self.offsets[0]
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentTimes:
+    """All in ticks of the rendition's timescale, from the programme's epoch."""
+
+    start: int
+    """First decode time."""
+    shown: int
+    """First unit's presentation time."""
+    duration: int
+    samples: int
+    independent: bool
+
+
+def segment_times(data: bytes, name: str) -> SegmentTimes:
+    """What its manifest says of a segment, where that is not there yet.
+
+    Raises `DamagedMedia`, naming the segment, for what is no CMAF segment.
+    """
+    found = samples(data, name)
+    return SegmentTimes(
+        start=found.dts[0],
+        shown=found.shown,
+        duration=sum(found.durations),
+        samples=len(found.dts),
+        independent=found.sync[0],
+    )
+
+
 def samples(data: bytes, name: str) -> Samples:
     """Raises `DamagedMedia`, naming the segment, where a fragment makes no sense."""
     found = Samples()
     view = memoryview(data)
     moof = None
     try:
-        for kind, at, end in _boxes(view, 0, len(view)):
+        for kind, at, end in boxes(view):
             if kind == b"moof":
                 moof = at, end
             elif kind == b"mdat" and moof is not None:
                 _fragment(view, *moof, found)
                 moof = None
-    except (struct.error, KeyError, IndexError, StopIteration) as error:
+    except (struct.error, KeyError, IndexError) as error:
         raise DamagedMedia(f"{name}: a box is cut short or missing: {error!r}") from error
     if not found.dts:
         raise DamagedMedia(f"{name} holds no fragment")
@@ -63,26 +89,15 @@ def samples(data: bytes, name: str) -> Samples:
     return found
 
 
-def _boxes(view: memoryview, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, begin of the body, end); stops before one that is cut short."""
-    while at + 8 <= end:
-        size, kind = _head.unpack_from(view, at)
-        if size < 8 or at + size > end:
-            return
-        yield kind, at + 8, at + size
-        at += size
-
-
 def _fragment(view: memoryview, begin: int, end: int, found: Samples) -> None:
-    traf = next((at, to) for kind, at, to in _boxes(view, begin, end) if kind == b"traf")
-    parts = [(kind, at) for kind, at, _ in _boxes(view, *traf)]
-    named = dict(parts)
-    tfdt = named[b"tfdt"]
+    traf = inside(view, begin, end)[b"traf"]
+    named = inside(view, *traf)
+    tfdt, _ = named[b"tfdt"]
     (time,) = struct.unpack_from(">Q" if view[tfdt] == 1 else ">I", view, tfdt + 4)
-    defaults = _defaults(view, named[b"tfhd"])
-    for kind, at in parts:
+    defaults = _defaults(view, named[b"tfhd"][0])
+    for kind, at, _ in boxes(view, *traf):
         if kind == b"trun":
-            time = _run(view, at, time, moof=begin - 8, defaults=defaults, found=found)
+            time = _run(view, at, time, moof=begin - HEADER, defaults=defaults, found=found)
 
 
 def _defaults(view: memoryview, at: int) -> tuple[int, int, int]:

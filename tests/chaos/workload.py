@@ -18,7 +18,8 @@ from typing import TypeAlias
 from coldpath.binding import Registry
 from coldpath.context import JobFunction
 from coldpath.functions import registry
-from coldpath.media.boxes import segment_times, track
+from coldpath.media.init_section import track
+from coldpath.media.samples import segment_times
 from coldpath.plan import ObjectVersion, plan
 from infra import demo
 from infra.jobs.clip_request import EXACT, INSTANT, ClipRequest

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from coldpath.media.boxes import track as track_of
+from coldpath.media.init_section import track as track_of
 from hotpath.hls.spool import Spool, SpoolSession
 from hotpath.media.unit import Codec, Format
 from hotpath.program.checkpoint import next_incarnation

@@ -1,59 +1,34 @@
-from contextlib import suppress
+"""Boxes: found where they are, never outside of what was given, and read as they are written."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldpath.errors import DamagedMedia
-from coldpath.media.boxes import Track, segment_times, track
-from infra.keys import ProgramKey
-from tests.support.session import encode, session
-
-KEY = ProgramKey("p", "e")
+from coldpath.media.boxes import box, boxes, find, inside
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_segment_says_what_its_manifest_says(number: int) -> None:
-    made = session(KEY, "i1", *encode(), start_s=1000)
-    entries = made.manifest.renditions[number].segments
-    name = made.manifest.renditions[number].name
-    for entry in entries:
-        found = segment_times(made.objects[f"live/{KEY}/i1/{name}/s{entry.msn}.m4s"], "it")
-        assert (found.start, found.duration, found.samples, found.independent) == (
-            entry.start, entry.duration, entry.samples, entry.independent,
-        )  # fmt: skip
-        # Two pictures are decoded before the first one is shown.
-        assert found.shown - found.start == (7_200 if name == "video" else 0)
+def test_a_box_is_found_at_the_end_of_its_path() -> None:
+    data = box(b"ftyp") + box(b"moov", box(b"mvhd", b"a"), box(b"trak", box(b"tkhd", b"b")))
+    assert find(data, b"moov", b"trak", b"tkhd") == b"b"
+    assert find(data, b"ftyp") == b""
+    with pytest.raises(KeyError, match="mdia"):
+        find(data, b"moov", b"trak", b"mdia")
 
 
-def test_an_init_section_says_what_its_track_is() -> None:
-    video, audio = encode()
-    found = track(video.init, "it")
-    assert found == Track("video", 90_000, found.codec, 320, 180)
-    assert found.codec.startswith("avc1.4d40") or found.codec.startswith("avc1.42c0")
-    assert track(audio.init, "it") == Track("audio", 48_000, "mp4a.40.2", channels=2)
+def test_of_several_of_a_kind_the_first_counts() -> None:
+    data = box(b"trak", b"one") + box(b"trak", b"two")
+    assert find(data, b"trak") == b"one"
+    assert inside(data, 0, len(data)) == {b"trak": (8, 11)}
+    assert [data[at:end] for _, at, end in boxes(data)] == [b"one", b"two"]
 
 
-def test_the_codec_string_of_hevc() -> None:
-    video, _ = encode(2.0, gop=25, codec="libx265")
-    # Main profile, level 2, as ISO/IEC 14496-15 E.3 writes it.
-    assert track(video.init, "it").codec.startswith(("hev1.1.6.L60", "hvc1.1.6.L60"))
+@pytest.mark.parametrize("end", [b"\0\0\0\x09moov", b"\0\0\0\x07moov", b"\0\0\0\0mdat", b"\0" * 7])
+def test_a_box_that_is_cut_short_or_has_no_size_ends_the_walk(end: bytes) -> None:
+    assert [kind for kind, _, _ in boxes(box(b"free") + end)] == [b"free"]
 
 
-@given(st.binary(max_size=200), st.integers(0, 5000))
-def test_damage_raises_nothing_but_damage(garbage: bytes, at: int) -> None:
-    video, _ = encode()
-    good = video.fragments[0].data
-    for data in (garbage, good[:at] + garbage + good[at + len(garbage) :], good[:at]):
-        with suppress(DamagedMedia):
-            segment_times(data, "live/x/s1.m4s")
-    for data in (garbage, video.init[:at], video.init[:at] + garbage + video.init[at:]):
-        with suppress(DamagedMedia):
-            track(data, "live/x/init-0.mp4")
-
-
-def test_damage_is_told_in_words() -> None:
-    with pytest.raises(DamagedMedia, match=r"live/x/s1\.m4s holds no fragment"):
-        segment_times(b"", "live/x/s1.m4s")
-    with pytest.raises(DamagedMedia, match=r"live/x/init-0\.mp4 is no init section"):
-        track(b"\0\0\0\x08moov", "live/x/init-0.mp4")
+@given(st.binary(max_size=200), st.integers(0, 200), st.integers(0, 200))
+def test_nothing_is_found_outside(data: bytes, at: int, end: int) -> None:
+    end = min(end, len(data))
+    for _, first, last in boxes(data, at, end):
+        assert at + 8 <= first <= last <= end

@@ -8,14 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldpath.errors import DamagedMedia
+from coldpath.media.boxes import box
 from coldpath.media.first_unit import first_unit
 
 UNIT, NEXT = b"first unit", b"second"
-
-
-def box(kind: bytes, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    return struct.pack(">I4s", 8 + len(body), kind) + body
 
 
 def words(*values: int) -> bytes:
@@ -64,7 +60,7 @@ def test_wherever_its_size_is_written(made: bytes) -> None:
         (segment(flags=0x1, rows=words(0)), "in the init section"),
         (segment(rows=words(0, len(NEXT))), "0 of 0 bytes"),
         (box(b"moof", box(b"mfhd", words(0, 1))), "missing: b'traf'"),
-        (segment()[:60], "s1: "),
+        (segment()[:60], "s1 holds no fragment"),
     ],
 )
 def test_what_is_not_there_is_named(made: bytes, why: str) -> None:

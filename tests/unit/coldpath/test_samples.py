@@ -1,23 +1,23 @@
 """Access units of segments, as boxes say them, against what the encoder wrote."""
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldpath.errors import DamagedMedia
-from coldpath.media.samples import samples
-from tests.support.session import Track, encode
+from coldpath.media.boxes import box
+from coldpath.media.samples import samples, segment_times
+from infra.keys import ProgramKey
+from tests.support.session import Track, encode, session
+
+KEY = ProgramKey("p", "e")
 
 
 def segment(track: Track) -> bytes:
     return b"".join(fragment.data for fragment in track.fragments)
-
-
-def box(kind: bytes, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    return struct.pack(">I4s", len(body) + 8, kind) + body
 
 
 def fragment(
@@ -99,3 +99,30 @@ def test_nothing_but_damage_is_raised_and_nothing_lies_outside(data: st.DataObje
     counts = {len(found.dts), len(found.sizes), len(found.offsets), len(found.sync)}
     assert counts == {len(found.durations)}
     assert sum(found.sizes) <= len(whole)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_segment_says_what_its_manifest_says(number: int) -> None:
+    made = session(KEY, "i1", *encode(), start_s=1000)
+    entries = made.manifest.renditions[number].segments
+    name = made.manifest.renditions[number].name
+    for entry in entries:
+        found = segment_times(made.objects[f"live/{KEY}/i1/{name}/s{entry.msn}.m4s"], "it")
+        assert (found.start, found.duration, found.samples, found.independent) == (
+            entry.start, entry.duration, entry.samples, entry.independent,
+        )  # fmt: skip
+        # Two pictures are decoded before the first one is shown.
+        assert found.shown - found.start == (7_200 if name == "video" else 0)
+
+
+@given(st.binary(max_size=200), st.integers(0, 5000))
+def test_damage_of_a_segment_raises_nothing_but_damage(garbage: bytes, at: int) -> None:
+    good = encode()[0].fragments[0].data
+    for data in (garbage, good[:at] + garbage + good[at + len(garbage) :], good[:at]):
+        with suppress(DamagedMedia):
+            segment_times(data, "live/x/s1.m4s")
+
+
+def test_damage_of_a_segment_is_told_in_words() -> None:
+    with pytest.raises(DamagedMedia, match=r"live/x/s1\.m4s holds no fragment"):
+        segment_times(b"", "live/x/s1.m4s")
