@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Subquery, case, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.control.ingest_schemas import PlaceOut
@@ -34,12 +34,13 @@ from infra.lifecycle import WAITING, EventState
 from infra.publishers import Role
 from infra.webhooks.deliveries import DeliveryState
 
-OPEN, OVER, JOBS = 50, 10, 30
-"""Rows: events of a state, while it is not over and when it is; jobs at work, and dead ones."""
+OPEN, OVER, JOBS = 50, 30, 30
+"""Rows: events of a state that is not over, events that are over; jobs at work, and dead ones."""
 RECENT_MS = 600_000
 NOTES = 5
 """Of an event."""
 DAY_MS = 86_400_000
+_NOT_OVER = tuple(state.value for state in sorted(OPEN_STATES | {EventState.DRAFT}))
 ON_AIR = frozenset({EventState.LIVE, EventState.RECONNECTING})
 _UNDONE = tuple(
     state.value
@@ -84,22 +85,26 @@ class Overview:
         return await self._session.scalar(query) or ""
 
     async def events(self) -> SeenEvents:
-        ranked = _ranked(Event, Event.project == self._project, _first())
-        is_open = ranked.c.state.in_([state.value for state in OPEN_STATES | {EventState.DRAFT}])
-        wanted = or_(is_open & (ranked.c.rank <= OPEN), ranked.c.rank <= OVER)
+        mine, is_open = Event.project == self._project, Event.state.in_(_NOT_OVER)
+        ranked = _ranked(Event, mine & is_open, _first())
         query = (
             select(Event, ranked.c.whole)
             .join(ranked, ranked.c.id == Event.id)
-            .where(wanted)
+            .where(ranked.c.rank <= OPEN)
             .order_by(Event.state, ranked.c.rank)
         )
         found = (await self._session.execute(query)).all()
         rows: list[Event] = [row for row, _ in found]
         counts = {row.state: whole for row, whole in found}
-        return SeenEvents(counts, rows, await self._facts(rows))
+        newest = (
+            select(Event).where(mine, ~is_open).order_by(Event.created_ms.desc(), Event.id.desc())
+        )
+        over = (await self._session.scalars(newest.limit(OVER))).all()
+        return SeenEvents(counts, [*rows, *over], await self._facts(rows))
 
     async def jobs(self) -> OverviewJobs:
-        mine = (Job.project == self._project) & Job.state.in_(_UNDONE)
+        # By state, which few jobs have: SQLite would rather look at all of the project.
+        mine = (Job.project.concat("") == self._project) & Job.state.in_(_UNDONE)
         ranked = _ranked(Job, mine, -Job.created_ms)
         query = (
             select(Job, ranked.c.whole)

@@ -91,10 +91,10 @@ class StateCount(Out):
 
 
 class OverviewEvents(Out):
-    counts: list[StateCount]
+    counts: list[StateCount] = Field(description="Of events that are not over.")
     items: list[OverviewEvent] = Field(
-        description="Of each state that is not over at most 50, of the others 10; those first that "
-        "come, or came, last."
+        description="Of each state that is not over at most 50, those first that begin first, or "
+        "that are newest; then the 30 newest that are over."
     )
 
 

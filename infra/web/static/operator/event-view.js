@@ -130,8 +130,8 @@ export class EventView {
   async #loadJobs() {
     if (!this.#desk.may("jobs:read")) return this.jobs.refuse("This API key may not see jobs: it lacks jobs:read.");
     return this.#attempt(async () => {
-      const { items } = await this.#desk.api.get("/v1/jobs", { event: this.#id, limit: 50 });
-      this.jobs.update(items);
+      const { items } = await this.#desk.api.get("/v1/jobs", { event: this.#id, limit: 200 });
+      this.jobs.updateWithoutSegments(items);
     });
   }
 

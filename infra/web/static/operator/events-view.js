@@ -5,6 +5,7 @@ import { el, keyed, say, section, setAttribute } from "./dom.js";
 import { activeSource, attention, healthOf, onAir } from "./health.js";
 import { bitrate, clock, count, span, stateWord } from "./words.js";
 
+const OVER = 30; // as many as the overview has
 const WINDOW_MS = 15 * 60_000;
 const GROUPS = [
   ["On the air", (event) => onAir(event.state)],
@@ -49,8 +50,9 @@ export class EventsView {
       node.hidden = !some.length;
       keyed(list, some, ({ id, state }) => `${id} ${onAir(state)}`, (event) => (onAir(event.state) ? new LiveCard(event, this.#desk) : new Card(event)));
       const whole = overview.events.counts.filter((one) => holds(one)).reduce((sum, one) => sum + one.count, 0);
-      more.hidden = whole <= some.length;
-      say(more, `${count(whole - some.length, "more event", "more events")} are not shown.`);
+      const over = some.length >= OVER && !whole;
+      more.hidden = whole <= some.length && !over;
+      say(more, over ? "The newest are shown." : `${count(whole - some.length, "more event", "more events")} not shown.`);
     }
   }
 

@@ -79,8 +79,14 @@ function waitingFindings(event, now) {
 function noticeFindings(event, now) {
   const measured = Boolean(activeSource(event.reading));
   const fresh = (event.recent ?? []).filter((notice) => now - Date.parse(notice.at) < RECENT_MS);
+  // Newest first: of each kind that one.
+  const kinds = new Set();
   return fresh
     .filter(({ detail }) => !(measured && MEASURED.has(detail?.code)))
+    .filter(({ type, detail, message }) => {
+      const kind = `${type} ${detail?.code ?? detail?.reason ?? message}`;
+      return !kinds.has(kind) && kinds.add(kind);
+    })
     .filter(({ type }) => type === "ingest.warning" || type === "publisher.refused" || type === "standby.lost")
     .map(({ message }) => ["warn", message.charAt(0).toUpperCase() + message.slice(1)]);
 }

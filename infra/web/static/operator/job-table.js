@@ -13,6 +13,7 @@ export class JobTable {
   #body = el("tbody");
   #table;
   #none = el("p", { class: "quiet" }, "None.");
+  #left = el("p", { class: "quiet" });
 
   /** `changed`: reads the jobs again. */
   constructor(desk, notices, caption, changed) {
@@ -20,13 +21,21 @@ export class JobTable {
     this.#notices = notices;
     this.#changed = changed;
     this.#table = el("table", { class: "jobs", hidden: true }, el("caption", { class: "visually-hidden" }, caption), el("thead", {}, el("tr", {}, ...COLUMNS.map((word) => el("th", { scope: "col" }, word)))), this.#body);
-    this.node = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, this.#table, this.#none);
+    this.node = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, this.#table, this.#none, this.#left);
   }
 
   refuse(words) {
     this.#table.hidden = true;
     this.#none.hidden = false;
     say(this.#none, words);
+  }
+
+  /** What was done over single segments, every few seconds of an event, is only counted. */
+  updateWithoutSegments(jobs, most = Infinity) {
+    const wanted = jobs.filter(({ state, input_key: input }) => state !== "succeeded" || !input.endsWith(".m4s"));
+    const left = jobs.length - wanted.length;
+    this.update(wanted.slice(0, most));
+    say(this.#left, left ? `${count(left, "job")} over single segments are done as well.` : "");
   }
 
   update(jobs) {

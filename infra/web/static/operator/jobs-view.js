@@ -54,8 +54,8 @@ export class JobsView {
   async #loadDone() {
     if (this.#desk.overview.jobs === null) return;
     try {
-      const { items } = await this.#desk.api.get("/v1/jobs", { state: "succeeded", limit: DONE });
-      if (!this.#closed) this.done.update(items);
+      const { items } = await this.#desk.api.get("/v1/jobs", { state: "succeeded", limit: 200 });
+      if (!this.#closed) this.done.updateWithoutSegments(items, DONE);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.done.refuse(error.words);

@@ -167,6 +167,10 @@ def test_the_worst_comes_first_and_nothing_twice() -> None:
     assert level == "bad"
     assert words.startswith("A part of the recording is lost.")
     assert words.count("Keyframes are 9 s apart") == 1
+    detail = {"code": "source-lost"}
+    newest, older = ({**notice, "message": text, "detail": detail} for text in ("twice", "once"))
+    words = health(recent=[newest, older])[1]
+    assert ("Twice" in words, "Once" in words) == (True, False)
 
 
 def test_what_is_measured_now_is_not_told_from_then() -> None:
