@@ -1,10 +1,8 @@
 """The event's captions, held against what was said: the clip that the encoder sends in a loop.
 
-Invariant: what counts are words that were spoken, in their order and number, whatever their case
-and punctuation. Upstream: `run`, after the archive is there. Downstream: `report`.
+Upstream: `run`, after the archive is there, and `words`. Downstream: `report`.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import httpx2
 
 from infra.demo.errors import DemoError
+from infra.demo.words import edits, words_of
 
 WORST = 0.15
 """Words wrong, of those that were said."""
@@ -42,27 +41,17 @@ class Captions:
         return found
 
 
-def words_of(text: str) -> list[str]:
-    """Words without case and punctuation."""
-    return re.findall(r"[a-z0-9']+", text.lower())
-
-
 def said() -> list[str]:
     """The words of one turn of the clip."""
     return words_of(_README.read_text(encoding="utf-8").split("What is said\n")[1].split("\n\n")[0])
 
 
-def word_error_rate(clip: Sequence[str], heard: Sequence[str], duration_ms: int) -> float:
-    """Words put in, left out and replaced, for each that was said in so long. The programme ends in
-    the middle of the clip, so where exactly is taken from what was heard."""
+def looped_error_rate(clip: Sequence[str], heard: Sequence[str], duration_ms: int) -> float:
+    """The word error rate of a loop that was heard for so long. The programme ends in the middle of
+    the clip, so where exactly is taken from what was heard."""
     count = max(1, round(len(clip) * duration_ms / CLIP_MS))
     looped = [clip[n % len(clip)] for n in range(count + _EDGE)]
-    row = list(range(len(looped) + 1))
-    for number, word in enumerate(heard, 1):
-        above, row = row, [number]
-        for at, other in enumerate(looped, 1):
-            row.append(min(above[at] + 1, row[-1] + 1, above[at - 1] + (word != other)))
-    return min(row[max(0, count - _EDGE) :]) / count
+    return min(edits(looped, heard)[max(0, count - _EDGE) :]) / count
 
 
 async def read_captions(
@@ -76,6 +65,6 @@ async def read_captions(
         cues = (await client.get(urls["captions"])).text.count(" --> ")
         found = (await client.get(urls["words"])).json()
     text = " ".join(word["text"] for word in found["words"])
-    rate = word_error_rate(said(), words_of(text), duration_ms)
+    rate = looped_error_rate(said(), words_of(text), duration_ms)
     count = len(found["words"])
     return Captions(found["language"], text, count, round(rate, 3), cues, seconds_after_end)

@@ -14,29 +14,28 @@ from coldpath.media import listening, speech
 from coldpath.media.words import Word
 from coldpath.records import JobResult
 from infra.db.engine import sync_engine
+from infra.demo.words import word_error_rate, words_of
 from infra.events.bus import connect
 from infra.events.captions import CHANNEL, HeardWindow, heard
 from infra.keys import ProgramKey, SegmentKey
-from tests.support import words
 from tests.support.databases import migrated_sqlite
 from tests.support.functions import CountingStore, attempt
 from tests.support.session import AUDIO_RATE, Session, encode, session
 from tests.support.valkey import ValkeyServer
-from tests.support.words import spoken, word_error_rate
 
 pytestmark = pytest.mark.integration
 
 KEY = ProgramKey("p", "e")
 OPENED = "lsv3hr9c"
 READER = Path(captions.__file__).parents[2] / "infra" / "demo" / "speech" / "speech.ogg"
-SPEAKER = Path(words.__file__).parent / "speech" / "address.ogg"
+SPEAKER = Path(__file__).parents[2] / "support" / "speech" / "address.ogg"
 LEAD_S = 3.0
 NEAR_MS = 300
 
 
 def said(clip: Path) -> list[str]:
     text = clip.with_name("README.txt").read_text()
-    return spoken(text.split("What is said\n")[1].split("\n\n")[0])
+    return words_of(text.split("What is said\n")[1].split("\n\n")[0])
 
 
 def talk(clip: Path, seconds: float, key: ProgramKey = KEY) -> Session:
@@ -62,7 +61,7 @@ class Heard:
 
     @property
     def text(self) -> list[str]:
-        return spoken(" ".join(word.text for word in self.words))
+        return words_of(" ".join(word.text for word in self.words))
 
 
 class Desk:
@@ -142,10 +141,10 @@ def test_the_same_is_told_while_it_is_live(transcribed: Heard) -> None:
     assert early.until_ms == late.from_ms
     epoch = int(OPENED, 36)
     assert abs(early.from_ms - (epoch + 100_000)) < NEAR_MS
-    told = spoken(" ".join(cue.text for window in (early, late) for cue in window.cues))
+    told = words_of(" ".join(cue.text for window in (early, late) for cue in window.cues))
     until = late.until_ms - epoch - 100_000
     by_then = [word for word in transcribed.words if word.to_ms < until]
-    assert word_error_rate(spoken(" ".join(w.text for w in by_then)), told) < 0.15
+    assert word_error_rate(words_of(" ".join(w.text for w in by_then)), told) < 0.15
     assert abs(early.cues[0].start_ms - (epoch + 103_000)) < NEAR_MS
 
 
@@ -168,7 +167,7 @@ def test_another_voice_is_understood(desk: Desk) -> None:
     sounds = [listening.sound("s", data, init, AUDIO_RATE) for data in segments]
     transcriber = speech.transcriber(speech.model_folder(""), "auto", 0)
     found = transcriber.hear(listening.listen(sounds))
-    assert word_error_rate(said(SPEAKER), spoken(" ".join(w.text for w in found.words))) < 0.15
+    assert word_error_rate(said(SPEAKER), words_of(" ".join(w.text for w in found.words))) < 0.15
     assert found.language == "en"
 
 
