@@ -32,6 +32,8 @@ class Scope(StrEnum):
     KEYS_WRITE = "keys:write"
     PROJECTS_READ = "projects:read"
     PROJECTS_WRITE = "projects:write"
+    ORGANISATIONS_READ = "organisations:read"
+    ORGANISATIONS_WRITE = "organisations:write"
     AUDIT_READ = "audit:read"
 
 
@@ -54,6 +56,7 @@ _OF_TAG: Mapping[str, tuple[Scope, Scope | None]] = MappingProxyType(
         "overview": (Scope.EVENTS_READ, None),
         "keys": (Scope.KEYS_READ, Scope.KEYS_WRITE),
         "projects": (Scope.PROJECTS_READ, Scope.PROJECTS_WRITE),
+        "organisations": (Scope.ORGANISATIONS_READ, Scope.ORGANISATIONS_WRITE),
         "audit": (Scope.AUDIT_READ, None),
     }
 )

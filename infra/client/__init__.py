@@ -7,6 +7,7 @@ from infra.client.client import AsyncClient, Client
 from infra.client.errors import (
     ApiError,
     BadSignature,
+    BadValue,
     ClientError,
     Conflict,
     Forbidden,
@@ -27,6 +28,7 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "BadSignature",
+    "BadValue",
     "Client",
     "ClientError",
     "Conflict",

@@ -63,6 +63,8 @@ class AwaitedWire:
         until = time.monotonic() + wait.timeout_s
         while True:
             found = await self.run(wait.call)
+            if wait.seen is not None:
+                wait.seen(found)
             if wait.done(found):
                 return found
             if time.monotonic() + wait.every_s > until:

@@ -60,6 +60,8 @@ class BlockingWire:
         until = time.monotonic() + wait.timeout_s
         while True:
             found = self.run(wait.call)
+            if wait.seen is not None:
+                wait.seen(found)
             if wait.done(found):
                 return found
             if time.monotonic() + wait.every_s > until:

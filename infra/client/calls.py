@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from infra.client.errors import UnexpectedAnswer
+from infra.client.errors import BadValue, UnexpectedAnswer
 from infra.client.models import Model, Page
 
 M = TypeVar("M", bound=Model)
@@ -50,6 +50,8 @@ class Wait(Generic[M]):
     what: str
     every_s: float
     timeout_s: float
+    seen: Callable[[M], None] | None = None
+    """Told every answer on the way; what it raises ends the wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def plain(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise ValueError("a time needs an offset: datetime(..., tzinfo=UTC)")
+            raise BadValue("a time needs an offset: datetime(..., tzinfo=UTC)")
         return value.isoformat()
     if isinstance(value, Mapping):
         return {name: plain(one) for name, one in value.items()}
@@ -135,5 +137,5 @@ def _pairs(query: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _segment(name: str, value: str) -> str:
     if value in ("", ".", ".."):
-        raise ValueError(f"{value!r} is no id of a {name}")
+        raise BadValue(f"{value!r} is no id of a {name}")
     return quote(value, safe="")

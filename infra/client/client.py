@@ -5,6 +5,7 @@ connections, so make one and close it. Downstream: any deployment's control API;
 nothing of the server's code.
 """
 
+import ssl
 from collections.abc import AsyncGenerator, Generator, Sequence
 from types import TracebackType
 from typing import Generic, Self
@@ -13,6 +14,7 @@ import httpx2
 
 from infra.client.asynchronous import AwaitedWire
 from infra.client.blocking import BlockingWire
+from infra.client.errors import BadValue
 from infra.client.events import Events
 from infra.client.following import Following
 from infra.client.groups import Awaited, Blocking, W
@@ -21,7 +23,7 @@ from infra.client.jobs import Functions, Jobs
 from infra.client.models import Message
 from infra.client.overview import Overview
 from infra.client.retries import Retries
-from infra.client.tenants import Audit, Keys, Projects
+from infra.client.tenants import Audit, Keys, Organisations, Projects
 from infra.client.timeline import Assets, Clips, Markers, Replays
 
 _AGENT = "livepath-python/1"
@@ -38,6 +40,7 @@ class _Groups(Generic[W]):
         self.functions: Functions[W] = Functions(wire)
         self.keys: Keys[W] = Keys(wire)
         self.projects: Projects[W] = Projects(wire)
+        self.organisations: Organisations[W] = Organisations(wire)
         self.audit: Audit[W] = Audit(wire)
         self.webhooks: Webhooks[W] = Webhooks(wire)
         self.overview: Overview[W] = Overview(wire)
@@ -54,10 +57,17 @@ class Client(_Groups[Blocking]):
         project: str | None = None,
         timeout_s: float = 10,
         retries: Retries | None = None,
+        tls: ssl.SSLContext | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        """`project` is for keys of a whole organisation; `timeout_s` is that of one attempt."""
-        http = httpx2.Client(base_url=url, headers=_headers(key, project), transport=transport)
+        """`project` is for keys of a whole organisation; `timeout_s` is that of one attempt; `tls`
+        is for servers whose certificate this machine does not know."""
+        http = httpx2.Client(
+            base_url=_checked(url),
+            headers=_headers(key, project),
+            verify=True if tls is None else tls,
+            transport=transport,
+        )
         self._wire = BlockingWire(http, retries or Retries(), timeout_s)
         super().__init__(self._wire)
 
@@ -98,10 +108,17 @@ class AsyncClient(_Groups[Awaited]):
         project: str | None = None,
         timeout_s: float = 10,
         retries: Retries | None = None,
+        tls: ssl.SSLContext | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """`project` is for keys of a whole organisation; `timeout_s` is that of one attempt."""
-        http = httpx2.AsyncClient(base_url=url, headers=_headers(key, project), transport=transport)
+        """`project` is for keys of a whole organisation; `timeout_s` is that of one attempt; `tls`
+        is for servers whose certificate this machine does not know."""
+        http = httpx2.AsyncClient(
+            base_url=_checked(url),
+            headers=_headers(key, project),
+            verify=True if tls is None else tls,
+            transport=transport,
+        )
         self._wire = AwaitedWire(http, retries or Retries(), timeout_s)
         super().__init__(self._wire)
 
@@ -132,5 +149,13 @@ class AsyncClient(_Groups[Awaited]):
 
 
 def _headers(key: str, project: str | None) -> dict[str, str]:
+    if not (key and key.isascii() and key.isprintable()):
+        raise BadValue("the API key is empty or has characters that no key has")
     said = {"Authorization": f"Bearer {key}", "User-Agent": _AGENT, "Accept": "application/json"}
     return said if project is None else {**said, "Livepath-Project": project}
+
+
+def _checked(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise BadValue(f"{url!r} is no address of an API: it begins with http:// or https://")
+    return url

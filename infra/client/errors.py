@@ -5,6 +5,7 @@ ClientError
 ├── UnexpectedAnswer       an answer that is none of this API's
 ├── WaitedInVain           what was waited for did not come, or cannot come any more
 ├── BadSignature           a webhook that is not from who shares the secret, or is old
+├── BadValue               a value that cannot be sent (a ValueError as well); nothing was asked
 └── ApiError               the API said no: status, title, detail, fix, request id
     ├── Unauthorized       401
     ├── Forbidden          403
@@ -48,6 +49,10 @@ class WaitedInVain(ClientError):
 
 class BadSignature(ClientError):
     """A webhook must not be believed."""
+
+
+class BadValue(ClientError, ValueError):
+    """A value that cannot be sent; nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """`client.events`: schedule, find, change, end, and tokens for viewers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 from infra.client.calls import IF_MATCH, Call, Wait, said
-from infra.client.errors import WaitedInVain
+from infra.client.errors import BadValue, WaitedInVain
 from infra.client.groups import Group, W, listing, operation, waiting
 from infra.client.models import Event, Page, Revocation, TierChange, ViewerToken
 
@@ -191,14 +191,22 @@ class Events(Group[W]):
 
     @waiting
     def wait_until(
-        self, event: str, *states: str, timeout_s: float = 600, every_s: float = 1
+        self,
+        event: str,
+        *states: str,
+        timeout_s: float = 600,
+        every_s: float = 1,
+        seen: Callable[[Event], None] | None = None,
     ) -> Wait[Event]:
-        """The event once it is in one of the states. An archived event counts as ended."""
+        """The event once it is in one of the states; `seen` is told of it each time that it is
+        looked at. An archived event counts as ended."""
         wanted = frozenset(states)
         if not wanted:
-            raise ValueError("name a state to wait for")
+            raise BadValue("name a state to wait for")
         what = f"event {event} to be {' or '.join(states)}"
-        return Wait(_event(event), lambda found: has_come(found, wanted), what, every_s, timeout_s)
+        return Wait(
+            _event(event), lambda found: has_come(found, wanted), what, every_s, timeout_s, seen
+        )
 
 
 def has_come(event: Event, wanted: frozenset[str]) -> bool:

@@ -1,6 +1,6 @@
 """`client.jobs` and `client.functions`: what the cold path does, and can be asked to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.client.calls import Call, Wait
@@ -44,9 +44,16 @@ class Jobs(Group[W]):
         return _job(job)
 
     @waiting
-    def wait(self, job: str, *, timeout_s: float = 3600, every_s: float = 1) -> Wait[Job]:
-        """The job once it has succeeded."""
-        return Wait(_job(job), has_succeeded, f"job {job}", every_s, timeout_s)
+    def wait(
+        self,
+        job: str,
+        *,
+        timeout_s: float = 3600,
+        every_s: float = 1,
+        seen: Callable[[Job], None] | None = None,
+    ) -> Wait[Job]:
+        """The job once it has succeeded; `seen` is told of it each time that it is looked at."""
+        return Wait(_job(job), has_succeeded, f"job {job}", every_s, timeout_s, seen)
 
     @operation
     def cancel(self, job: str) -> Call[Job]:

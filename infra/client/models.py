@@ -251,6 +251,7 @@ class Key(Model):
     project: str
     scopes: tuple[str, ...]
     organisation_wide: bool
+    installation_wide: bool
     made_by: str | None
     created_at: datetime
     expires_at: datetime | None
@@ -270,6 +271,19 @@ class Project(Model):
     name: str
     organisation: str
     created_at: datetime
+
+
+class Organisation(Model):
+    id: str
+    name: str
+    created_at: datetime
+
+
+class NewOrganisation(Organisation):
+    """An organisation with its first project, and a key to all of it."""
+
+    project: Project
+    key: NewKey
 
 
 class AuditEntry(Model):

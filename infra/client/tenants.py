@@ -1,15 +1,24 @@
-"""`client.keys`, `client.projects` and `client.audit`."""
+"""`client.keys`, `client.projects`, `client.organisations` and `client.audit`."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict, Unpack
 
-from infra.client.calls import Call
+from infra.client.calls import Call, said
 from infra.client.groups import Group, W, listing, operation
-from infra.client.models import AuditEntry, Key, NewKey, Page, Project
+from infra.client.models import (
+    AuditEntry,
+    Key,
+    NewKey,
+    NewOrganisation,
+    Organisation,
+    Page,
+    Project,
+)
 
 KEYS, KEY = "/v1/keys", "/v1/keys/{key}"
 PROJECTS, PROJECT = "/v1/projects", "/v1/projects/{project}"
+ORGANISATIONS, ORGANISATION = "/v1/organisations", "/v1/organisations/{organisation}"
 
 
 class AuditFilters(TypedDict, total=False):
@@ -35,11 +44,16 @@ class Keys(Group[W]):
         *,
         expires_at: datetime | None = None,
         organisation_wide: bool = False,
+        installation_wide: bool = False,
         idempotency_key: str | None = None,
     ) -> Call[NewKey]:
         """Make a key that may do no more than this one; its secret is in this answer alone."""
-        body = {"name": name, "scopes": scopes, "organisation_wide": organisation_wide}
-        body |= {} if expires_at is None else {"expires_at": expires_at}
+        chosen = {
+            "organisation_wide": organisation_wide or None,
+            "installation_wide": installation_wide or None,
+            "expires_at": expires_at,
+        }
+        body = {"name": name, "scopes": scopes, **said(chosen)}
         return Call("POST", KEYS, NewKey, body=body, key=idempotency_key)
 
     @listing
@@ -82,6 +96,37 @@ class Projects(Group[W]):
     @operation
     def rename(self, project: str, name: str) -> Call[Project]:
         return Call("PATCH", PROJECT, Project, {"project": project}, body={"name": name})
+
+
+class Organisations(Group[W]):
+    """Who owns projects; for keys of a whole organisation, or of the installation."""
+
+    @operation
+    def create(
+        self, name: str, *, project: str | None = None, idempotency_key: str | None = None
+    ) -> Call[NewOrganisation]:
+        """Make one with a first project, so called, and a key whose secret is in this answer
+        alone. Needs a key of the whole installation."""
+        body = said({"name": name, "project": project})
+        return Call("POST", ORGANISATIONS, NewOrganisation, body=body, key=idempotency_key)
+
+    @listing
+    def list(self, *, page_size: int | None = None) -> Call[Page[Organisation]]:
+        return Call("GET", ORGANISATIONS, Page[Organisation], query={"limit": page_size})
+
+    @operation
+    def get(self, organisation: str) -> Call[Organisation]:
+        return Call("GET", ORGANISATION, Organisation, {"organisation": organisation})
+
+    @operation
+    def rename(self, organisation: str, name: str) -> Call[Organisation]:
+        ids = {"organisation": organisation}
+        return Call("PATCH", ORGANISATION, Organisation, ids, body={"name": name})
+
+    @listing
+    def projects(self, organisation: str, *, page_size: int | None = None) -> Call[Page[Project]]:
+        ids, query = {"organisation": organisation}, {"limit": page_size}
+        return Call("GET", ORGANISATION + "/projects", Page[Project], ids, query)
 
 
 class Audit(Group[W]):

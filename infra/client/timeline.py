@@ -1,6 +1,6 @@
 """What belongs to an event: `client.markers`, `client.assets`, `client.clips`, `client.replays`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -92,10 +92,16 @@ class Clips(Group[W]):
 
     @waiting
     def wait(
-        self, event: str, clip: str, *, timeout_s: float = 600, every_s: float = 0.5
+        self,
+        event: str,
+        clip: str,
+        *,
+        timeout_s: float = 600,
+        every_s: float = 0.5,
+        seen: Callable[[Clip], None] | None = None,
     ) -> Wait[Clip]:
-        """The clip once it is there."""
-        return Wait(_clip(event, clip), has_succeeded, f"clip {clip}", every_s, timeout_s)
+        """The clip once it is there; `seen` is told of it each time that it is looked at."""
+        return Wait(_clip(event, clip), has_succeeded, f"clip {clip}", every_s, timeout_s, seen)
 
 
 class Replays(Group[W]):

@@ -22,6 +22,7 @@ from infra.control.routes import (
     markers,
     objects,
     ops,
+    organisations,
     overview,
     playback,
     projects,
@@ -92,6 +93,7 @@ def create_app(context: ControlContext) -> FastAPI:
             {"name": "publishing", "description": "What a publisher may know without a key."},
             {"name": "keys", "description": "API keys: what they may do, and for how long."},
             {"name": "projects", "description": "The projects of an organisation."},
+            {"name": "organisations", "description": "Who owns projects."},
             {"name": "audit", "description": "Who changed what, and who was refused."},
         ],
     )
@@ -101,7 +103,7 @@ def create_app(context: ControlContext) -> FastAPI:
     for module in (
         tier_changes,
         *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
-        *(revocations, keys, projects, audit, overview),
+        *(revocations, keys, projects, organisations, audit, overview),
     ):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)

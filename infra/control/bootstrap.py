@@ -1,5 +1,5 @@
 """What a fresh database needs before anyone can call the API: a project with its secret, and a key
-that may do everything in every project of the organisation.
+that may do everything in every project of the organisation, and make other organisations.
 
 Idempotent: every start of control runs it, and nothing that exists is changed.
 """
@@ -43,7 +43,13 @@ def bootstrap(engine: Engine, api_key: str | None, now_ms: int) -> None:
         create_project(session, DEFAULT_PROJECT, "Default project", now_ms)
         if api_key is not None:
             add_api_key(
-                session, DEFAULT_PROJECT, api_key, "bootstrap", now_ms, organisation_wide=True
+                session,
+                DEFAULT_PROJECT,
+                api_key,
+                "bootstrap",
+                now_ms,
+                organisation_wide=True,
+                installation_wide=True,
             )
 
 
@@ -84,6 +90,7 @@ def add_api_key(
     now_ms: int,
     *,
     organisation_wide: bool = False,
+    installation_wide: bool = False,
 ) -> None:
     """Make `key` valid for the project, unless it is a key already, or was before a rotation."""
     digest = hash_api_key(key)
@@ -98,6 +105,7 @@ def add_api_key(
                 name=name,
                 scopes=[Scope.ALL.value],
                 organisation_wide=organisation_wide,
+                installation_wide=installation_wide,
                 created_ms=now_ms,
             )
         )

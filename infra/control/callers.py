@@ -27,6 +27,8 @@ class Caller:
     project: str
     scopes: frozenset[str]
     organisation_wide: bool
+    installation_wide: bool
+    """May see all organisations and make more; it opens the projects of its own alone."""
     expires_ms: int | None
 
     @property
@@ -39,8 +41,12 @@ class Caller:
         ends_first = self.expires_ms is None or (
             key.expires_ms is not None and key.expires_ms <= self.expires_ms
         )
-        reach = self.organisation_wide or not key.organisation_wide
-        return ends_first and reach and within(key.scopes, self.scopes)
+        return ends_first and self.reaches(key) and within(key.scopes, self.scopes)
+
+    def reaches(self, key: ApiKey) -> bool:
+        """Whether `key` opens nothing that this caller does not open."""
+        within_organisation = self.organisation_wide or not key.organisation_wide
+        return within_organisation and (self.installation_wide or not key.installation_wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +101,6 @@ async def opened(session: AsyncSession, found: FoundKey, wanted: str | None) -> 
         project=project,
         scopes=frozenset(key.scopes),
         organisation_wide=key.organisation_wide,
+        installation_wide=key.installation_wide,
         expires_ms=key.expires_ms,
     )

@@ -39,6 +39,10 @@ class KeyCreate(In):
     organisation_wide: bool = Field(
         False, description="Opens every project of the organisation, by `Livepath-Project`."
     )
+    installation_wide: bool = Field(
+        False,
+        description="Sees all organisations and makes more; it opens every project of its own.",
+    )
 
 
 class KeyRotate(In):
@@ -55,6 +59,7 @@ class KeyOut(Out):
     project: str = Field(examples=["default"])
     scopes: list[str] = Field(examples=[["events:read", "markers:write"]])
     organisation_wide: bool
+    installation_wide: bool
     made_by: str | None = Field(description="Id of the key that made it.")
     created_at: Timestamp
     expires_at: Timestamp | None
@@ -83,6 +88,7 @@ def _shown(key: ApiKey) -> dict[str, str | list[str] | bool | datetime | None]:
         "project": key.project,
         "scopes": key.scopes,
         "organisation_wide": key.organisation_wide,
+        "installation_wide": key.installation_wide,
         "made_by": key.made_by,
         "created_at": required_at(key.created_ms),
         "expires_at": at(key.expires_ms),

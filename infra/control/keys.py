@@ -1,8 +1,8 @@
 """What the API does with API keys. Nothing here commits.
 
 Invariant: no key gets, by making, rotating or revoking another, what it did not have: neither more
-scopes, nor more projects, nor more time. A key that is not its project's, or is one of the whole
-organisation's that the caller does not share, is not there.
+scopes, nor more projects, nor more time. A key that is not its project's, or opens a whole
+organisation or the installation where the caller does not, is not there.
 """
 
 from collections.abc import Sequence
@@ -47,6 +47,11 @@ class KeyService:
                 "the key that asks opens one project only",
                 "Leave organisation_wide out, or ask with a key of the whole organisation.",
             )
+        if wanted.installation_wide and not caller.installation_wide:
+            raise Outranked(
+                "the key that asks opens one organisation only",
+                "Leave installation_wide out, or ask with a key of the whole installation.",
+            )
         await self._require_room()
         secret = new_api_key()
         key = ApiKey(
@@ -55,7 +60,8 @@ class KeyService:
             hash=hash_api_key(secret),
             name=wanted.name,
             scopes=[scope.value for scope in wanted.scopes],
-            organisation_wide=wanted.organisation_wide,
+            organisation_wide=wanted.organisation_wide or wanted.installation_wide,
+            installation_wide=wanted.installation_wide,
             made_by=caller.key,
             expires_ms=self._expiry(to_ms(wanted.expires_at)),
             created_ms=self._now_ms,
@@ -90,6 +96,8 @@ class KeyService:
         query = select(ApiKey).where(ApiKey.project == self._caller.project)
         if not self._caller.organisation_wide:
             query = query.where(ApiKey.organisation_wide == false())
+        if not self._caller.installation_wide:
+            query = query.where(ApiKey.installation_wide == false())
         return await page_of(self._session, query, ApiKey, page)
 
     async def get(self, key_id: str, *, for_update: bool = False) -> ApiKey:
@@ -97,7 +105,7 @@ class KeyService:
         key = None
         if is_name(key_id):
             key = await self._session.scalar(query.with_for_update() if for_update else query)
-        if key is None or (key.organisation_wide and not self._caller.organisation_wide):
+        if key is None or not self._caller.reaches(key):
             raise NotFound(
                 f"there is no key {key_id[:80]!r} in this project",
                 "List the project's keys with GET /v1/keys.",

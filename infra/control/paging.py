@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.control.problems import Invalid
 from infra.db.audit import AuditEntry
-from infra.db.control import ApiKey, Event, Project
+from infra.db.control import ApiKey, Event, Organisation, Project
 from infra.db.jobs import Asset, Job
 from infra.db.markers import Marker
 from infra.db.revocations import TierChangeRow, TokenRevocation
@@ -65,6 +65,7 @@ R = TypeVar(
     WebhookDelivery,
     ApiKey,
     Project,
+    Organisation,
     AuditEntry,
     TierChangeRow,
     TokenRevocation,

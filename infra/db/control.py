@@ -71,6 +71,8 @@ class ApiKey(Base):
     """Of `infra.auth.scopes`."""
     organisation_wide: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Opens every project of the organisation; `project` where the caller names none."""
+    installation_wide: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Sees all organisations and makes more; then it is `organisation_wide` as well."""
     previous_hash: Mapped[str | None] = mapped_column(String(64))
     previous_until_ms: Mapped[int | None]
     """Until when the secret before the rotation is good as well."""

@@ -133,6 +133,11 @@ async def test_keys_projects_and_the_audit_log(client: AsyncClient, deployment: 
     assert (await client.projects.rename(project.id, "Rugby")).name == "Rugby"
     assert (await client.projects.get(project.id)).organisation == "default"
     assert project.id in [one.id for one in await listed(client.projects.list())]
+    club = await client.organisations.create("Ski club", project="Races")
+    assert (await client.organisations.rename(club.id, "Board club")).name == "Board club"
+    assert (await client.organisations.get(club.id)).created_at == club.created_at
+    assert club.id in [one.id for one in await listed(client.organisations.list(page_size=1))]
+    assert await listed(client.organisations.projects(club.id)) == [club.project]
     await deployment.settle()
     entries = await listed(client.audit.list(outcome="refused", key=made.id))
     assert [one.request_id for one in entries] == [refused.value.request_id]
@@ -194,7 +199,7 @@ async def test_the_example_of_the_page_runs(
     (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     real = httpx2.Client
     # The machine's root certificates take a while to read, and nothing here is encrypted.
-    monkeypatch.setattr(httpx2, "Client", lambda **given: real(verify=NO_TLS, **given))
+    monkeypatch.setattr(httpx2, "Client", lambda **given: real(**{**given, "verify": NO_TLS}))
     names: dict[str, Any] = {}
     exec(compile(example, str(PAGE), "exec"), names)
     link = await asyncio.to_thread(names["schedule"], served, KEY)

@@ -55,6 +55,8 @@ def example(hint: Any) -> Any:
     if origin is None:
         return EXAMPLES[hint]
     name = getattr(origin, "__name__", "")
+    if name == "Callable":
+        return print
     if name in ("Sequence", "Iterable"):
         return ["word"]
     return {"word": "word"} if name == "Mapping" else example(choices[0])

@@ -60,6 +60,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/keys"): {"name": "theirs", "scopes": ["events:read"]},
     ("POST", "/v1/projects"): {"name": "theirs"},
     ("PATCH", "/v1/projects/{project}"): {"name": "stolen"},
+    ("POST", "/v1/organisations"): {"name": "theirs"},
+    ("PATCH", "/v1/organisations/{organisation}"): {"name": "stolen"},
     ("POST", "/v1/events/{event}/revocations"): {"everybody": True},
     ("POST", "/v1/events/{event}/tier-changes"): {"subject": "ada", "tier": "broadcast"},
     ("POST", "/v1/webhooks"): {"url": "https://hooks.example/theirs"},
@@ -70,7 +72,9 @@ BODIES: dict[tuple[str, str], Any] = {
     },
 }
 """A valid one for every route that must have one, so that no 422 hides what comes after."""
-MORE_THAN_A_SCOPE = {("POST", "/v1/keys"), ("POST", "/v1/projects")}
+MORE_THAN_A_SCOPE = {
+    *(("POST", "/v1/keys"), ("POST", "/v1/projects"), ("POST", "/v1/organisations")),
+}
 """They ask for rights that a key with one scope does not have."""
 NO_KEYS = (
     None,
@@ -166,6 +170,7 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
     return World(
         {
             "project": "default",
+            "organisation": "default",
             "event": event,
             "marker": marker.json()["id"],
             "key": key.json()["id"],
@@ -182,7 +187,8 @@ def rows_of(deployment: Deployment, project: str) -> dict[str, list[str]]:
     kept: dict[str, list[str]] = {}
     with deployment.engine.connect() as connection:
         for table in Base.metadata.sorted_tables:
-            owner = table.c.id if table.name == "projects" else table.c.get("project")
+            owns = table.name in ("projects", "organisations")
+            owner = table.c.id if owns else table.c.get("project")
             if owner is not None:
                 found = connection.execute(select(table).where(owner == project))
                 kept[table.name] = sorted(str(tuple(row)) for row in found)
@@ -246,8 +252,8 @@ async def test_not_even_the_wording_tells_anothers_from_none_at_all(
         unknown = await other.request(one.method, world.url(one, world.absent), **ask)
         assert response.status_code == unknown.status_code == 404, (one, response.text)
         told = response.text
-        for name, id in world.ids.items():
-            told = told.replace(id, world.absent[name])
+        for name in one.names:
+            told = told.replace(world.ids[name], world.absent[name])
         assert told == unknown.text
 
 

@@ -75,14 +75,31 @@ def test_a_blocking_client_asks_until_it_is_there() -> None:
     with Client("http://t", "k", transport=told(states)) as client:
         assert isinstance(client._wire, BlockingWire)
         client._wire._sleep = pauses.append
-        made = client.clips.wait("ev_1", "clip_1", every_s=3)
+        seen: list[str] = []
+        made = client.clips.wait(
+            "ev_1", "clip_1", every_s=3, seen=lambda found: seen.append(found.state)
+        )
     assert (made.state, made.start, pauses) == ("succeeded", 1.5, [3, 3])
+    assert seen == ["queued", "running", "succeeded"]
 
 
 async def test_an_awaited_client_asks_until_it_is_there() -> None:
     states = iter(["queued", "running", "succeeded"])
     async with AsyncClient("http://t", "k", transport=told(states)) as client:
         assert (await client.clips.wait("ev_1", "clip_1", every_s=0)).state == "succeeded"
+
+
+async def test_what_looks_on_may_end_it() -> None:
+    def look(found: Clip) -> None:
+        raise WaitedInVain(f"{found.state} is bad enough")
+
+    transport = told(repeat("retrying"))
+    in_vain = pytest.raises(WaitedInVain, match="retrying is bad enough")
+    with Client("http://t", "k", transport=transport) as client, in_vain:
+        client.clips.wait("ev_1", "clip_1", seen=look)
+    async with AsyncClient("http://t", "k", transport=transport) as one:
+        with pytest.raises(WaitedInVain, match="retrying is bad enough"):
+            await one.clips.wait("ev_1", "clip_1", seen=look)
 
 
 async def test_it_ends_when_it_takes_too_long() -> None:
