@@ -72,6 +72,8 @@ class Readings:
                     await tell(client, self.take(time.time_ns() // 1_000_000))
                 except BusUnavailable as error:
                     log.debug("readings are lost", problem=str(error))
+                except Exception:
+                    log.exception("a reading brought out a bug; programmes go on")
         finally:
             await client.aclose()
 

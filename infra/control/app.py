@@ -22,6 +22,7 @@ from infra.control.routes import (
     markers,
     objects,
     ops,
+    overview,
     organisations,
     overview,
     playback,
