@@ -22,7 +22,6 @@ from infra.control.routes import (
     markers,
     objects,
     ops,
-    overview,
     organisations,
     overview,
     playback,
