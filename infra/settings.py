@@ -108,6 +108,11 @@ class ControlSettings(TlsSettings):
     srt_latency_ms: int = Field(
         120, ge=20, le=8000, description="SRT latency written into encoder URLs, ms."
     )
+    token_algorithm: Literal["HS256", "EdDSA"] = Field(
+        "HS256",
+        description="What new viewer tokens are signed with: the project's secret, or Ed25519 keys "
+        "whose public halves are at `/.well-known/jwks.json`. Tokens of both kinds verify.",
+    )
     bootstrap_api_key_file: Path | None = Field(
         None,
         description="File with an API key in plain text that is made valid for project `default` "

@@ -25,6 +25,7 @@ from hotpath.hls.reply import CORS, NO_STORE, Reply, refusal
 from hotpath.hls.vault import Vault
 from hotpath.hls.waiting import WaitingRoom
 from infra.auth.access import Access, Admitted, Denied
+from infra.auth.jws import VerifyingKey
 from infra.auth.revocation import Revoked
 from infra.auth.tier_changes import TierChanges
 from infra.events.captions import HeardWindow
@@ -145,7 +146,7 @@ class HlsOrigin(Application):
 
     def set_access(
         self,
-        projects: Mapping[str, Mapping[str, bytes]],
+        projects: Mapping[str, Mapping[str, VerifyingKey]],
         events: Mapping[str, str],
         revoked: Mapping[str, Revoked] | None = None,
         changes: Mapping[str, TierChanges] | None = None,

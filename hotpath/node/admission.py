@@ -7,8 +7,10 @@ from dataclasses import replace
 import structlog
 
 from hotpath.ingest.admission import AdmissionEntry, admission_table
+from infra.auth.jws import VerifyingKey
 from infra.auth.policy import Tier
 from infra.auth.revocation import Revocation, Revoked
+from infra.auth.signing import public_key
 from infra.auth.tier_changes import TierChange, TierChanges
 from infra.events.desired import DesiredProject, DesiredTier
 from infra.events.desired_state import DesiredSnapshot
@@ -28,14 +30,19 @@ def publishers(
     ]
 
 
-def secrets_of(project: DesiredProject) -> dict[str, bytes]:
-    """The project's secrets by kid; one that is no base64 opens nothing."""
-    found: dict[str, bytes] = {}
+def keys_of(project: DesiredProject) -> dict[str, VerifyingKey]:
+    """What the project's viewer tokens verify with, by kid; what cannot be read opens nothing."""
+    found: dict[str, VerifyingKey] = {}
     for kid, encoded in project.secrets.items():
         try:
             found[kid] = base64.b64decode(encoded, validate=True)
         except ValueError:
             log.error("a project secret is not base64", project=project.id, kid=kid)
+    for kid, encoded in project.public_keys.items():
+        try:
+            found[kid] = public_key(encoded)
+        except ValueError:
+            log.error("a public key cannot be read", project=project.id, kid=kid)
     return found
 
 

@@ -25,6 +25,7 @@ from hotpath.node.onair import OnAir, observed
 from hotpath.program.checkpoint import Checkpoint
 from hotpath.program.service import Publish
 from hotpath.program.states import IngestWarning, ProgramState
+from infra.auth.jws import VerifyingKey
 from infra.auth.revocation import Revoked
 from infra.auth.tier_changes import TierChanges
 from infra.keys import ProgramKey
@@ -63,7 +64,7 @@ class Launcher:
 
     def set_access(
         self,
-        projects: Mapping[str, Mapping[str, bytes]],
+        projects: Mapping[str, Mapping[str, VerifyingKey]],
         events: Mapping[str, str],
         revoked: Mapping[str, Revoked],
         changes: Mapping[str, TierChanges],

@@ -175,10 +175,10 @@ class Programs:
     def _refresh(self) -> None:
         """Tell ingest who may publish, and viewers' servers who may watch."""
         snapshot = self._snapshot
-        secrets = {p.id: admission.secrets_of(p) for p in snapshot.projects.values()}
+        keys = {p.id: admission.keys_of(p) for p in snapshot.projects.values()}
         access = {event.id: event.access for event in snapshot.events.values()}
         self._launcher.set_access(
-            secrets, access, admission.revoked(snapshot), admission.tier_changes(snapshot)
+            keys, access, admission.revoked(snapshot), admission.tier_changes(snapshot)
         )
         self._ingests.set_table(admission.publishers(snapshot, self._is_over))
 

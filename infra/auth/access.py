@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from infra.auth import tokens
+from infra.auth.jws import VerifyingKey
 from infra.auth.policy import UNLIMITED, Rights, decide
 from infra.auth.revocation import Revoked
 from infra.auth.tier_changes import TierChanges
@@ -47,7 +48,7 @@ class Access:
     def __init__(self, clock: Callable[[], int], cache_size: int = 20_000) -> None:
         self._clock = clock
         self._cache_size = cache_size
-        self._projects: Mapping[str, Mapping[str, bytes]] = {}
+        self._projects: Mapping[str, Mapping[str, VerifyingKey]] = {}
         self._events: Mapping[str, str] = {}
         self._revoked: Mapping[str, Revoked] = {}
         self._changes: Mapping[str, TierChanges] = {}
@@ -56,16 +57,16 @@ class Access:
 
     def set(
         self,
-        projects: Mapping[str, Mapping[str, bytes]],
+        projects: Mapping[str, Mapping[str, VerifyingKey]],
         events: Mapping[str, str],
         revoked: Mapping[str, Revoked] | None = None,
         changes: Mapping[str, TierChanges] | None = None,
     ) -> None:
-        """`projects`: project -> kid -> secret; `events`: event -> `public`, `token`, `nobody`;
-        `revoked`: event -> tokens that open nothing any more; `changes`: event -> tiers that take
-        the place of those in tokens."""
+        """`projects`: project -> kid -> secret or public key; `events`: event -> `public`, `token`,
+        `nobody`; `revoked`: event -> tokens that open nothing any more; `changes`: event -> tiers
+        that take the place of those in tokens."""
         if projects != self._projects:
-            self._projects = {project: dict(secrets) for project, secrets in projects.items()}
+            self._projects = {project: dict(keys) for project, keys in projects.items()}
             self._verified.clear()
         self._events = dict(events)
         self._revoked = dict(revoked or {})

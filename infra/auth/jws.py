@@ -1,9 +1,10 @@
-"""Compact JWS (RFC 7515) with HMAC-SHA256, read and checked; what is signed is for the caller.
+"""Compact JWS (RFC 7515) with HMAC-SHA256 or Ed25519, read and checked; what is signed is for the
+caller.
 
-Pure. Invariant: a payload comes out only of a token whose one signature verifies with the secret
-that its header names, by the one algorithm there is: nothing in a token chooses how it is checked.
-Stricter than the RFC asks: no padding, no stray bits, no `crit`, and a bound on the length. Why not
-a library: docs/adr/0015.
+Pure. Invariant: a payload comes out only of a token whose one signature verifies with the key that
+its header names, by the one algorithm that this key has: nothing in a token chooses how it is
+checked. Stricter than the RFC asks: no padding, no stray bits, no `crit`, a bound on the length.
+Why not a library: docs/adr/0015. Spec of Ed25519 in JWS: RFC 8037.
 """
 
 import binascii
@@ -12,11 +13,18 @@ import hmac
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from infra.errors import TokenError
 
-ALGORITHM = "HS256"
+Algorithm: TypeAlias = Literal["HS256", "EdDSA"]
+HS256: Algorithm = "HS256"
+EDDSA: Algorithm = "EdDSA"
+VerifyingKey: TypeAlias = bytes | Ed25519PublicKey
+"""A secret for HMAC, or a public key."""
 MAX_LENGTH = 4096
 _HEADERS = 256
 """All tokens of one key have the same header: it is read once."""
@@ -25,8 +33,8 @@ _FORBIDDEN = b"+/="
 _UNREADABLE = "the token does not verify"
 
 
-def payload_of(token: str, secrets: Mapping[str, bytes]) -> dict[str, Any]:
-    """The claims of a token signed with the secret (kid -> secret) that it names.
+def payload_of(token: str, keys: Mapping[str, VerifyingKey]) -> dict[str, Any]:
+    """The claims of a token signed with the key (by its kid) that it names.
 
     Raises `TokenError`. Times are not looked at.
     """
@@ -34,22 +42,36 @@ def payload_of(token: str, secrets: Mapping[str, bytes]) -> dict[str, Any]:
         raise TokenError(_UNREADABLE)
     signed, _, signature = token.rpartition(".")
     header, _, payload = signed.partition(".")
-    secret = secrets.get(_kid(header))
-    if secret is None:
+    algorithm, kid = _named(header)
+    key = keys.get(kid)
+    if key is None:
         raise TokenError("the token is signed with a key that is not known here")
-    mac = hmac.digest(secret, signed.encode(), hashlib.sha256)
-    if not hmac.compare_digest(mac, _decoded(signature)):
+    if not _verifies(algorithm, key, signed.encode(), _decoded(signature)):
         raise TokenError(_UNREADABLE)
     return _object(payload)
 
 
+def _verifies(algorithm: Algorithm, key: VerifyingKey, signed: bytes, signature: bytes) -> bool:
+    if isinstance(key, bytes):
+        mac = hmac.digest(key, signed, hashlib.sha256)
+        return algorithm == HS256 and hmac.compare_digest(mac, signature)
+    if algorithm != EDDSA:
+        return False
+    try:
+        key.verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
+
+
 @lru_cache(_HEADERS)
-def _kid(header: str) -> str:
+def _named(header: str) -> tuple[Algorithm, str]:
+    """Algorithm and kid."""
     fields = _object(header)
-    kid = fields.get("kid")
-    if fields.get("alg") != ALGORITHM or "crit" in fields or not isinstance(kid, str):
+    algorithm, kid = fields.get("alg"), fields.get("kid")
+    if algorithm not in (HS256, EDDSA) or "crit" in fields or not isinstance(kid, str):
         raise TokenError(_UNREADABLE)
-    return kid
+    return EDDSA if algorithm == EDDSA else HS256, kid
 
 
 def _object(part: str) -> dict[str, Any]:

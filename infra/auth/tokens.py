@@ -15,17 +15,21 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from infra.auth.jws import ALGORITHM, payload_of
+from infra.auth.jws import EDDSA, HS256, VerifyingKey, payload_of
 from infra.auth.policy import ROLES, Role, Tier
 from infra.errors import TokenError
 from infra.renditions import RUNGS
 
 ISSUER = "livepath"
 _CLIPS_BEFORE = "clips"
+_ROLES, _TIERS = {role.value: role for role in Role}, {tier.value: tier for tier in Tier}
+"""An enumeration takes longer to look itself up."""
+SigningKey: TypeAlias = bytes | Ed25519PrivateKey
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -49,8 +53,8 @@ class ViewerClaims:
     """From which addresses it is good, in CIDR form; None: from everywhere."""
 
 
-def issue(claims: ViewerClaims, secret: bytes, kid: str) -> str:
-    """Sign the claims with the project secret named `kid`."""
+def issue(claims: ViewerClaims, key: SigningKey, kid: str) -> str:
+    """Sign the claims with the project's secret, or private key, named `kid`."""
     payload: dict[str, Any] = {
         "iss": ISSUER,
         "prj": claims.project,
@@ -65,16 +69,17 @@ def issue(claims: ViewerClaims, secret: bytes, kid: str) -> str:
     }
     more = {"cap": claims.cap, "clips": claims.clips or None, "ip": claims.network}
     payload |= {name: value for name, value in more.items() if value is not None}
-    return jwt.encode(payload, secret, algorithm=ALGORITHM, headers={"kid": kid})
+    algorithm = HS256 if isinstance(key, bytes) else EDDSA
+    return jwt.encode(payload, key, algorithm=algorithm, headers={"kid": kid})
 
 
-def verify(token: str, secrets: Mapping[str, bytes], now: int) -> ViewerClaims:
+def verify(token: str, keys: Mapping[str, VerifyingKey], now: int) -> ViewerClaims:
     """Check signature, issuer and expiry against `now` (Unix seconds); raise `TokenError`.
 
-    `secrets` maps kid to secret; the caller checks the path with `covers`, and the viewer's address
-    with `good_from`.
+    `keys` are those of one project by kid; the caller checks the path with `covers`, and the
+    viewer's address with `good_from`.
     """
-    body = payload_of(token, secrets)
+    body = payload_of(token, keys)
     try:
         role, tier, clips = _entitlements(body)
         claims = ViewerClaims(
@@ -108,7 +113,7 @@ def _entitlements(body: Mapping[str, Any]) -> tuple[Role, Tier, bool]:
     clips = body.get("clips", False)
     if type(clips) is not bool:
         raise ValueError("clips that are neither allowed nor not")
-    return Role(_text(body["role"])), Tier(tier), clips
+    return _ROLES[_text(body["role"])], _TIERS[tier], clips
 
 
 def _text(value: object) -> str:

@@ -266,6 +266,21 @@ class NewKey(Key):
     secret: str
 
 
+class SigningKey(Model):
+    """An Ed25519 key of viewer tokens; its private half stays with the server."""
+
+    id: str
+    """`kid` of the tokens that it signs."""
+    public: str
+    signs: bool
+    signs_from: datetime
+    created_at: datetime
+
+
+class SigningKeys(Model):
+    items: tuple[SigningKey, ...]
+
+
 class Project(Model):
     id: str
     name: str

@@ -29,6 +29,7 @@ from infra.control.routes import (
     publishing,
     replay,
     revocations,
+    signing_keys,
     stream,
     tier_changes,
     webhooks,
@@ -101,7 +102,7 @@ def create_app(context: ControlContext) -> FastAPI:
     problems.install(app)
     idempotency.install(app)
     for module in (
-        tier_changes,
+        *(tier_changes, signing_keys),
         *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
         *(revocations, keys, projects, organisations, audit, overview),
     ):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from infra.auth.jws import HS256, Algorithm
 from infra.control.audit import AuditTrail
 from infra.control.key_uses import KeyUses
 from infra.control.limits import Limits
@@ -50,6 +51,8 @@ class ControlContext:
     guard: Guard
     """Says which addresses webhooks may have."""
     streams: Streams
+    token_algorithm: Algorithm = HS256
+    """What new viewer tokens are signed with."""
     limits: Limits = field(default_factory=Limits)
     trail: AuditTrail = field(default_factory=AuditTrail)
     uses: KeyUses = field(default_factory=KeyUses)

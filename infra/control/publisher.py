@@ -26,7 +26,7 @@ from infra.control.links import FEED
 from infra.control.revoked import revocations_of, tiers_of
 from infra.control.schedule import holds_back
 from infra.control.schemas import Access
-from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret
+from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret, SigningKey
 from infra.db.markers import Marker
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import BusUnavailable
@@ -169,7 +169,16 @@ class DesiredPublisher:
             keys: dict[str, dict[str, str]] = {}
             for row in secret_rows:
                 keys.setdefault(row.project, {})[row.kid] = row.secret
-        records = [DesiredRecord.of(_desired_project(p, keys.get(p.id, {}))) for p in projects]
+            public_rows = await session.scalars(
+                select(SigningKey).where(SigningKey.project.in_([p.id for p in projects]))
+            )
+            public: dict[str, dict[str, str]] = {}
+            for key in public_rows:
+                public.setdefault(key.project, {})[key.id] = key.public
+        records = [
+            DesiredRecord.of(_desired_project(p, keys.get(p.id, {}), public.get(p.id, {})))
+            for p in projects
+        ]
         records += [
             DesiredRecord.of(
                 desired_event(
@@ -227,8 +236,12 @@ def _owed(rows: Iterable[Project | Event]) -> list[tuple[str, int]]:
     return [(row.id, row.revision) for row in rows if row.published_revision < row.revision]
 
 
-def _desired_project(project: Project, keys: dict[str, str]) -> DesiredProject:
-    return DesiredProject(id=project.id, secrets=keys, revision=project.revision)
+def _desired_project(
+    project: Project, keys: dict[str, str], public: dict[str, str]
+) -> DesiredProject:
+    return DesiredProject(
+        id=project.id, secrets=keys, public_keys=public, revision=project.revision
+    )
 
 
 async def _markers(

@@ -13,8 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.auth import tokens
+from infra.auth.jws import HS256
+from infra.auth.signing import private_key
 from infra.auth.streamkeys import whip_token
-from infra.auth.tokens import ViewerClaims
+from infra.auth.tokens import SigningKey, ViewerClaims
 from infra.control.bootstrap import FIRST_KID
 from infra.control.context import ControlContext
 from infra.control.event_changes import (
@@ -31,6 +33,7 @@ from infra.control.ingest_schemas import KeyRotation
 from infra.control.paging import PageRequest, page_of
 from infra.control.problems import BadPublishToken, Conflict, Invalid, NotFound
 from infra.control.revoked import changes_of, revoked_of
+from infra.control.signing import SigningKeyService
 from infra.control.viewer_schemas import TokenCreate
 from infra.control.viewer_tokens import claims_of
 from infra.control.views import SecretRing
@@ -175,9 +178,15 @@ class EventService:
         now = changes.issued_after(subject, revoked.issued_after(subject, now_ms // 1000))
         prefix = self._context.links.path_prefix(self._project, event.id)
         claims = claims_of(event, wanted, subject, prefix, now)
-        secret = (await self.secrets())[event.kid]
-        token = tokens.issue(claims, secret, event.kid)
-        return IssuedToken(claims, token)
+        return IssuedToken(claims, tokens.issue(claims, *await self._signer(event)))
+
+    async def _signer(self, event: Event) -> tuple[SigningKey, str]:
+        """What new tokens are signed with, and its kid."""
+        if self._context.token_algorithm == HS256:
+            return (await self.secrets())[event.kid], event.kid
+        keys = SigningKeyService(self._session, self._project, self._context.now_ms())
+        key = await keys.signer()
+        return private_key(key.private), key.id
 
     async def secrets(self) -> SecretRing:
         """The project's secrets by kid."""

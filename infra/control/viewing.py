@@ -16,13 +16,15 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from infra.auth import tokens
+from infra.auth.jws import VerifyingKey
 from infra.auth.policy import UNLIMITED, Rights, decide
 from infra.auth.revocation import Revoked
+from infra.auth.signing import public_key
 from infra.auth.tier_changes import TierChanges
 from infra.auth.tokens import ViewerClaims
 from infra.control.problems import BadViewerToken, Forbidden, NotFound, database_unavailable
 from infra.control.revoked import changes_of, revoked_of
-from infra.db.control import UNSEEN, Event, ProjectSecret
+from infra.db.control import UNSEEN, Event, ProjectSecret, SigningKey
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import TokenError
 from infra.keys import ProgramKey, is_name
@@ -52,7 +54,7 @@ class _Known:
 
     project: str
     public: bool
-    secrets: Mapping[str, bytes]
+    keys: Mapping[str, VerifyingKey]
     revoked: Revoked
     changes: TierChanges
     at_ms: int
@@ -102,7 +104,7 @@ class Viewing:
         if token is None:
             raise BadViewerToken("this event needs a viewer token", _FIX)
         try:
-            claims = tokens.verify(token, known.secrets, self._now_ms() // 1000)
+            claims = tokens.verify(token, known.keys, self._now_ms() // 1000)
         except TokenError as error:
             raise BadViewerToken(str(error), _FIX) from error
         if known.revoked.covers(claims):
@@ -142,7 +144,11 @@ class Viewing:
             rows = await session.scalars(
                 select(ProjectSecret).where(ProjectSecret.project == row.project)
             )
-            secrets = {secret.kid: base64.b64decode(secret.secret) for secret in rows}
+            keys: dict[str, VerifyingKey] = {
+                secret.kid: base64.b64decode(secret.secret) for secret in rows
+            }
+            signing = select(SigningKey).where(SigningKey.project == row.project)
+            keys |= {key.id: public_key(key.public) for key in await session.scalars(signing)}
             revoked = await revoked_of(session, event, now)
             changes = await changes_of(session, event, now)
-            return _Known(row.project, row.access == "public", secrets, revoked, changes, now)
+            return _Known(row.project, row.access == "public", keys, revoked, changes, now)

@@ -54,6 +54,23 @@ class ProjectSecret(Base):
     created_ms: Mapped[int]
 
 
+class SigningKey(Base):
+    """An Ed25519 key that viewer tokens of the project are signed with."""
+
+    __tablename__ = "signing_keys"
+    __table_args__ = (Index(None, "project", "signs_from_ms", "id"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """The `kid` of tokens."""
+    project: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    private: Mapped[str] = mapped_column(String(64))
+    """Base64 of 32 random bytes, kept as the project's secret is."""
+    public: Mapped[str] = mapped_column(String(64))
+    """As in a JWK; media nodes and others verify with it."""
+    signs_from_ms: Mapped[int]
+    created_ms: Mapped[int]
+
+
 class ApiKey(Base):
     """An API key, kept as a hash only. A rotated one has two for a while."""
 

@@ -27,6 +27,9 @@ class _Frozen(BaseModel):
 class DesiredProject(_Frozen):
     id: str
     secrets: dict[str, str] = Field(description="kid -> base64 secret; verifies keys and tokens.")
+    public_keys: dict[str, str] = Field(
+        default_factory=dict, description="kid -> Ed25519 key as in a JWK; verifies tokens."
+    )
     revision: int
 
 

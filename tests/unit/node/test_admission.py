@@ -1,10 +1,11 @@
 """Who may watch, from the desired state."""
 
-from hotpath.node.admission import revoked, tier_changes
+from hotpath.node.admission import keys_of, revoked, tier_changes
 from infra.auth.policy import Tier
+from infra.auth.signing import new_private, public_key, public_of
 from infra.auth.tier_changes import TierChange, TierChanges
 from infra.auth.tokens import ViewerClaims
-from infra.events.desired import DesiredRevocation, DesiredTier
+from infra.events.desired import DesiredProject, DesiredRevocation, DesiredTier
 from infra.events.desired_state import DesiredSnapshot
 from tests.support.medianode import event
 
@@ -44,3 +45,14 @@ def test_changed_tiers_are_told_by_event_and_unknown_ones_change_nothing() -> No
     found = tier_changes(DesiredSnapshot(epoch="e", events={"ev_one": one, "ev_other": other}))
     ada = TierChange("ada", Tier.BROADCAST, "480p", 100)
     assert found == {"ev_one": TierChanges({"ada": ada})}
+
+
+def test_keys_of_both_kinds_are_read_and_what_cannot_be_read_opens_nothing() -> None:
+    public = public_of(new_private())
+    project = DesiredProject(
+        id="acme",
+        secrets={"k1": "c2VjcmV0", "k2": "no base64!"},
+        public_keys={"sk_1": public, "sk_2": "rubbish"},
+        revision=1,
+    )
+    assert keys_of(project) == {"k1": b"secret", "sk_1": public_key(public)}

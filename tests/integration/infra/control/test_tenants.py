@@ -30,7 +30,7 @@ from tests.integration.infra.control.rows import add_asset, add_delivery, add_jo
 pytestmark = pytest.mark.integration
 
 OPEN = {
-    "/openapi.json",
+    *("/openapi.json", "/.well-known/jwks.json"),
     *("/metrics", "/healthz", "/readyz"),
     *("/", "/watch/{event}", "/vod/{event}", "/publish/{event}", "/clock", "/static/{name:path}"),
     "/operator",
@@ -159,6 +159,7 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
     key = await api.post("/v1/keys", json={"name": SECRET, "scopes": ["events:read"]})
     hook = {"url": "https://hooks.example/ours", "description": SECRET}
     webhook = (await api.post("/v1/webhooks", json=hook)).json()["id"]
+    signing_key = await api.post("/v1/signing-keys")
     delivery = add_delivery(deployment, webhook)
     job = add_job(deployment, event)
     add_asset(deployment, event, job)
@@ -174,6 +175,7 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
             "event": event,
             "marker": marker.json()["id"],
             "key": key.json()["id"],
+            "signing_key": signing_key.json()["id"],
             "job": job,
             "clip": job.replace("job", "clip"),
             "webhook": webhook,
