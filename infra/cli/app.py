@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import jobs, keys
+from infra.cli import events, jobs, keys, orgs, projects, webhooks
 from infra.cli.doctor import doctor
 from infra.cli.up import up
-from infra.supervisor.roles import ROLE_MODULES
 
 app = typer.Typer(
     name="livepath",
     help="Open, self-hostable live video that people react to while it happens.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
@@ -54,12 +52,21 @@ def conformance(context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "conformance", *context.args])  # noqa: S606
 
 
-app.add_typer(jobs.app, name="jobs", rich_help_panel=DEPLOYMENT)
-app.add_typer(keys.app, name="keys", rich_help_panel=DEPLOYMENT)
+for name, made in (
+    ("events", events.app),
+    ("jobs", jobs.app),
+    ("webhooks", webhooks.app),
+    ("keys", keys.app),
+    ("projects", projects.app),
+    ("orgs", orgs.app),
+):
+    app.add_typer(made, name=name, rich_help_panel=DEPLOYMENT)
 
 
 def _run_role(name: str) -> None:
     """Become the role: same process, so that signals and exit status are the role's own."""
+    from infra.supervisor.roles import ROLE_MODULES
+
     os.execv(sys.executable, [sys.executable, "-m", *ROLE_MODULES[name]])  # noqa: S606
 
 

@@ -16,13 +16,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from infra.errors import LivepathError
-from infra.supervisor.ports import PortPlan, busy_ports
-from infra.supervisor.servers import valkey_binary, weed_binary
 
 GIB = 1024**3
 FREE_NEEDED, FREE_WANTED = 1 * GIB, 10 * GIB
@@ -105,6 +100,8 @@ def check_native() -> Iterator[Finding]:
 
 
 def check_servers() -> Iterator[Finding]:
+    from infra.supervisor.servers import valkey_binary, weed_binary
+
     for what, find, argument in (
         ("Valkey", valkey_binary, "--version"),
         ("SeaweedFS", weed_binary, "version"),
@@ -135,6 +132,8 @@ def check_ffmpeg() -> Finding:
 
 
 def check_ports(base: int) -> Finding:
+    from infra.supervisor.ports import PortPlan, busy_ports
+
     plan = PortPlan(base)
     busy = busy_ports("127.0.0.1", plan)
     what = f"ports {base}-{base + 31}"
@@ -248,6 +247,10 @@ def doctor(
 
     Exit status 1 when something is missing that Livepath cannot run without.
     """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("check", "", "found", "fix"):
         table.add_column(column, overflow="fold")

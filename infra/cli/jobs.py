@@ -1,157 +1,209 @@
-"""`livepath jobs`: the cold path's jobs from a terminal, over the control API.
-
-Upstream: people. Downstream: any deployment's control API; this process imports no plane.
-"""
+"""`livepath jobs`: the cold path's jobs from a terminal, over the control API."""
 
 import json
-from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from infra.cli.api import AsJson, Limit, access, call, items_of, new_table, print_json, terminal
-
-app = typer.Typer(
-    help="Jobs of the cold path: what runs, what failed and why; retry and cancel.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+from infra.cli.api import api, example, first, group
+from infra.cli.output import (
+    AsJson,
+    Limit,
+    print_error,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    state,
+    when,
 )
-_STYLES = {"succeeded": "green", "running": "cyan", "retrying": "yellow", "dead": "bold red"}
+from infra.cli.waiting import job_bar
 
-Event = Annotated[str | None, typer.Option(help="Only jobs of this event.")]
+if TYPE_CHECKING:
+    from infra.client.models import Job
+
+app = group("Jobs of the cold path: what runs, what failed and why; ask for, retry, cancel.")
+
+OfEvent = Annotated[str | None, typer.Option("--event", help="Only jobs of this event.")]
 JobId = Annotated[str, typer.Argument(help="Id of the job, as `livepath jobs ls` shows it.")]
+JobIds = Annotated[list[str], typer.Argument(help="Ids of jobs.")]
 
 
-app.callback()(access)
-
-
-@app.command()
-def functions(context: typer.Context, as_json: AsJson = False) -> None:
+@app.command(epilog=example("livepath jobs functions"))
+def functions(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Every function of the installation, what starts it, and its terms."""
-    items = call(context, "GET", "/v1/functions")["items"]
-    if as_json:
-        print_json(items)
-        return
-    table = new_table("function", "starts on", "queue", "attempts", "time-out", "per project", "")
-    for one in items:
-        most = one["per_project"]
-        table.add_row(
-            one["name"],
-            one["trigger"],
-            one["queue"],
-            str(one["max_attempts"]),
-            f"{one['timeout_s']} s",
-            "" if most is None else str(most),
-            one["doc"],
-        )
-    terminal().print(table)
-
-
-@app.command("ls")
-def list_jobs(
-    context: typer.Context,
-    event: Event = None,
-    state: Annotated[
-        str | None, typer.Option(help="Only jobs in this state, such as running.")
-    ] = None,
-    limit: Limit = 50,
-    as_json: AsJson = False,
-) -> None:
-    """Jobs, newest first."""
-    _show(list(_jobs(context, event, state, limit)), as_json)
-
-
-@app.command()
-def dead(
-    context: typer.Context, event: Event = None, limit: Limit = 50, as_json: AsJson = False
-) -> None:
-    """Jobs that used up their attempts or cannot succeed; `retry` gives them another round."""
-    _show(list(_jobs(context, event, "dead", limit)), as_json)
-
-
-@app.command()
-def show(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
-    """One job: its input, its outputs, what it cost, and every attempt."""
-    found = call(context, "GET", f"/v1/jobs/{job}")
+    with api(context) as client:
+        found = list(client.functions.list())
     if as_json:
         print_json(found)
         return
-    console = terminal()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in found.items():
-        if name not in ("attempts", "error") and value not in (None, {}, ""):
-            table.add_row(
-                name, escape(json.dumps(value) if isinstance(value, dict) else str(value))
+    print_table(
+        ("function", "starts on", "queue", "attempts", "time-out", "per project", "what it does"),
+        [
+            (
+                one.name,
+                one.trigger,
+                one.queue,
+                str(one.max_attempts),
+                f"{one.timeout_s} s",
+                "" if one.per_project is None else str(one.per_project),
+                one.doc,
             )
-    console.print(table)
-    if found["error"]:
-        console.print(f"\n{found['error']}", style="red", markup=False)
-    attempts = new_table("attempt", "worker", "from", "to", "outcome", "error")
-    for one in found["attempts"]:
-        attempts.add_row(
-            str(one["number"]),
-            one["worker"],
-            one["started_at"],
-            one["ended_at"] or "",
-            one["outcome"] or "runs",
-            escape(one["error"] or ""),
-        )
-    console.print()
-    console.print(attempts)
+            for one in found
+        ],
+    )
 
 
-@app.command()
-def logs(context: typer.Context, job: JobId) -> None:
-    """The last lines that each attempt logged."""
-    for one in call(context, "GET", f"/v1/jobs/{job}")["attempts"]:
-        outcome = one["outcome"] or "runs; its log is written when it ends"
-        print(f"--- attempt {one['number']} on {one['worker']}: {outcome}")
-        if one["log"]:
-            print(one["log"])
-
-
-@app.command()
-def retry(
-    context: typer.Context, jobs: Annotated[list[str], typer.Argument(help="Ids of dead jobs.")]
+@app.command("ls", epilog=example("livepath jobs ls --event ev_2kq5mzx7c3v4b6n7a8sd"))
+def list_jobs(
+    context: typer.Context,
+    event: OfEvent = None,
+    wanted: Annotated[
+        str | None, typer.Option("--state", help="Only jobs in this state, such as running.")
+    ] = None,
+    limit: Limit = 50,
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Give dead jobs another round of attempts."""
-    for job in jobs:
-        print(f"{job}: {call(context, 'POST', f'/v1/jobs/{job}/retry')['state']}")
+    """Jobs, newest first."""
+    with api(context) as client:
+        _show(first(limit, client.jobs.list, event=event, state=wanted), as_json)
 
 
-@app.command()
-def cancel(
-    context: typer.Context, jobs: Annotated[list[str], typer.Argument(help="Ids of jobs.")]
+@app.command(epilog=example("livepath jobs dead --json"))
+def dead(
+    context: typer.Context, event: OfEvent = None, limit: Limit = 50, *, as_json: AsJson = False
 ) -> None:
-    """Stop jobs for good."""
-    for job in jobs:
-        print(f"{job}: {call(context, 'POST', f'/v1/jobs/{job}/cancel')['state']}")
+    """Jobs that used up their attempts or cannot succeed; `retry` gives them another round."""
+    with api(context) as client:
+        _show(first(limit, client.jobs.list, event=event, state="dead"), as_json)
 
 
-def _jobs(
-    context: typer.Context, event: str | None, state: str | None, limit: int
-) -> Iterator[dict[str, Any]]:
-    return items_of(context, "/v1/jobs", {"event": event, "state": state}, limit)
-
-
-def _show(items: list[dict[str, Any]], as_json: bool) -> None:
+@app.command(epilog=example("livepath jobs show job_2kq5mzx7c3v4b6n7a8sd"))
+def show(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None:
+    """One job: its input, its outputs, what it cost, and every attempt."""
+    with api(context) as client:
+        found = client.jobs.get(job)
     if as_json:
-        print_json(items)
+        print_json(found)
         return
-    table = new_table("job", "function", "event", "state", "done", "attempts", "created", "error")
-    for one in items:
-        style = _STYLES.get(one["state"], "")
-        table.add_row(
-            one["id"],
-            one["function"],
-            one["event"],
-            f"[{style}]{one['state']}[/]" if style else one["state"],
-            f"{100 * one['progress']:.0f} %",
-            f"{one['attempt_count']}/{one['max_attempts']}",
-            one["created_at"],
-            escape((one["error"] or "").partition("\n")[0]),
-        )
-    terminal().print(table)
+    fields = found.model_dump(mode="json", exclude={"attempts", "error"})
+    print_fields({name: _text(value) for name, value in fields.items()})
+    if found.error:
+        print_error(found.error)
+    print_table(
+        ("attempt", "worker", "from", "to", "outcome", "error"),
+        [
+            (
+                str(one.number),
+                one.worker,
+                when(one.started_at),
+                when(one.ended_at),
+                one.outcome or "runs",
+                one.error or "",
+            )
+            for one in found.attempts or ()
+        ],
+    )
+
+
+@app.command(epilog=example("livepath jobs logs job_2kq5mzx7c3v4b6n7a8sd"))
+def logs(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None:
+    """The last lines that each attempt logged."""
+    with api(context) as client:
+        attempts = client.jobs.get(job).attempts or ()
+    if as_json:
+        print_json(attempts)
+        return
+    for one in attempts:
+        outcome = one.outcome or "runs; its log is written when it ends"
+        print(f"--- attempt {one.number} on {one.worker}: {outcome}")
+        if one.log:
+            print(one.log)
+
+
+@app.command(epilog=example("livepath jobs run ev_2kq5mzx7c3v4b6n7a8sd thumbnails --wait"))
+def run(
+    context: typer.Context,
+    event: Annotated[str, typer.Argument(help="Id of the event.")],
+    function: Annotated[str, typer.Argument(help="One that waits to be asked: see `functions`.")],
+    *,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(help="`name=value`, the value as JSON or as text; once for each."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has succeeded.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a function for its work on an event."""
+    params = dict(_param(one) for one in param or ())
+    with api(context) as client:
+        job = client.jobs.create(event, function, params=params)
+        if wait:
+            with job_bar(function) as seen:
+                job = client.jobs.wait(job.id, seen=seen)
+    if as_json:
+        print_json(job)
+    else:
+        print(f"{job.id}: {job.state}")
+
+
+@app.command(epilog=example("livepath jobs retry job_2kq5mzx7c3v4b6n7a8sd"))
+def retry(context: typer.Context, jobs: JobIds, *, as_json: AsJson = False) -> None:
+    """Give dead jobs another round of attempts."""
+    with api(context) as client:
+        for job in jobs:
+            _changed(client.jobs.retry(job), as_json)
+
+
+@app.command(epilog=example("livepath jobs cancel job_2kq5mzx7c3v4b6n7a8sd"))
+def cancel(context: typer.Context, jobs: JobIds, *, as_json: AsJson = False) -> None:
+    """Stop jobs for good."""
+    with api(context) as client:
+        for job in jobs:
+            _changed(client.jobs.cancel(job), as_json)
+
+
+def _show(found: "list[Job]", as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("job", "function", "event", "state", "done", "attempts", "created", "error"),
+        [
+            (
+                one.id,
+                one.function,
+                one.event,
+                state(one.state),
+                f"{100 * one.progress:.0f} %",
+                f"{one.attempt_count}/{one.max_attempts}",
+                when(one.created_at),
+                (one.error or "").partition("\n")[0],
+            )
+            for one in found
+        ],
+    )
+
+
+def _changed(job: "Job", as_json: bool) -> None:
+    if as_json:
+        print_line(job)
+    else:
+        print(f"{job.id}: {job.state}")
+
+
+def _param(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"{text!r} is no name=value", param_hint="--param")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _text(value: object) -> str:
+    if value in (None, {}, ""):
+        return ""
+    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -1,26 +1,12 @@
 """`livepath up`: a whole stack in the foreground."""
 
-import asyncio
 import os
-import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from infra.cli.hints import ffmpeg_command, paste_lines
-from infra.cli.status import show
 from infra.errors import LivepathError
-from infra.supervisor.options import (
-    WEBRTC_ADVERTISE,
-    StackOptions,
-    can_transcribe,
-    external_from,
-)
-from infra.supervisor.stack import Stack
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def up(
@@ -77,6 +63,17 @@ def up(
     LIVEPATH_S3_URL or LIVEPATH_DATABASE_URL. Addresses are listed in DATA_DIR/endpoints.json,
     the development API key is in DATA_DIR/api-key.
     """
+    # The supervisor's imports are heavy, and every command knows of this one.
+    import asyncio
+
+    from infra.cli.serving import serve
+    from infra.supervisor.options import (
+        WEBRTC_ADVERTISE,
+        StackOptions,
+        can_transcribe,
+        external_from,
+    )
+
     options = StackOptions(
         data_dir=data_dir,
         host=host,
@@ -90,45 +87,7 @@ def up(
         **external_from(os.environ),  # type: ignore[arg-type]
     )
     try:
-        asyncio.run(_serve(options, Console()))
+        asyncio.run(serve(options))
     except LivepathError as error:
         typer.echo(f"livepath up: {error}", err=True)
         raise typer.Exit(1) from None
-
-
-async def _serve(options: StackOptions, console: Console) -> None:
-    """Until a signal asks to stop, or the stack cannot run."""
-    stack = Stack(options)
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-
-    def stop() -> None:
-        if asked.is_set():
-            stack.kill()
-        asked.set()
-
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop)
-    try:
-        async with asyncio.TaskGroup() as group:
-            display = group.create_task(show(stack, console))
-            life = group.create_task(_live(stack, console))
-            ask = group.create_task(asked.wait())
-            await asyncio.wait({life, ask}, return_when=asyncio.FIRST_COMPLETED)
-            life.cancel()
-            await asyncio.wait({life})
-            display.cancel()
-            ask.cancel()
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    finally:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-
-
-async def _live(stack: Stack, console: Console) -> None:
-    async with stack:
-        console.print()
-        console.out(paste_lines(stack.endpoints, ffmpeg_command()), highlight=False)
-        console.print()
-        await stack.wait()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.control.context import ControlContext
 from infra.control.ids import new_id
-from infra.control.marker_schemas import MarkerCreate, end_ms_of, milliseconds
+from infra.control.marker_schemas import MarkerCreate, end_ms_of, marker_out, milliseconds
 from infra.control.paging import PageRequest, page_of
 from infra.control.problems import Conflict, Invalid, NotFound
 from infra.control.service import EventService
@@ -20,6 +20,8 @@ from infra.db.control import OPEN_STATES, Event
 from infra.db.markers import Marker
 from infra.keys import is_name
 from infra.lifecycle import EventState
+from infra.outbox.catalogue import NoticeType
+from infra.outbox.recording import Notice, record
 
 MAX_MARKERS = 1_000
 """Of one event."""
@@ -53,6 +55,7 @@ class MarkerService:
         self._session.add(marker)
         event.revision += 1
         await self._session.flush()
+        await self._tell(NoticeType.MARKER_CREATED, marker)
         return marker
 
     async def page(self, event_id: str, page: PageRequest) -> tuple[Sequence[Marker], str | None]:
@@ -79,7 +82,13 @@ class MarkerService:
         self._require_open(event)
         marker.end_ms = _checked_end(marker.start_ms, end_ms)
         event.revision += 1
+        await self._tell(NoticeType.MARKER_ENDED, marker)
         return marker
+
+    async def _tell(self, kind: NoticeType, marker: Marker) -> None:
+        shown = marker_out(marker).model_dump(mode="json", exclude={"id", "created_at"})
+        notice = Notice(marker.project, marker.event, kind, {"marker": marker.id, **shown})
+        await self._session.run_sync(record, notice, self._context.now_ms())
 
     async def _of(self, event: Event, marker_id: str) -> Marker:
         marker = await self._session.get(Marker, marker_id) if is_name(marker_id) else None

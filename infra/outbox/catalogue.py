@@ -21,6 +21,8 @@ class NoticeType(StrEnum):
     EVENT_ENDED = "event.ended"
     EVENT_ARCHIVED = "event.archived"
     EVENT_CANCELLED = "event.cancelled"
+    MARKER_CREATED = "marker.created"
+    MARKER_ENDED = "marker.ended"
     INGEST_CONNECTED = "ingest.connected"
     INGEST_LOST = "ingest.lost"
     INGEST_REFUSED = "ingest.refused"
@@ -48,6 +50,8 @@ TOLD: dict[NoticeType, str] = {
     _T.EVENT_ENDED: "The event is over.",
     _T.EVENT_ARCHIVED: "The recording can be watched.",
     _T.EVENT_CANCELLED: "The event was cancelled before anything was published.",
+    _T.MARKER_CREATED: "A marker was put on the event's timeline; it may begin later.",
+    _T.MARKER_ENDED: "The end of a marker that was open is known.",
     _T.INGEST_CONNECTED: "An encoder connected.",
     _T.INGEST_LOST: "The encoder on the air was lost, and none stood by.",
     _T.INGEST_REFUSED: "An encoder was refused; `reason` says why.",

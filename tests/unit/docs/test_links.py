@@ -10,10 +10,20 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 CODE = re.compile(r"(?<![\w/.-])((?:[\w-]+/)*[\w-]+\.(?:py|c))\b")
-PACKAGES = ("hotpath", "coldpath", "infra", "edge", "conformance", "benchmarks", "tests")
+PACKAGES = (
+    "hotpath",
+    "coldpath",
+    "infra",
+    "edge",
+    "conformance",
+    "benchmarks",
+    "tests",
+    "examples",
+)
 
 
 def page_name(page: Path) -> str:

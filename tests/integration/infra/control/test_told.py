@@ -65,6 +65,19 @@ async def test_what_clients_change(
     }  # fmt: skip
 
 
+async def test_markers(api: httpx2.AsyncClient, deployment: Deployment, event: str) -> None:
+    wanted = {"kind": "poll", "title": "Who?", "data": {"poll_id": "p_17"}}
+    marker = (await api.post(f"/v1/events/{event}/markers", json=wanted)).json()
+    deployment.now_ms += 1000
+    for _ in range(2):
+        await api.patch(f"/v1/events/{event}/markers/{marker['id']}", json={"end": "now"})
+    said = {"marker": marker["id"], **wanted, "start": marker["start"]}
+    ended = {**said, "end": "2030-03-17T17:46:41.000Z"}
+    assert told(deployment)[1:] == [
+        ("marker.created", {**said, "end": None}), ("marker.ended", ended),
+    ]  # fmt: skip
+
+
 async def test_a_change_that_is_refused_is_not_told(
     api: httpx2.AsyncClient, deployment: Deployment, event: str
 ) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from infra.db.jobs import Function, Job, JobAttempt
+from tests.integration.infra.cli.terminal import Terminal
 from tests.integration.infra.control.conftest import KEY, Deployment
 from tests.integration.infra.control.rows import add_job
-from tests.integration.infra.control.terminal import Terminal
 
 pytestmark = pytest.mark.integration
 
@@ -77,20 +77,20 @@ async def test_functions_are_listed(terminal: Terminal, deployment: Deployment) 
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "said"),
+    ("words", "environment", "status", "said"),
     [
-        (["show", "job_none"], {}, "there is no job 'job_none'"),
-        (["retry", "job_none"], {}, "List the project's jobs"),
-        (["ls"], {"LIVEPATH_API_KEY": "lp_wrong"}, "the API key is not known"),
-        (["ls"], {"LIVEPATH_API_KEY": ""}, "no API key"),
-        (["ls"], {"LIVEPATH_API_URL": "http://127.0.0.1:1"}, "does not answer"),
-        (["ls", "--state", "odd"], {}, "Compare the request"),
+        (["show", "job_none"], {}, 1, "there is no job 'job_none'"),
+        (["retry", "job_none"], {}, 1, "List the project's jobs"),
+        (["ls"], {"LIVEPATH_API_KEY": "lp_wrong"}, 1, "the API key is not known"),
+        (["ls"], {"LIVEPATH_API_KEY": ""}, 1, "no API key"),
+        (["ls"], {"LIVEPATH_API_URL": "http://127.0.0.1:1"}, 3, "does not answer"),
+        (["ls", "--state", "odd"], {}, 1, "Compare the request"),
     ],
 )
 async def test_what_cannot_be_done_is_said_in_a_line(
-    terminal: Terminal, words: list[str], environment: dict[str, str], said: str
+    terminal: Terminal, words: list[str], environment: dict[str, str], status: int, said: str
 ) -> None:
     done = await terminal.run(*words, **environment)
-    assert done.exit_code == 1
+    assert done.exit_code == status
     assert said in done.output
     assert "Traceback" not in done.output

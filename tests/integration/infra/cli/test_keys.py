@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from infra.control.bootstrap import create_project
+from tests.integration.infra.cli.terminal import Terminal
 from tests.integration.infra.control.conftest import KEY, Deployment
-from tests.integration.infra.control.terminal import Terminal
 
 pytestmark = pytest.mark.integration
 

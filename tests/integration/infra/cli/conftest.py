@@ -1,0 +1,15 @@
+"""A deployment of the API for the commands, on one kind of database: they know of none."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.infra.control.conftest import deployment, s3_for_presigning, served
+from tests.support.databases import migrated_sqlite
+
+__all__ = ["deployment", "s3_for_presigning", "served"]
+
+
+@pytest.fixture
+def migrated_url(tmp_path: Path) -> str:
+    return migrated_sqlite(tmp_path)
