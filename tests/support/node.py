@@ -20,10 +20,11 @@ def node() -> str:
 
 
 def evaluate(module_name: str, body: str) -> Any:
-    """What the function body returns, with the module's exports in `module`, as JSON has it."""
+    """What the function body, which may await, returns, with the module's exports in `module`, as
+    JSON has it."""
     script = (
         f"import * as module from {json.dumps((pages.STATIC / module_name).as_uri())};"
-        f"const result = (() => {{ {body} }})();"
+        f"const result = await (async () => {{ {body} }})();"
         "console.log(JSON.stringify(result));"
     )
     done = subprocess.run(

@@ -1,9 +1,8 @@
 // Plays one LL-HLS URL in a <video>: hls.js where it can, the browser's own HLS on Safari.
 // It recovers by itself; what it cannot repair it reports as `trouble`.
 
+import { HlsVideo } from "./hls-video.js";
 import { fromDateRange } from "./moments.js";
-
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
 /** Events: "change", "marker". */
 export class Playback extends EventTarget {
@@ -11,27 +10,21 @@ export class Playback extends EventTarget {
   trouble = null;
   /** The end of the stream was reached. */
   finished = false;
-  /** The hls.js instance while one plays; null under native HLS. */
-  hls = null;
-  #Hls = null;
   #video;
-  #urls;
+  #source;
   #url = null;
   /** The event has a past: a viewer who pauses or goes back stays there. */
   mayStay = false;
   #stays = false;
   /** Seconds behind live to go to once something plays; null: none. */
   #wanted = null;
-  #retries = 0;
-  #timer = 0;
-  #mediaErrorAt = -Infinity;
   #forbiddenAt = -Infinity;
 
   /** `urls` is {hls, worker}: where the library lies. */
   constructor(video, urls) {
     super();
     this.#video = video;
-    this.#urls = urls;
+    this.#source = new HlsVideo(video, urls);
     video.addEventListener("playing", () => this.#healthy());
     video.addEventListener("pause", () => {
       this.#stays ||= this.mayStay && this.#url !== null;
@@ -48,6 +41,11 @@ export class Playback extends EventTarget {
     });
   }
 
+  /** The hls.js instance while one plays; null under native HLS. */
+  get hls() {
+    return this.#source.hls;
+  }
+
   /** Start playing `url`; the same URL again changes nothing. */
   async load(url) {
     if (url === this.#url) return;
@@ -57,19 +55,19 @@ export class Playback extends EventTarget {
   }
 
   stop() {
-    clearTimeout(this.#timer);
+    this.#source.stopWaiting();
     this.#url = null;
     this.finished = false;
     this.trouble = null;
     this.#stays = false;
     this.#wanted = null;
-    this.#retries = 0;
-    this.#close();
+    this.#source.retries = 0;
+    this.#source.close();
   }
 
   /** Try again at once, for a button. */
   async again() {
-    clearTimeout(this.#timer);
+    this.#source.stopWaiting();
     this.trouble = null;
     this.#changed();
     if (this.#url) await this.#open();
@@ -147,51 +145,38 @@ export class Playback extends EventTarget {
   }
 
   async #open() {
-    if (this.#prefersNative()) return this.#openNative();
-    try {
-      this.#Hls ??= (await import(this.#urls.hls)).default;
-    } catch {
-      return this.#retry("offline");
-    }
-    if (!this.#Hls.isSupported()) {
-      return this.#video.canPlayType("application/vnd.apple.mpegurl") ? this.#openNative() : this.#report("unsupported");
-    }
-    this.#openHls();
-  }
-
-  // Safari's own player is the LL-HLS reference and saves battery; only Safari has ManagedMediaSource.
-  #prefersNative() {
-    return "ManagedMediaSource" in window && this.#video.canPlayType("application/vnd.apple.mpegurl") !== "";
-  }
-
-  #openNative() {
-    this.#video.src = this.#url;
-    this.play();
+    const url = this.#url;
+    const way = await this.#source.way();
+    if (url !== this.#url) return undefined; // superseded
+    if (way === "missing") return this.#retry("offline");
+    if (way === "nothing") return this.#report("unsupported");
+    if (way === "hls.js") return this.#openHls();
+    this.#video.src = url;
+    return this.play();
   }
 
   #openHls() {
-    this.#close();
-    const Hls = this.#Hls;
-    const hls = new Hls({
+    this.#source.close();
+    const options = {
       lowLatencyMode: true,
-      workerPath: this.#urls.worker,
       backBufferLength: 30,
       // Play a little faster to win back what a short stall cost.
       maxLiveSyncPlaybackRate: 1.08,
       liveSyncOnStallIncrease: 0.25,
+    };
+    this.#source.start(this.#url, options, {
+      ERROR: (data) => this.#hlsError(data),
+      MANIFEST_PARSED: () => this.play(),
+      LEVEL_UPDATED: ({ details }) => this.#levelUpdated(details),
     });
-    this.hls = hls;
-    hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(data));
-    hls.on(Hls.Events.MANIFEST_PARSED, () => this.play());
-    hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => {
-      this.#tellMarkers(details.dateRanges);
-      // hls.js plays faster only within the target and a target duration of its target; who is
-      // further behind would stay there, so jumps. As a constructor option this needs a fixed
-      // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
-      hls.config.liveMaxLatencyDuration = this.#stays ? Infinity : 2 * this.target + details.targetduration;
-    });
-    hls.attachMedia(this.#video);
-    hls.loadSource(this.#url);
+  }
+
+  #levelUpdated({ dateRanges, targetduration }) {
+    this.#tellMarkers(dateRanges);
+    // hls.js plays faster only within the target and a target duration of its target; who is
+    // further behind would stay there, so jumps. As a constructor option this needs a fixed
+    // distance beside it, which would replace the PART-HOLD-BACK that the playlist asks for.
+    this.hls.config.liveMaxLatencyDuration = this.#stays ? Infinity : 2 * this.target + targetduration;
   }
 
   /** Every update lists all that are there; whoever listens knows them by their ids. */
@@ -210,26 +195,16 @@ export class Playback extends EventTarget {
       return this.#openHls();
     }
     if (status === 401 || status === 403) {
-      this.#close();
+      this.#source.close();
       return this.#report("denied");
     }
-    if (!data.fatal) return;
-    const now = performance.now();
-    if (data.type === this.#Hls.ErrorTypes.MEDIA_ERROR && now - this.#mediaErrorAt > 5000) {
-      this.#mediaErrorAt = now;
-      this.hls.recoverMediaError();
-      return;
-    }
-    this.#retry("offline");
+    if (data.fatal && !this.#source.repaired(data)) this.#retry("offline");
   }
 
   #retry(code) {
-    this.#close();
+    this.#source.close();
     this.#report(code);
-    const wait = RETRY_MS[Math.min(this.#retries, RETRY_MS.length - 1)];
-    this.#retries += 1;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#open(), wait * (0.8 + 0.4 * Math.random()));
+    this.#source.again(() => this.#open());
   }
 
   get #livePosition() {
@@ -238,17 +213,8 @@ export class Playback extends EventTarget {
     return seekable.length ? seekable.end(seekable.length - 1) - 1 : NaN;
   }
 
-  #close() {
-    this.hls?.destroy();
-    this.hls = null;
-    if (this.#video.src) {
-      this.#video.removeAttribute("src");
-      this.#video.load();
-    }
-  }
-
   #healthy() {
-    this.#retries = 0;
+    this.#source.retries = 0;
     this.finished = false;
     this.#report(null);
   }

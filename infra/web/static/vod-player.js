@@ -1,37 +1,36 @@
 // Plays one recording in a <video>: hls.js where it can, the browser's own HLS on Safari, an MP4 as
 // it is. It recovers by itself; what it cannot repair it reports as `trouble`.
 
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+import { HlsVideo } from "./hls-video.js";
 
 /** Events: "change". */
 export class VodPlayer extends EventTarget {
   /** null, "denied", "broken" or "unsupported". */
   trouble = null;
-  /** The hls.js instance while one plays; null under native HLS. */
-  hls = null;
   /** The viewer has chosen a place. */
   moved = false;
-  #Hls = null;
   #video;
-  #urls;
+  #source;
   #url = null;
-  #retries = 0;
-  #timer = 0;
-  #mediaErrorAt = -Infinity;
 
   /** `urls` is {hls, worker}: where the library lies. */
   constructor(video, urls) {
     super();
     this.#video = video;
-    this.#urls = urls;
+    this.#source = new HlsVideo(video, urls);
     video.addEventListener("playing", () => this.#report(null));
     video.addEventListener("error", () => {
       if (!this.hls && video.getAttribute("src")) this.#report("broken");
     });
     video.addEventListener("timeupdate", () => {
-      this.#retries = 0;
+      this.#source.retries = 0;
     });
     video.textTracks.addEventListener?.("addtrack", () => this.#changed());
+  }
+
+  /** The hls.js instance while one plays; null under native HLS. */
+  get hls() {
+    return this.#source.hls;
   }
 
   get url() {
@@ -113,48 +112,31 @@ export class VodPlayer extends EventTarget {
   }
 
   async #open() {
-    clearTimeout(this.#timer);
-    if (!new URL(this.#url, location.href).pathname.endsWith(".m3u8") || this.#prefersNative()) return this.#openNative();
-    try {
-      this.#Hls ??= (await import(this.#urls.hls)).default;
-    } catch {
-      return this.#retry();
-    }
-    if (!this.#Hls.isSupported()) return this.#canNative() ? this.#openNative() : this.#report("unsupported");
-    return this.#openHls();
-  }
-
-  #canNative() {
-    return this.#video.canPlayType("application/vnd.apple.mpegurl") !== "";
-  }
-
-  // Safari's own player saves battery and knows AirPlay; only Safari has ManagedMediaSource.
-  #prefersNative() {
-    return "ManagedMediaSource" in window && this.#canNative();
-  }
-
-  #openNative() {
-    this.#video.src = this.#url;
+    this.#source.stopWaiting();
+    const url = this.#url;
+    const isHls = new URL(url, location.href).pathname.endsWith(".m3u8");
+    const way = isHls ? await this.#source.way() : "native";
+    if (url !== this.#url) return undefined; // superseded
+    if (way === "missing") return this.#retry();
+    if (way === "nothing") return this.#report("unsupported");
+    if (way === "hls.js") return this.#openHls();
+    this.#video.src = url;
+    return undefined;
   }
 
   #openHls() {
     const place = this.#video.currentTime;
-    this.hls?.destroy();
-    const Hls = this.#Hls;
-    const hls = new Hls({
-      workerPath: this.#urls.worker,
-      // More pixels than the stage has are a waste, in full screen they are not.
-      capLevelToPlayerSize: true,
-      ...(place > 0 && { startPosition: place }),
+    // More pixels than the stage has are a waste, in full screen they are not.
+    const options = { capLevelToPlayerSize: true, ...(place > 0 && { startPosition: place }) };
+    const changed = () => this.#changed();
+    const hls = this.#source.start(this.#url, options, {
+      ERROR: (data) => this.#hlsError(data),
+      MANIFEST_PARSED: changed,
+      LEVEL_SWITCHED: changed,
+      SUBTITLE_TRACKS_UPDATED: changed,
+      SUBTITLE_TRACK_SWITCH: changed,
     });
-    this.hls = hls;
     hls.subtitleDisplay = false;
-    hls.on(Hls.Events.ERROR, (_, data) => this.#hlsError(data));
-    for (const name of ["MANIFEST_PARSED", "LEVEL_SWITCHED", "SUBTITLE_TRACKS_UPDATED", "SUBTITLE_TRACK_SWITCH"]) {
-      hls.on(Hls.Events[name], () => this.#changed());
-    }
-    hls.attachMedia(this.#video);
-    hls.loadSource(this.#url);
   }
 
   #hlsError(data) {
@@ -163,32 +145,19 @@ export class VodPlayer extends EventTarget {
       this.#close();
       return this.#report("denied");
     }
-    if (!data.fatal) return undefined;
-    const now = performance.now();
-    if (data.type === this.#Hls.ErrorTypes.MEDIA_ERROR && now - this.#mediaErrorAt > 5000) {
-      this.#mediaErrorAt = now;
-      return this.hls.recoverMediaError();
-    }
-    return this.#retry();
+    if (data.fatal && !this.#source.repaired(data)) this.#retry();
+    return undefined;
   }
 
   #retry() {
-    const wait = RETRY_MS[Math.min(this.#retries, RETRY_MS.length - 1)];
-    this.#retries += 1;
-    if (this.#retries > 2) this.#report("broken");
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#open(), wait * (0.8 + 0.4 * Math.random()));
+    this.#source.again(() => this.#open());
+    if (this.#source.retries > 2) this.#report("broken");
   }
 
   #close() {
-    clearTimeout(this.#timer);
-    this.hls?.destroy();
-    this.hls = null;
+    this.#source.stopWaiting();
+    this.#source.close();
     this.#url = null;
-    if (this.#video.getAttribute("src")) {
-      this.#video.removeAttribute("src");
-      this.#video.load();
-    }
   }
 
   #report(code) {
