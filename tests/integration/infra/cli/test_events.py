@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.cli import events
+from infra.cli import event_work, events
 from infra.lifecycle import Trigger
 from tests.integration.infra.cli.terminal import Terminal
 from tests.integration.infra.control.conftest import KEY, NOW_MS, Deployment
@@ -19,7 +19,8 @@ NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 
 @pytest.fixture
 def terminal(served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    monkeypatch.setattr(events, "_now", lambda: NOW)
+    for commands in (events, event_work):
+        monkeypatch.setattr(commands, "_now", lambda: NOW)
     return Terminal("events", served, KEY, tmp_path)
 
 
