@@ -16,12 +16,15 @@ export class Follower extends EventTarget {
   #api;
   #path;
   #last = null;
+  #firstMs;
   #stop = new AbortController();
 
-  constructor(api, path) {
+  /** `firstMs`: the pause after a loss; it doubles until something is heard again. */
+  constructor(api, path, firstMs = FIRST_MS) {
     super();
     this.#api = api;
     this.#path = path;
+    this.#firstMs = firstMs;
   }
 
   close() {
@@ -29,10 +32,10 @@ export class Follower extends EventTarget {
   }
 
   async run() {
-    let pause = FIRST_MS;
+    let pause = this.#firstMs;
     while (!this.#stop.signal.aborted) {
       try {
-        await this.#connect(() => (pause = FIRST_MS));
+        await this.#connect(() => (pause = this.#firstMs));
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         if (error instanceof Refused && [401, 403].includes(error.status)) {

@@ -9,6 +9,7 @@ import pytest
 from infra.jobs.states import JobState
 from infra.lifecycle import EventState
 from infra.telemetry.stages import STAGES
+from infra.web import pages
 from infra.webhooks.deliveries import DeliveryState
 from tests.support.node import evaluate
 
@@ -73,6 +74,36 @@ def test_a_stream_is_read_however_it_is_cut() -> None:
 
 def test_what_is_not_ended_is_no_event() -> None:
     assert events_of(["data: 1\n", "data: 2"]) == []
+
+
+FOLLOWED = """
+const { Refused } = await import(new URL("operator/api.js", STATIC));
+const asked = [], heard = [], states = [];
+const answers = [
+  () => new Response('id: 7\\n\\nid: 8\\nevent: event.live\\ndata: {"a": 1}\\n\\ndata: what\\n\\n'),
+  () => { throw new Refused(0); },
+  () => { throw new Refused(503); },
+  () => new Response('id: 9\\ndata: {"a": 2}\\n\\ndata: {"a": 3}'),
+  () => { throw new Refused(403, { detail: "no" }); },
+];
+const api = {
+  open: async (path, { lastEventId }) => { asked.push(lastEventId); return answers.shift()(); },
+};
+const follower = new module.Follower(api, "/v1/stream", 1);
+follower.addEventListener("message", ({ detail }) => heard.push([detail.event, detail.data.a]));
+follower.addEventListener("state", () => states.push(follower.state));
+await follower.run();
+return { asked, heard, states, why: follower.refusal.words };
+"""
+
+
+def test_a_stream_that_was_lost_goes_on_behind_what_was_heard() -> None:
+    static = pages.STATIC.as_uri() + "/"
+    found = evaluate("operator/follower.js", f"const STATIC = {json.dumps(static)}; {FOLLOWED}")
+    assert found["asked"] == [None, "8", "8", "8", "9"]
+    assert found["heard"] == [["event.live", 1], [None, 2]]
+    assert found["states"] == ["open", "lost", "open", "lost", "refused"]
+    assert found["why"] == "No."
 
 
 def test_every_word_of_the_api_has_one_for_people() -> None:
