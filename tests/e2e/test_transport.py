@@ -167,3 +167,49 @@ async def test_one_transport_can_be_asked_for(browser: Browser, origin: Origin) 
     page = await watch(browser, origin, "?transport=webrtc")
     await until(page, "livepath.playback.trouble === 'denied'")
     assert await page.evaluate("livepath.playback.mode") is None
+
+
+def due(*transports: str, cap: str | None = None) -> dict[str, object]:
+    return {"role": "viewer", "transports": transports, "max_rendition": cap, "expires_at": None}
+
+
+async def test_a_viewer_whose_tier_changes_goes_over_without_a_reload(
+    browser: Browser, origin: Origin
+) -> None:
+    origin.access = due("whep", "hls")
+    page = await watch(browser, origin, token="a.b.c")
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    await page.evaluate("window.sameDocument = true")
+    origin.access, origin.refuse = due("hls"), [(403, {})]
+    origin.tell("s1", "fallback", reason="tier", detail="the tier watches by LL-HLS")
+    await until(page, "livepath.playback.mode === 'hls'")
+    # It asks by itself while LL-HLS plays; the button tells that it knows.
+    await until(page, "livepath.entitlement.now.transports.length === 1")
+    assert not await page.evaluate("livepath.playback.canTryRealtime")
+    assert len(origin.posts) == 1
+    origin.access, origin.refuse = due("whep", "hls"), []
+    await page.evaluate("livepath.entitlement.ask()")
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    assert await page.evaluate("window.sameDocument")
+    assert set(origin.tokens) == {"Bearer a.b.c"}
+
+
+async def test_a_new_token_is_taken_without_a_reload(browser: Browser, origin: Origin) -> None:
+    page = await watch(browser, origin, token="a.b.c")
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    await page.evaluate("window.sameDocument = true; location.hash = '#d.e.f'")
+    await until_found(page, lambda: origin.deleted == ["s1"])
+    assert origin.posts[1] == f"/t/d.e.f/live/default/{EVENT}/main/whep"
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    assert await page.evaluate("window.sameDocument")
+
+
+async def test_whose_place_was_taken_goes_on_by_ll_hls_and_comes_back_later(
+    browser: Browser, origin: Origin
+) -> None:
+    page = await watch(browser, origin, token="a.b.c")
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    origin.tell("s1", "fallback", reason="place-taken", retry_after_s=4)
+    await until(page, "livepath.playback.mode === 'hls'")
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    assert len(origin.posts) == 2

@@ -71,6 +71,8 @@ class Origin:
     state: str = "live"
     refuse: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """Status and headers for the next joins; the last one stays."""
+    access: dict[str, Any] | None = None
+    """What is due to the holder of a token; None: nobody can be asked."""
     no_path: bool = False
     """Answers name an address where nobody is."""
     sessions: dict[str, RTCPeerConnection] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Origin:
     taken: Counter[str] = field(default_factory=Counter)
     """Frames of each kind that publishers sent."""
     tokens: list[str] = field(default_factory=list)
-    """`Authorization` of the publishers."""
+    """`Authorization` of publishers, and of viewers who ask what is due to them."""
     notices: list[dict[str, Any]] = field(default_factory=list)
     """`ingest.recent` as the publish page reads it."""
     channels: dict[str, "asyncio.Queue[tuple[str, dict[str, Any]] | None]"] = field(
@@ -165,6 +167,11 @@ def _app(origin: Origin) -> FastAPI:
     @app.get("/v1/playback/{event}")
     async def playback(event: str) -> dict[str, Any]:
         return origin.playback(event)
+
+    @app.get("/v1/playback/{event}/access")
+    async def access(event: str, request: Request) -> Response:
+        origin.tokens.append(request.headers.get("authorization", ""))
+        return JSONResponse(origin.access, 503 if origin.access is None else 200)
 
     @app.get("/v1/publish/{event}")
     async def publish(event: str, request: Request) -> Response:

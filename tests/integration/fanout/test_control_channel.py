@@ -2,7 +2,10 @@
 
 import pytest
 
+from hotpath.fanout.limits import Limits
+from infra.auth.policy import Role, Tier
 from infra.auth.revocation import Revoked
+from infra.auth.tier_changes import TierChange, TierChanges
 from tests.support.control_channel import listening
 from tests.support.fanout import KEY, SECRETS, Plane, running_plane, token, until, watching
 
@@ -75,3 +78,32 @@ async def test_a_stopping_server_does_not_wait_for_its_listeners() -> None:
             plane.service.stop()
             assert await heard.get() == ("drain", {"reason": "node-stopping"})
             assert await heard.get() is None
+
+
+async def test_a_viewer_of_another_tier_is_sent_to_hls_and_its_media_stops(plane: Plane) -> None:
+    plane.play(access="token")
+    headers = {"authorization": f"Bearer {token()}"}
+    async with watching(plane, headers=headers) as viewer, listening(plane, viewer) as heard:
+        await viewer.frames("video", 5)
+        down = TierChanges.of([TierChange("v", Tier.BROADCAST, None, 0)])
+        plane.access.set(SECRETS, {}, {}, {KEY.event: down})
+        assert plane.service.recheck() == 1
+        told = {"reason": "tier", "detail": "the tier of this viewer watches by LL-HLS"}
+        assert await heard.get() == ("fallback", told)
+        assert await heard.get() is None
+        await until(lambda: viewer.peer.connectionState in ("closed", "failed"))
+
+
+async def test_a_host_takes_the_place_of_a_viewer_who_is_told() -> None:
+    async with running_plane(limits=Limits(viewers=1)) as plane:
+        plane.play(access="token")
+        viewer_of = {"authorization": f"Bearer {token()}"}
+        host_of = {"authorization": f"Bearer {token(token_id='t2', role=Role.HOST)}"}
+        async with watching(plane, headers=viewer_of) as viewer, listening(plane, viewer) as heard:
+            await viewer.frames("video", 5)
+            async with watching(plane, headers=host_of) as host:
+                name, told = await heard.get() or ("", {})
+                assert (name, told["reason"], told["retry_after_s"]) == (
+                    "fallback", "place-taken", 30
+                )  # fmt: skip
+                await host.frames("video", 5)

@@ -1,15 +1,21 @@
 """A real client on a ladder: moved at keyframes, and back to the source when its rung ends."""
 
+from dataclasses import replace
+
 import pytest
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.fanout.choice import SECOND
 from hotpath.fanout.metrics import FanoutCollector
 from hotpath.fanout.viewer import ViewerSession
+from hotpath.media.unit import VIDEO, FormatChange
 from hotpath.webrtc.rtcp import ReceptionReport, build_receiver_report
+from infra.auth.policy import Tier
+from infra.auth.tier_changes import TierChange, TierChanges
 from infra.renditions import RUNGS
 from tests.support.coded import coded, marked
-from tests.support.fanout import Plane, paced, until, watching
+from tests.support.control_channel import listening
+from tests.support.fanout import KEY, SECRETS, Plane, paced, token, until, watching
 from tests.support.rungs import with_rungs
 
 pytestmark = pytest.mark.integration
@@ -81,3 +87,27 @@ async def test_the_viewers_of_a_rung_that_ends_see_the_source_again(
         frames = await viewer.frames("video", 30)
         assert len({bytes(frame.planes[0]) for frame in frames}) > 20
         assert not playing.done()
+
+
+async def test_a_cap_that_changes_is_obeyed_by_the_running_session(plane: Plane) -> None:
+    items = [
+        replace(item, format=replace(item.format, width=1920, height=1080))
+        if isinstance(item, FormatChange) and item.format.track == VIDEO
+        else item
+        for item in marked(coded("h264", "opus", seconds=20))
+    ]
+    stream = plane.open(access="token")
+    plane.tasks.create_task(paced(stream, with_rungs(items, "720p")))
+    headers = {"authorization": f"Bearer {token()}"}
+    async with watching(plane, headers=headers) as viewer, listening(plane, viewer) as heard:
+        await viewer.frames("video", 5)
+        session = plane.service.sessions[viewer.session_id]
+        await until(lambda: len(session.feed.renditions) == 2)
+        for cap, rendition in (("720p", "720p"), (None, "main")):
+            change = TierChanges.of([TierChange("v", Tier.STANDARD, cap, 0)])
+            plane.access.set(SECRETS, {}, {}, {KEY.event: change})
+            assert plane.service.recheck() == 0
+            told = {"rendition": rendition, "reason": "the cap has changed"}
+            assert await heard.get() == ("rendition", told)
+            await until(lambda wanted=rendition: shown(plane, session) == wanted)
+        await viewer.frames("video", 20)
