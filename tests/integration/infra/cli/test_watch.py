@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import signal
-import sys
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -16,6 +14,7 @@ from infra.client import AsyncClient, NotFound, Retries
 from infra.client.models import Message
 from infra.lifecycle import Trigger
 from infra.outbox.numbering import number
+from tests.integration.infra.cli.terminal import Process
 from tests.integration.infra.control.conftest import KEY, Deployment
 from tests.integration.infra.control.rows import add_job, advance
 from tests.support.plain_http import NO_TLS
@@ -119,32 +118,6 @@ async def test_what_cannot_be_watched_is_said(client: AsyncClient) -> None:
         await Watching(client, "ev_none", Seen(), {"live"}).run()
 
 
-class Process:
-    """`livepath events …` in a process of its own, through a pipe."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    @classmethod
-    async def start(cls, url: str, *words: str) -> "Process":
-        code = "from infra.cli import main; main()"
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", code, "events", "--url", url, "--key", KEY, *words),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        )
-
-    async def line(self) -> str:
-        assert self.process.stdout is not None
-        return (await self.process.stdout.readline()).decode()
-
-    async def end(self) -> tuple[int | None, str, str]:
-        out, err = await self.process.communicate()
-        return self.process.returncode, out.decode(), err.decode()
-
-
 @pytest.mark.usefixtures("streams")
 async def test_lines_are_written_until_the_end_and_documents_until_ctrl_c(
     served: str, deployment: Deployment, client: AsyncClient
@@ -152,8 +125,10 @@ async def test_lines_are_written_until_the_end_and_documents_until_ctrl_c(
     event = await client.events.create("e")
     tell(deployment)
     async with asyncio.timeout(40):
-        lines = await Process.start(served, "watch", event.id, "--after", "0")
-        documents = await Process.start(served, "watch", event.id, "--after", "0", "--json")
+        lines = await Process.start(served, KEY, "events", "watch", event.id, "--after", "0")
+        documents = await Process.start(
+            served, KEY, "events", "watch", event.id, "--after", "0", "--json"
+        )
         # What was found and what is heard come in either order.
         begun = await lines.line() + await lines.line()
         assert "e: scheduled" in begun
@@ -162,8 +137,7 @@ async def test_lines_are_written_until_the_end_and_documents_until_ctrl_c(
         await client.events.cancel(event.id)
         tell(deployment)
         assert json.loads(await documents.line())["type"] == "event.cancelled"
-        documents.process.send_signal(signal.SIGINT)
-        status, rest, said = await documents.end()
+        status, rest, said = await documents.interrupt()
         ended, out, _ = await lines.end()
     assert (first["type"], first["sequence"]) == ("event.created", "1")
     assert (status, rest, "Traceback" in said) == (130, "", False)

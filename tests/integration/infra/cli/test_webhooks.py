@@ -1,5 +1,6 @@
 """`livepath webhooks` against an API on a real socket."""
 
+import asyncio
 import http.client
 import json
 import threading
@@ -12,7 +13,7 @@ from infra.cli.receiver import Receiver
 from infra.client.models import Message
 from infra.db.webhooks import WebhookDelivery
 from infra.webhooks import signing
-from tests.integration.infra.cli.terminal import Terminal
+from tests.integration.infra.cli.terminal import Process, Terminal
 from tests.integration.infra.control.conftest import KEY, Deployment
 from tests.integration.infra.control.rows import add_delivery
 
@@ -64,6 +65,23 @@ async def test_deliveries_are_listed_and_made_once_more(
     assert tested.endswith(": pending")
     wrong = await terminal.run("replay", hook)
     assert (wrong.exit_code, "give one of both" in wrong.output) == (2, True)
+
+
+async def test_a_listener_makes_an_endpoint_and_takes_it_with_it(
+    served: str, terminal: Terminal
+) -> None:
+    async with asyncio.timeout(40):
+        words = ("listen", "--url", HOOK, "--type", "event.*")
+        listening = await Process.start(served, KEY, "webhooks", *words)
+        assert listening.process.stderr is not None
+        assert HOOK in (await listening.process.stderr.readline()).decode()
+        (made,) = json.loads((await terminal.run("ls", "--json")).output)
+        status, _, said = await listening.interrupt()
+    assert (made["url"], made["types"]) == (HOOK, ["event.*"])
+    assert (status, "Traceback" in said) == (130, False)
+    assert json.loads((await terminal.run("ls", "--json")).output) == []
+    refused = await terminal.run("listen")
+    assert (refused.exit_code, "fix: " in refused.output) == (1, True)
 
 
 def post(port: int, body: bytes, headers: dict[str, str]) -> int:
