@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import ValidationError
 
+import infra.telemetry.unmeasured  # noqa: F401 -- before whatever imports redis
 from infra.errors import ConfigurationError
 from infra.settings import DispatcherSettings, WorkerSettings
 from infra.telemetry.logs import configure_logging

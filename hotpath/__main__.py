@@ -14,6 +14,7 @@ import structlog
 import uvloop
 from pydantic import ValidationError
 
+import infra.telemetry.unmeasured  # noqa: F401 -- before whatever imports redis
 from infra.errors import LivepathError
 from infra.settings import MediaSettings
 from infra.telemetry.logs import configure_logging

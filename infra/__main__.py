@@ -13,6 +13,7 @@ import uvloop
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+import infra.telemetry.unmeasured  # noqa: F401 -- before whatever imports redis
 from infra.control.bootstrap import bootstrap, read_key_file
 from infra.control.server import now_ms, run_control
 from infra.db.engine import migrate, sync_engine

@@ -6,7 +6,7 @@ a key may do never depends on anything but its row. Upstream: `infra.control.dep
 
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import BindParameter, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.auth.apikeys import hash_api_key
@@ -15,6 +15,14 @@ from infra.control.problems import NotThisProject, Unauthorized
 from infra.control.schemas import required_at
 from infra.db.control import ApiKey, Project
 from infra.keys import is_name
+
+_DIGEST: BindParameter[str] = bindparam("digest")
+# Of every request, so built once.
+_KEY = (
+    select(ApiKey, Project.organisation)
+    .join(Project, Project.id == ApiKey.project)
+    .where(or_(ApiKey.hash == _DIGEST, ApiKey.previous_hash == _DIGEST))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +79,7 @@ class FoundKey:
 async def found_key(session: AsyncSession, secret: str, now_ms: int) -> FoundKey:
     """The key with this secret, whether or not it opens anything now."""
     digest = hash_api_key(secret)
-    query = (
-        select(ApiKey, Project.organisation)
-        .join(Project, Project.id == ApiKey.project)
-        .where(or_(ApiKey.hash == digest, ApiKey.previous_hash == digest))
-    )
-    row = (await session.execute(query)).first()
+    row = (await session.execute(_KEY, {"digest": digest})).first()
     if row is None:
         raise Unauthorized("the API key is not known", "Check the key; it may have been replaced.")
     key: ApiKey = row[0]

@@ -13,6 +13,7 @@ from infra.control.links import Links
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
 from infra.control.readings import Readings
+from infra.control.secret_rings import SecretRings
 from infra.control.streaming import Streams
 from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY
@@ -22,14 +23,17 @@ from infra.webhooks.guard import Guard
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """Two ways into the database: transactions that write, and transactions that only read."""
+    """Two ways into the database: transactions that write, and statements that only read."""
 
     writing: async_sessionmaker[AsyncSession]
     reading: async_sessionmaker[AsyncSession]
 
     @classmethod
     def of(cls, engine: AsyncEngine) -> "Databases":
-        reader = engine.execution_options(**READ_ONLY)
+        # A transaction around statements that each see what is committed by then is two round trips
+        # for nothing.
+        alone = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+        reader = engine.execution_options(**READ_ONLY, **alone)
         return cls(
             writing=async_sessionmaker(engine, expire_on_commit=False),
             reading=async_sessionmaker(reader, expire_on_commit=False),
@@ -56,4 +60,5 @@ class ControlContext:
     limits: Limits = field(default_factory=Limits)
     trail: AuditTrail = field(default_factory=AuditTrail)
     uses: KeyUses = field(default_factory=KeyUses)
+    rings: SecretRings = field(default_factory=SecretRings)
     readings: Readings = field(default_factory=Readings)

@@ -3,8 +3,11 @@
 Who calls is known, and may call, before a transaction that writes begins: a refusal holds nothing
 that others wait for. One request is one transaction: it is committed after the handler
 returned and before the response leaves, so a client never reads a success that the database then
-refuses. Reading methods get a read-only transaction; what others change stands in the audit log of
-the same commit.
+refuses. Reading methods get a connection that only reads; what others change stands in the audit
+log of the same commit.
+
+None of these blocks, and all are coroutines: the framework runs plain functions in threads, and the
+way there and back costs more than any of them does.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,7 +51,11 @@ def control_context(request: Request) -> ControlContext:
     return cast("ControlContext", request.app.state.context)
 
 
-Context = Annotated[ControlContext, Depends(control_context)]
+async def _context(request: Request) -> ControlContext:
+    return control_context(request)
+
+
+Context = Annotated[ControlContext, Depends(_context)]
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(key_header)]
 
 
@@ -225,7 +232,7 @@ Session = Annotated[AsyncSession, Depends(transaction, scope="function")]
 EventId = Annotated[str, Path(description="Id of the event.", examples=["ev_2kq5mzx7c3v4b6n7a8sd"])]
 
 
-def page_request(
+async def page_request(
     limit: Annotated[int, Query(ge=1, le=200, description="Items per page.")] = 50,
     after: Annotated[
         str | None, Query(description="`next` of the page before.", max_length=200)

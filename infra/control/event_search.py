@@ -77,7 +77,7 @@ class EventSearch:
         return select(Event).where(*wanted)
 
 
-def _search(
+async def _search(
     state: Annotated[
         list[EventState] | None, Query(description="Only events in one of these states.")
     ] = None,

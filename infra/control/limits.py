@@ -51,7 +51,7 @@ local over = after - now - window
 if over > 0.0005 then
   return {0, 0, math.ceil(over), math.ceil(empty - now)}
 end
-redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.ceil(after - now))
+redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', math.max(1, math.ceil(after - now)))
 return {1, math.floor((window - (after - now)) / step + 0.0005), 0, math.ceil(after - now)}
 """
 

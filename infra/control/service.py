@@ -3,13 +3,12 @@
 A change that media nodes must learn of raises the event's revision; the publisher does the rest.
 """
 
-import base64
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.auth import tokens
@@ -37,7 +36,7 @@ from infra.control.signing import SigningKeyService
 from infra.control.viewer_schemas import TokenCreate
 from infra.control.viewer_tokens import claims_of
 from infra.control.views import SecretRing
-from infra.db.control import OPEN_STATES, UNSEEN, Event, Fact, ProjectSecret
+from infra.db.control import OPEN_STATES, UNSEEN, Event, Fact
 from infra.db.events_state import advance_event
 from infra.db.jobs import Function
 from infra.events.facts import FactType
@@ -59,6 +58,17 @@ NOTICES = (
     FactType.INGEST_WARNING,
     FactType.RECORDING_DEGRADED,
     FactType.RECORDING_RESTORED,
+)
+
+# Of every request: built once, for building takes longer than SQLite does.
+_EVENT = select(Event).where(Event.id == bindparam("event"), Event.project == bindparam("project"))
+_EVENT_LOCKED = _EVENT.with_for_update()
+_RECENT = (
+    select(Fact)
+    .where(Fact.project == bindparam("project"), Fact.event == bindparam("event"))
+    .where(Fact.type.in_([kind.value for kind in NOTICES]))
+    .order_by(Fact.at_ms.desc(), Fact.id.desc())
+    .limit(RECENT)
 )
 
 
@@ -89,8 +99,9 @@ class EventService:
     async def get(self, event_id: str, *, for_update: bool = False) -> Event:
         if not is_name(event_id):
             raise event_not_found(event_id)
-        query = select(Event).where(Event.id == event_id, Event.project == self._project)
-        event = await self._session.scalar(query.with_for_update() if for_update else query)
+        query = _EVENT_LOCKED if for_update else _EVENT
+        wanted = {"event": event_id, "project": self._project}
+        event = await self._session.scalar(query, wanted)
         if event is None:
             raise event_not_found(event_id)
         link_to(event.traceparent)
@@ -183,28 +194,20 @@ class EventService:
     async def _signer(self, event: Event) -> tuple[SigningKey, str]:
         """What new tokens are signed with, and its kid."""
         if self._context.token_algorithm == HS256:
-            return (await self.secrets())[event.kid], event.kid
+            return (await self.secrets(event.kid))[event.kid], event.kid
         keys = SigningKeyService(self._session, self._project, self._context.now_ms())
         key = await keys.signer()
         return private_key(key.private), key.id
 
-    async def secrets(self) -> SecretRing:
-        """The project's secrets by kid."""
-        rows = await self._session.scalars(
-            select(ProjectSecret).where(ProjectSecret.project == self._project)
-        )
-        return {row.kid: base64.b64decode(row.secret) for row in rows}
+    async def secrets(self, *kids: str) -> SecretRing:
+        """The project's secrets by kid, these among them."""
+        now = self._context.now_ms()
+        return await self._context.rings.of(self._session, self._project, now, *kids)
 
     async def recent_facts(self, event_id: str) -> Sequence[Fact]:
         """The last things that nodes reported about the event's publishers, newest first."""
-        query = (
-            select(Fact)
-            .where(Fact.project == self._project, Fact.event == event_id)
-            .where(Fact.type.in_([kind.value for kind in NOTICES]))
-            .order_by(Fact.at_ms.desc(), Fact.id.desc())
-            .limit(RECENT)
-        )
-        return (await self._session.scalars(query)).all()
+        wanted = {"event": event_id, "project": self._project}
+        return (await self._session.scalars(_RECENT, wanted)).all()
 
     async def _tell(self, event: Event, kind: NoticeType, data: Mapping[str, Any]) -> None:
         notice = Notice(event.project, event.id, kind, data)
@@ -252,7 +255,7 @@ async def event_of_publisher(
     if event is None:
         raise refusal
     service = EventService(session, context, event.project)
-    secret = (await service.secrets())[event.kid]
+    secret = (await service.secrets(event.kid))[event.kid]
     expected = whip_token(secret, event.id, event.kid, event.generation)
     if not hmac.compare_digest(expected.encode(), token.encode(errors="replace")):
         raise refusal

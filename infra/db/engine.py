@@ -5,19 +5,23 @@ another has become it.
 
 SQLite runs in WAL mode and begins every transaction with `BEGIN IMMEDIATE`. A deferred BEGIN that
 turns into a write fails at once with "database is locked" when another process writes, whatever
-the busy timeout is; an immediate one waits its turn.
+the busy timeout is; an immediate one waits its turn. Who only reads begins none: each statement
+sees what is committed when it starts, on both databases.
 """
 
 import asyncio
 import logging
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from infra.db.outage import sqlstate_of
 from infra.db.url import PostgresUrl, SqliteUrl, read_url
@@ -28,8 +32,11 @@ CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 15
 READ_ONLY = {"read_only": True, "postgresql_readonly": True}
 """Execution options of an engine or connection whose transactions only read."""
+SILENT_S = 5.0
+"""A connection that nobody used for so long is asked whether it lives."""
 # Alembic keeps its context in module globals.
 _ONE_AT_A_TIME = threading.Lock()
+_USED = "used"
 _READ_ONLY_SERVER = "25006"
 """SQLSTATE of a write to a server that became a standby."""
 
@@ -56,7 +63,10 @@ def async_engine(url: str) -> AsyncEngine:
     match read_url(url):
         case SqliteUrl(path=path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
+            from infra.db.one_trip import connect
+
+            creator = partial(connect, path, BUSY_TIMEOUT_MS / 1000)
+            engine = create_async_engine("sqlite+aiosqlite:///file", async_creator=creator)
             _prepare_sqlite(engine.sync_engine)
         case PostgresUrl(text=text):
             import asyncpg  # type: ignore[import-untyped]
@@ -65,9 +75,10 @@ def async_engine(url: str) -> AsyncEngine:
             engine = create_async_engine(
                 "postgresql+asyncpg://",
                 async_creator=partial(asyncpg.connect, text, **timeouts),
-                pool_pre_ping=True,
                 pool_timeout=CONNECT_TIMEOUT_S,
             )
+            event.listen(engine.sync_engine, "checkout", _require_life)
+            event.listen(engine.sync_engine, "checkin", _note_use)
             event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
     # SQLAlchemy reports the connection of a cancelled task as an error, with a traceback.
     logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(_no_cancellation)
@@ -76,7 +87,24 @@ def async_engine(url: str) -> AsyncEngine:
 
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database up to `revision`; safe when several processes start at once."""
-    _migration(url, "upgrade", revision)
+    if revision != "head" or not _is_current(url):
+        _migration(url, "upgrade", revision)
+
+
+def _is_current(url: str) -> bool:
+    """Whether there is nothing to migrate, as at nearly every start: alembic takes a fifth of the
+    start to import."""
+    newest = max(path.name[1:5] for path in MIGRATIONS.glob("versions/r*.py"))
+    engine = sync_engine(url)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT version_num FROM alembic_version"))
+            return found.scalars().all() == [newest]
+    except DBAPIError:
+        # No such table, or no such database: alembic knows what to do, or to say.
+        return False
+    finally:
+        engine.dispose()
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -85,7 +113,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def _migration(url: str, direction: Literal["upgrade", "downgrade"], revision: str) -> None:
-    # Alembic takes 0.4 s to import, and most roles never migrate.
+    # Alembic takes 0.4 s to import, and most processes never migrate.
     from alembic import command
     from alembic.config import Config
 
@@ -133,5 +161,27 @@ def _sqlite_connect(dbapi_connection: Any, _record: Any) -> None:
 
 def _sqlite_begin(connection: Connection) -> None:
     # A reader never writes later, so it needs no place in the writers' queue.
-    reading = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if not connection.get_execution_options().get("read_only", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _note_use(_dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _require_life(dbapi_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Have the pool make new connections when this one is dead.
+
+    In place of `pool_pre_ping`, which takes three round trips before every transaction. asyncpg
+    hears at once of a server that goes; who was silent for a while may have been lost without a
+    word.
+    """
+    if dbapi_connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+    now = time.monotonic()
+    if now - record.info.get(_USED, now) < SILENT_S:
+        return
+    try:
+        dbapi_connection.ping()
+    except (dbapi_connection.dbapi.Error, OSError) as error:
+        raise InvalidatePoolError from error

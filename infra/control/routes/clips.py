@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/events/{event}/clips", tags=["clips"], route_clas
 ClipId = Annotated[str, Path(description="Id of the clip.", examples=["clip_2kq5mzx7c3v4b6n7a8sd"])]
 
 
-def _service(session: Session, project: ProjectId, context: Context) -> ClipService:
+async def _service(session: Session, project: ProjectId, context: Context) -> ClipService:
     return ClipService(session, context, project)
 
 

@@ -3,8 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.auth.policy import decide
+from infra.control.callers import Caller
+from infra.control.context import ControlContext
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session, TheCaller
 from infra.control.event_schemas import EventCreate, EventOut, EventPage, EventPatch
 from infra.control.event_search import Search
@@ -36,7 +39,7 @@ class Events:
     with one of them."""
 
     def __init__(
-        self, session: Session, caller: TheCaller, context: Context, response: Response
+        self, session: AsyncSession, caller: Caller, context: ControlContext, response: Response
     ) -> None:
         self.service = EventService(session, context, caller.project)
         self._links = context.links
@@ -51,7 +54,8 @@ class Events:
 
     async def _whole(self, event: Event) -> EventOut:
         facts = await self.service.recent_facts(event.id)
-        return event_out(event, self._links, await self.service.secrets(), facts)
+        secrets = await self.service.secrets(event.kid)
+        return event_out(event, self._links, secrets, facts)
 
     async def require(self, event: str, if_match: str | None) -> None:
         """The event is as the client has seen it, and stays so until the change is made."""
@@ -60,7 +64,13 @@ class Events:
             require_match(if_match, etag_of(await self._whole(found)))
 
 
-TheEvents = Annotated[Events, Depends(Events, scope="function")]
+async def _events(
+    session: Session, caller: TheCaller, context: Context, response: Response
+) -> Events:
+    return Events(session, caller, context, response)
+
+
+TheEvents = Annotated[Events, Depends(_events, scope="function")]
 
 
 @router.post("", status_code=201, summary="Schedule an event")
@@ -78,7 +88,7 @@ async def list_events(
     """Filters go together: an event is listed when all of them fit."""
     service = EventService(session, context, caller.project)
     rows, following = await service.page(page, search)
-    secrets = await service.secrets()
+    secrets = await service.secrets(*{row.kid for row in rows})
     items = [event_out(row, context.links, secrets) for row in rows]
     shown = items if caller.may_publish else [without_keys(one) for one in items]
     return EventPage(items=shown, next=following)

@@ -24,7 +24,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-def _service(session: Session, project: ProjectId, context: Context) -> JobService:
+async def _service(session: Session, project: ProjectId, context: Context) -> JobService:
     return JobService(session, context, project)
 
 

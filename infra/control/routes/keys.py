@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=AnswersOnce)
 KeyId = Annotated[str, Path(description="Id of the key.", examples=["key_2kq5mzx7c3v4b6n7a8sd"])]
 
 
-def _service(session: Session, caller: TheCaller, context: Context) -> KeyService:
+async def _service(session: Session, caller: TheCaller, context: Context) -> KeyService:
     return KeyService(session, caller, context.now_ms())
 
 

@@ -18,7 +18,7 @@ from infra.control.markers import MarkerService
 router = APIRouter(prefix="/v1/events/{event}/markers", tags=["markers"], route_class=AnswersOnce)
 
 
-def _service(session: Session, project: ProjectId, context: Context) -> MarkerService:
+async def _service(session: Session, project: ProjectId, context: Context) -> MarkerService:
     return MarkerService(session, context, project)
 
 

@@ -25,7 +25,7 @@ PathOrganisation = Annotated[
 ]
 
 
-def _service(session: Session, caller: TheCaller, context: Context) -> OrganisationService:
+async def _service(session: Session, caller: TheCaller, context: Context) -> OrganisationService:
     return OrganisationService(session, caller, context.now_ms())
 
 

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=Answers
 PathProject = Annotated[str, Path(description="Id of the project.", examples=["default"])]
 
 
-def _service(session: Session, caller: TheCaller, context: Context) -> ProjectService:
+async def _service(session: Session, caller: TheCaller, context: Context) -> ProjectService:
     return ProjectService(session, caller, context.now_ms())
 
 

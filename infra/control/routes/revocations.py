@@ -19,7 +19,7 @@ router = APIRouter(
 )
 
 
-def _service(session: Session, project: ProjectId, context: Context) -> RevocationService:
+async def _service(session: Session, project: ProjectId, context: Context) -> RevocationService:
     return RevocationService(session, context, project)
 
 

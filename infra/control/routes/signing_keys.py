@@ -29,7 +29,7 @@ SigningKeyId = Annotated[
 ]
 
 
-def _service(session: Session, project: ProjectId, context: Context) -> SigningKeyService:
+async def _service(session: Session, project: ProjectId, context: Context) -> SigningKeyService:
     return SigningKeyService(session, project, context.now_ms())
 
 

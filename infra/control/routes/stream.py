@@ -19,7 +19,7 @@ SKIPPED = 100
 """Messages that a filter leaves out before the listener is told how far it has come."""
 
 
-def _types(
+async def _types(
     types: Annotated[
         str | None,
         Query(

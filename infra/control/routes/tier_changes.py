@@ -19,7 +19,7 @@ router = APIRouter(
 )
 
 
-def _service(session: Session, project: ProjectId, context: Context) -> TierChangeService:
+async def _service(session: Session, project: ProjectId, context: Context) -> TierChangeService:
     return TierChangeService(session, context, project)
 
 

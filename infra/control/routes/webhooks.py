@@ -63,7 +63,7 @@ Creation = Annotated[WebhookCreate, Depends(_creation, scope="function")]
 Change = Annotated[WebhookPatch, Depends(_change, scope="function")]
 
 
-def _service(session: Session, project: ProjectId, context: Context) -> WebhookService:
+async def _service(session: Session, project: ProjectId, context: Context) -> WebhookService:
     return WebhookService(session, context, project)
 
 

@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from coldpath import worker as worker_module
+from coldpath.app import JOB_TASK
 from coldpath.ledger import Ledger
+from coldpath.runner import Outcome, Runner
 from coldpath.worker import Worker
 from infra.settings import WorkerSettings
 
@@ -54,3 +56,24 @@ def test_it_ends_in_order_without_a_database(
     hand_backs(1_000)
     worker._hand_back()
     assert "leases run out instead" in caplog.text
+
+
+def test_a_delivery_hands_its_trace_on(worker: Worker) -> None:
+    ran: list[tuple[str, str | None]] = []
+
+    class Asked(Runner):
+        def __init__(self) -> None:
+            """Nothing is run."""
+
+        def run(self, job: str, traceparent: str | None = None) -> Outcome:
+            ran.append((job, traceparent))
+            return Outcome.SUCCEEDED
+
+    worker._register()
+    worker._runner = Asked()
+    task = worker._app.tasks[JOB_TASK]
+    for headers in ({"traceparent": "00-ab-cd-01"}, None):
+        task.push_request(headers=headers)
+        assert task.run("job_1") == "succeeded"
+        task.pop_request()
+    assert ran == [("job_1", "00-ab-cd-01"), ("job_1", None)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import redis
+from celery.app.task import Context
 from sqlalchemy.orm import Session
 
 from coldpath.app import create_app as celery_app
@@ -129,7 +130,8 @@ def filed(deployment: Deployment, manifest: str, valkey: ValkeyServer) -> tuple[
         (message,) = client.lrange(request.queue, 0, -1)
         headers = json.loads(message)["headers"]
         assert headers["id"] == request.id
-        return request.id, str(headers["traceparent"])
+        # As a worker finds it.
+        return request.id, Context(headers).headers["traceparent"]
     finally:
         client.close()
         broker.close()

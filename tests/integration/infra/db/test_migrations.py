@@ -47,6 +47,24 @@ def test_every_revision_goes_down_and_up_again(database_url: str) -> None:
     assert tables(database_url) == DECLARED
 
 
+def test_a_database_that_is_current_is_left_alone_without_alembic(database_url: str) -> None:
+    program = (
+        "import sys; from infra.db.engine import migrate; migrate(sys.argv[1]); "
+        "print('alembic' in sys.modules)"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", program, database_url],
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert found == ["True", "False"]
+    downgrade(database_url, "0014")
+    migrate(database_url)
+    assert tables(database_url) == DECLARED
+
+
 def test_an_event_from_before_a_column_has_what_it_had_then(database_url: str) -> None:
     migrate(database_url)
     downgrade(database_url, "0002")
