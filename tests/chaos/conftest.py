@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.long_runs import only_when_asked
+
 SECONDS, JOBS = 140, 150
 
 
@@ -17,13 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked_for = any("chaos" in str(argument) for argument in config.invocation_params.args)
-    for item in items:
-        if "/tests/chaos/" in str(item.path):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(0))
-            if not asked_for:
-                item.add_marker(pytest.mark.skip(reason="chaos; run it with `make chaos`"))
+    only_when_asked(config, items, "chaos", "chaos; run it with `make chaos`")
 
 
 @pytest.fixture

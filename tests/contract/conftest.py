@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.support.long_runs import only_when_asked
+
 EXAMPLES = 50
 
 
@@ -15,13 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked_for = any("contract" in str(argument) for argument in config.invocation_params.args)
-    for item in items:
-        if "/tests/contract/" in str(item.path):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(0))
-            if not asked_for:
-                item.add_marker(pytest.mark.skip(reason="fuzzing; run it with `make fuzz-api`"))
+    only_when_asked(config, items, "contract", "fuzzing; run it with `make fuzz-api`")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.long_runs import only_when_asked
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("load")
@@ -13,13 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked_for = any("load" in str(argument) for argument in config.invocation_params.args)
-    for item in items:
-        if "/tests/load/" in str(item.path):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(0))
-            if not asked_for:
-                item.add_marker(pytest.mark.skip(reason="a load test; run it with `make load`"))
+    only_when_asked(config, items, "load", "a load test; run it with `make load`")
 
 
 @pytest.fixture

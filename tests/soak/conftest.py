@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.long_runs import only_when_asked
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("soak")
@@ -13,10 +15,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked_for = any("soak" in str(argument) for argument in config.invocation_params.args)
-    for item in items:
-        if "/tests/soak/" in str(item.path):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(0))
-            if not asked_for:
-                item.add_marker(pytest.mark.skip(reason="a soak; run it with `make soak`"))
+    only_when_asked(config, items, "soak", "a soak; run it with `make soak`")
