@@ -20,6 +20,9 @@ class Proxies:
         self._trusted = tuple(ipaddress.ip_network(each, strict=False) for each in trusted)
         self._known = lru_cache(_KEPT)(self._trusts)
 
+    def __bool__(self) -> bool:
+        return bool(self._trusted)
+
     def client(self, peer: str, forwarded: str) -> str:
         """Who has sent the request. `peer`: who has the connection; `forwarded`: the header."""
         found = peer

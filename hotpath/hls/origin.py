@@ -253,6 +253,8 @@ class HlsOrigin(Application):
             Asking(request, kind, playlists, name, self._readings).ask()
 
     def _address(self, request: Request) -> str:
+        if not self._proxies:
+            return request.client
         forwarded = request.headers.get(b"x-forwarded-for", b"")
         return self._proxies.client(request.client, forwarded.decode("latin-1"))
 

@@ -40,7 +40,15 @@ class Tenant:
         inside = f"/v1/events/{self.ids['event']}"
         webhook = f"/v1/webhooks/{self.ids['webhook']}"
         own = [f"{inside}/{name}" for name in ("markers", "revocations", "tier-changes")]
-        paths = ("/v1/keys", inside, *own, webhook, "/v1/events", "/v1/webhooks")
+        paths = (
+            "/v1/keys",
+            inside,
+            *own,
+            webhook,
+            "/v1/events",
+            "/v1/webhooks",
+            "/v1/signing-keys",
+        )
         found = [self.call("GET", path) for path in paths]
         for key in found[0]["items"]:
             del key["last_used_at"]

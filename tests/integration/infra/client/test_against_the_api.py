@@ -75,6 +75,9 @@ async def test_tokens_of_viewers(client: AsyncClient) -> None:
     assert await listed(client.events.revocations(event.id)) == [revoked]
     changed = await client.events.change_tier(event.id, "viewer-7", "broadcast")
     assert await listed(client.events.tier_changes(event.id)) == [changed]
+    made = [await client.signing_keys.create(at_once=True) for _ in range(2)]
+    await client.signing_keys.retire(made[0].id)
+    assert [key.id for key in (await client.signing_keys.all()).items] == [made[1].id]
 
 
 async def test_what_belongs_to_an_event(client: AsyncClient, deployment: Deployment) -> None:
