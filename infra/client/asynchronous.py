@@ -4,15 +4,16 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httpx2
 
 from infra.client.attempts import Answer, Attempts, settle
 from infra.client.blocking import request_id
-from infra.client.calls import Call, M, Prepared, Wait, page_after, prepare
+from infra.client.calls import Call, M, Prepared, Wait, prepare
 from infra.client.errors import WaitedInVain
 from infra.client.following import PATH, SILENCE_S, Following, Place
+from infra.client.listings import AwaitedListing
 from infra.client.models import Message, Page
 from infra.client.retries import Retries
 
@@ -50,14 +51,8 @@ class AwaitedWire:
             await self._sleep(pause)
             number += 1
 
-    async def pages(self, call: Call[Page[M]]) -> AsyncIterator[M]:
-        while True:
-            page = await self.run(call)
-            for item in page.items:
-                yield item
-            if page.next is None:
-                return
-            call = page_after(call, page.next)
+    def pages(self, call: Call[Page[M]]) -> AwaitedListing[M]:
+        return AwaitedListing(self.run, call)
 
     async def wait(self, wait: Wait[M]) -> M:
         until = time.monotonic() + wait.timeout_s

@@ -3,14 +3,15 @@
 import random
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 
 import httpx2
 
 from infra.client.attempts import Answer, Attempts, settle
-from infra.client.calls import Call, M, Prepared, Wait, page_after, prepare
+from infra.client.calls import Call, M, Prepared, Wait, prepare
 from infra.client.errors import WaitedInVain
 from infra.client.following import PATH, SILENCE_S, Following, Place
+from infra.client.listings import Listing
 from infra.client.models import Message, Page
 from infra.client.retries import Retries
 
@@ -48,13 +49,8 @@ class BlockingWire:
             self._sleep(pause)
             number += 1
 
-    def pages(self, call: Call[Page[M]]) -> Iterator[M]:
-        while True:
-            page = self.run(call)
-            yield from page.items
-            if page.next is None:
-                return
-            call = page_after(call, page.next)
+    def pages(self, call: Call[Page[M]]) -> Listing[M]:
+        return Listing(self.run, call)
 
     def wait(self, wait: Wait[M]) -> M:
         until = time.monotonic() + wait.timeout_s

@@ -5,10 +5,11 @@ that the group was made with: on that of `Client` a method returns the result, o
 `AsyncClient` something to await, and a listing an iterator of the one or the other kind.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from infra.client.calls import Call, Wait
+from infra.client.listings import AwaitedListing, Listing
 from infra.client.models import Model, Page
 
 P = ParamSpec("P")
@@ -20,7 +21,7 @@ class Blocking(Protocol):
 
     def run(self, call: Call[M]) -> M: ...
 
-    def pages(self, call: Call[Page[M]]) -> Iterator[M]: ...
+    def pages(self, call: Call[Page[M]]) -> Listing[M]: ...
 
     def wait(self, wait: Wait[M]) -> M: ...
 
@@ -30,7 +31,7 @@ class Awaited(Protocol):
 
     def run(self, call: Call[M]) -> Coroutine[Any, Any, M]: ...
 
-    def pages(self, call: Call[Page[M]]) -> AsyncIterator[M]: ...
+    def pages(self, call: Call[Page[M]]) -> AwaitedListing[M]: ...
 
     def wait(self, wait: Wait[M]) -> Coroutine[Any, Any, M]: ...
 
@@ -84,12 +85,12 @@ class listing(_Described[P, M]):
         super().__init__(describe)
 
     @overload
-    def __get__(self, group: Group[Blocking], _kind: object = None) -> Callable[P, Iterator[M]]: ...
+    def __get__(self, group: Group[Blocking], _kind: object = None) -> Callable[P, Listing[M]]: ...
 
     @overload
     def __get__(
         self, group: Group[Awaited], _kind: object = None
-    ) -> Callable[P, AsyncIterator[M]]: ...
+    ) -> Callable[P, AwaitedListing[M]]: ...
 
     def __get__(self, group: Any, _kind: object = None) -> Any:
         return self if group is None else self._bound(group, group.wire.pages)
