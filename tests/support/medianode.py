@@ -73,10 +73,10 @@ class MediaProcess:
         self._reader: threading.Thread | None = None
         self._changed = threading.Condition()
 
-    def want(self, *events: DesiredEvent) -> None:
+    def want(self, *events: DesiredEvent, project: DesiredProject = PROJECT) -> None:
         """Put a desired state on disk, as if an earlier life had read it from the bus."""
         snapshot = DesiredSnapshot(
-            epoch="test", projects={PROJECT.id: PROJECT}, events={each.id: each for each in events}
+            epoch="test", projects={project.id: project}, events={each.id: each for each in events}
         )
         path = self.data / "media" / "desired.json"
         path.parent.mkdir(parents=True, exist_ok=True)

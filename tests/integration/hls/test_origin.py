@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import time
+from typing import Any
 
 import av
 import pytest
@@ -10,11 +11,14 @@ import pytest
 from hotpath.hls.daterange import DateRange
 from hotpath.hls.origin import HlsOrigin
 from hotpath.media.unit import AUDIO, VIDEO
+from infra.auth.policy import Tier
 from infra.auth.tokens import ViewerClaims, issue
+from infra.proxies import Proxies
 from tests.support import m3u8
 from tests.support.blocking import blocked
 from tests.support.coded import coded, decoded, marked
 from tests.support.on_air import KEY, LIVE, on_air, playlist
+from tests.support.rungs import with_rungs
 
 SECRET = b"s" * 32
 
@@ -192,8 +196,8 @@ async def test_operations_paths_share_the_port() -> None:
         assert "livepath_hls_waiting 0.0" in metrics
 
 
-def token(event: str, *, expires: int = 2_000_000_000) -> str:
-    claims = ViewerClaims("acme", event, f"/live/acme/{event}", "viewer", 0, expires, "t1")
+def token(event: str, *, expires: int = 2_000_000_000, **more: Any) -> str:
+    claims = ViewerClaims("acme", event, f"/live/acme/{event}", "viewer", 0, expires, "t1", **more)
     return issue(claims, SECRET, "k1")
 
 
@@ -217,6 +221,52 @@ async def test_an_event_with_tokens_opens_to_its_own_tokens_only() -> None:
         video = m3u8.parse((await client.get(base + "video.m3u8")).text)
         for uri in (video.segments[0].map, video.segments[0].uri):
             assert (await client.get(base + (uri or ""))).status_code == 200
+
+
+async def test_a_viewer_with_a_cap_gets_its_list_and_nothing_above_it() -> None:
+    origin = HlsOrigin()
+    origin.set_access({"acme": {"k1": SECRET}}, {"ev_1": "token"})
+    async with on_air(origin=origin) as (programme, client):
+        programme.load(with_rungs(marked(coded()), "720p"))
+        await programme.publish_until(1)
+        base = f"/t/{token('ev_1', cap='360p')}{LIVE}"
+        index = await client.get(base + "index.m3u8")
+        assert index.status_code == 200
+        assert "720p" not in index.text
+        assert index.text == (await client.get(base + "index-1080p.m3u8")).text
+        for name in ("720p.m3u8", "k1/720p/s0.m4s", "k1/720p/init-0.mp4"):
+            refused = await client.get(base + name)
+            assert (refused.status_code, "360p" in refused.text) == (403, True)
+        for name in ("video.m3u8", "audio.m3u8", "k1/video/s0.m4s"):
+            assert (await client.get(base + name)).status_code == 200
+        free = f"/t/{token('ev_1')}{LIVE}"
+        assert "720p.m3u8" in (await client.get(free + "index.m3u8")).text
+        assert (await client.get(free + "index-360p.m3u8")).text == index.text
+        alone = await client.get(f"/t/{token('ev_1', tier=Tier.BACKSTAGE)}{LIVE}index.m3u8")
+        assert (alone.status_code, "WebRTC" in alone.text) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "status"),
+    [
+        ((), None, {"127.0.0.0/24": 200, "192.0.2.0/24": 403}),
+        ((), "192.0.2.7", {"127.0.0.0/24": 200, "192.0.2.0/24": 403}),
+        (("127.0.0.1",), "192.0.2.7", {"127.0.0.0/24": 403, "192.0.2.0/24": 200}),
+        (("127.0.0.1",), "192.0.2.7, 198.51.100.1", {"192.0.2.0/24": 403}),
+    ],
+)
+async def test_a_bound_token_is_good_from_where_the_viewer_is(
+    trusted: tuple[str, ...], forwarded: str | None, status: dict[str, int]
+) -> None:
+    origin = HlsOrigin(proxies=Proxies(trusted))
+    origin.set_access({"acme": {"k1": SECRET}}, {"ev_1": "token"})
+    async with on_air(origin=origin) as (programme, client):
+        programme.load(marked(coded()))
+        await programme.publish_until(0)
+        headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+        for network, expected in status.items():
+            url = f"/t/{token('ev_1', network=network)}{LIVE}video.m3u8"
+            assert (await client.get(url, headers=headers)).status_code == expected
 
 
 async def test_media_stay_after_they_left_the_playlist_and_go_in_the_end() -> None:
