@@ -2,12 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.stack import RunningStack, stack_on_thread
 
 pytest_plugins = ["tests.support.s3"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Those that several of the long runs have; the others are in their own folders."""
+    group = parser.getgroup("long runs")
+    group.addoption("--minutes", type=float, default=10.0, help="how long they last")
+    group.addoption("--json", type=Path, default=None, help="also write the findings there")
 
 
 @pytest.fixture(scope="session")

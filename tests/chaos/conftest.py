@@ -1,7 +1,6 @@
 """A cold path that everything happens to: `make chaos`, never part of `make test`."""
 
 import secrets
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seconds", type=int, default=SECONDS, help="how long things happen")
     group.addoption("--jobs", type=int, default=JOBS, help="how many jobs there are at least")
     group.addoption("--seed", type=int, default=None, help="what happens when; else a new one")
-    group.addoption("--json", type=Path, default=None, help="also write the findings there")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

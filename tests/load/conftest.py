@@ -11,7 +11,6 @@ from tests.support.long_runs import only_when_asked
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("load")
     group.addoption("--viewers", type=int, default=500, help="WHEP viewers on one node")
-    group.addoption("--minutes", type=float, default=10.0, help="how long they stay")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
