@@ -5,6 +5,7 @@ with the secret is refused, and said.
 """
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -52,7 +53,13 @@ def listen(
         place = url or f"http://127.0.0.1:{receiver.port}"
         with _endpoint(context, place, types, secret) as key:
             print(f"listening at {place}", file=sys.stderr, flush=True)
+            _end_in_order()
             receiver.serve(key, print_line if as_json else _print)
+
+
+def _end_in_order() -> None:
+    """So that the endpoint is removed also where a script or a supervisor ends this."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from infra.cli.output import when, words
 if TYPE_CHECKING:
     from infra.client.models import Message
 
-_SAID_ELSEWHERE = frozenset({"name", "description"})
+_LEFT_OUT = frozenset({"name", "description", "asset", "key", "content_type"})
+"""Said elsewhere, or too long for a line."""
 
 
 def line(message: "Message") -> str:
@@ -27,4 +28,4 @@ def about(message: "Message") -> str:
 
 
 def _is_short(name: str, value: object) -> bool:
-    return name not in _SAID_ELSEWHERE and isinstance(value, str | int | float)
+    return name not in _LEFT_OUT and isinstance(value, str | int | float)

@@ -112,13 +112,13 @@ class Picture:
             ("encoders", encoders(event) or "none is connected"),
             *_of(self._found.reading),
             *(("ingest", f"{when(one.at)} {one.message}") for one in event.ingest.recent[:REPORTS]),
-            *(("job", _job(one)) for one in self._found.jobs[:JOBS]),
+            *(("job", _job(one)) for one in _unfinished(self._found.jobs)[:JOBS]),
         ]
         if event.recording.degraded:
             rows.append(("recording", Text("parts are or were lost", style="red")))
         if self._reason is not None:
             rows.append(("connection", Text(self._reason, style="yellow")))
-        heard = Text("\n".join(self._lines), style="dim")
+        heard = Text("\n".join(self._lines), style="dim", no_wrap=True, overflow="ellipsis")
         return Group(table(("", ""), rows), heard)
 
     def _clock(self, event: "Event") -> str:
@@ -143,6 +143,11 @@ def _of(reading: "Reading | None") -> "Iterator[tuple[str, str | Text]]":
             said = f"{one.protocol} sends nothing"
         yield one.role, Text(said, style="red" if one.silent else "")
     yield "viewers", f"{reading.viewers.whep} by WebRTC, {reading.viewers.hls} by LL-HLS"
+
+
+def _unfinished(jobs: "Sequence[Job]") -> "list[Job]":
+    """What is at work, or gave up; the rest is told of in lines."""
+    return [job for job in jobs if job.state not in ("succeeded", "cancelled")]
 
 
 def _job(job: "Job") -> str:

@@ -23,7 +23,7 @@ GRACE_S = 3.0
 """So long after the event was seen in the last state its message is waited for."""
 ON_AIR = ("live", "reconnecting")
 FRESH = timedelta(seconds=60)
-_JOBS = 6
+_JOBS = 20
 
 
 async def follow(

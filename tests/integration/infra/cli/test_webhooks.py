@@ -76,9 +76,10 @@ async def test_a_listener_makes_an_endpoint_and_takes_it_with_it(
         assert listening.process.stderr is not None
         assert HOOK in (await listening.process.stderr.readline()).decode()
         (made,) = json.loads((await terminal.run("ls", "--json")).output)
-        status, _, said = await listening.interrupt()
+        listening.process.terminate()
+        status, _, said = await listening.end()
     assert (made["url"], made["types"]) == (HOOK, ["event.*"])
-    assert (status, "Traceback" in said) == (130, False)
+    assert (status, "Traceback" in said) == (143, False)
     assert json.loads((await terminal.run("ls", "--json")).output) == []
     refused = await terminal.run("listen")
     assert (refused.exit_code, "fix: " in refused.output) == (1, True)

@@ -15,8 +15,8 @@ from infra.client.models import Event, Job, Message, Reading
 NOW = datetime(2030, 6, 1, 18, 30, tzinfo=UTC)
 
 
-def message(kind: str, **data: Any) -> Message:
-    return Message(type=kind, id="msg_1", timestamp=NOW, event="ev_1", data=data, sequence="7")
+def message(type_: str, /, **data: Any) -> Message:
+    return Message(type=type_, id="msg_1", timestamp=NOW, event="ev_1", data=data, sequence="7")
 
 
 def event(**fields: Any) -> Event:
@@ -41,8 +41,8 @@ def event(**fields: Any) -> Event:
     return Event.model_validate({**known, **fields})
 
 
-def job() -> Job:
-    known: dict[str, Any] = {"id": "job_1", "function": "archive", "state": "running"}
+def job(function: str = "archive", state: str = "running") -> Job:
+    known: dict[str, Any] = {"id": "job_1", "function": function, "state": state}
     return Job.model_construct(**known, progress=0.4)
 
 
@@ -77,6 +77,10 @@ def drawn(picture: Picture) -> str:
             "place=primary protocol=srt",
         ),
         (message("event.key_rotated"), ""),
+        (
+            message("asset.ready", asset="as_1", kind="clip", key="vod/x", bytes=5),
+            "kind=clip bytes=5",
+        ),
         (message("job.succeeded", job="job_1", cost={"wall_ms": 1}), "job=job_1"),
     ],
 )
@@ -115,7 +119,7 @@ def test_a_lost_connection_is_said_once(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_picture_has_state_encoders_warnings_jobs_and_what_was_heard() -> None:
     picture = Picture(lambda: NOW)
     assert "connecting" in drawn(picture)
-    picture.found(Found(event(), [job()], reading()))
+    picture.found(Found(event(), [job("thumbnails", "succeeded"), job()], reading()))
     picture.heard(message("event.live", state="live", previous="lobby"))
     shown = drawn(picture)
     for words in (
@@ -124,6 +128,7 @@ def test_a_picture_has_state_encoders_warnings_jobs_and_what_was_heard() -> None
         "whip sends nothing", "12 by WebRTC, 340 by LL-HLS",
     ):  # fmt: skip
         assert words in shown
+    assert "thumbnails" not in shown
     picture.lost("no answer; it is tried again")
     assert "no answer" in drawn(picture)
     picture.found(Found(event()))
