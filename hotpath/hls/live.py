@@ -1,41 +1,36 @@
 """One programme's playlists and media, fed by the packager, read by viewers.
 
 Invariant: what a viewer gets depends on the published state alone, and no viewer makes the
-packager wait. Upstream: `packager`. Downstream: `origin`, which has checked access already.
-Lives on one event loop. Spec: draft-pantos-hls-rfc8216bis, 6.2.
+packager wait. Lives on one event loop.
+
+Upstream: `packager`. Downstream: `origin`, which has checked access already; `lists` answers for
+the playlists, `files` for the media. Spec: draft-pantos-hls-rfc8216bis, 6.2.
 """
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from hotpath.hls.answers import Answer, Answers, Blocked
-from hotpath.hls.caps import CAPPED, multivariant_under, rendition_of
+from hotpath.hls.answers import Answer
+from hotpath.hls.caps import multivariant_under, rendition_of
 from hotpath.hls.captioning import Captioning
 from hotpath.hls.captions import CaptionList
 from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
 from hotpath.hls.daterange import DateRange, DateRangeError
-from hotpath.hls.directives import Block, Reject, Skip, decide
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
-from hotpath.hls.files import NOT_HERE, Files
+from hotpath.hls.files import Files
 from hotpath.hls.listing import Place
-from hotpath.hls.names import MULTIVARIANT
+from hotpath.hls.lists import BLOCK_LIMIT, Lists
 from hotpath.hls.offers import Offers
 from hotpath.hls.playlist import WINDOW, Revision
 from hotpath.hls.rendition import Rendition
 from hotpath.hls.replay import Replay
-from hotpath.hls.reply import PLAYLIST_TYPE, Reply, max_age, refusal
 from hotpath.hls.shelf import Shelf
-from hotpath.hls.tags import SKIP_UNTIL, Delta
-from hotpath.hls.text import Text
+from hotpath.hls.tags import SKIP_UNTIL
 from hotpath.hls.vault import Vault
-from hotpath.hls.waiting import Gate, Outcome, WaitingRoom
+from hotpath.hls.waiting import Outcome, WaitingRoom
 from hotpath.media.unit import Format
-from infra.captions_group import PLAYLIST, WITH_CAPTIONS
 from infra.events.captions import HeardWindow
 from infra.keys import ProgramKey
-
-BLOCK_LIMIT = 3  # target durations; 6.2.5.2
 
 
 def monotonic_ms() -> int:
@@ -98,7 +93,6 @@ class LivePlaylists:
             clock_s=clock_s,
         )
         self._outlives_memory = replay is not None
-        self._by_playlist: dict[str, Rendition] = {}
         self._offers = Offers(
             self._renditions, target_duration_s=target_duration_s, audio_only=audio_only
         )
@@ -110,14 +104,17 @@ class LivePlaylists:
             wait_ms=BLOCK_LIMIT * target_duration_s * 1000,
             limit=LIMIT if replay is None else DVR_LIMIT,
         )
-        self._start_gate: Gate[str] = Gate(room)
-        """Requests for playlists, by name, that list no whole segment yet."""
-        self._playable = False
-        self._stopped = False
         self._ended = False
-        self._multivariant: dict[str | None, tuple[str, Text]] = {}
-        """By cap."""
-        self._answers = Answers(self._revision)
+        self._lists = Lists(
+            self._renditions,
+            self._offers,
+            self._dates,
+            self._captioning,
+            revision=self._revision,
+            room=room,
+            target_duration_s=target_duration_s,
+            clock=clock,
+        )
 
     @property
     def linger_s(self) -> int:
@@ -127,7 +124,7 @@ class LivePlaylists:
     @property
     def playable(self) -> bool:
         """What a player should find is there, so that any player can start."""
-        return self._playable
+        return self._lists.playable
 
     def _make_captioning(self, clock_s: Callable[[], int]) -> Captioning:
         window_s = self.window_s if self._outlives_memory else 0
@@ -161,7 +158,7 @@ class LivePlaylists:
                 window_s=self.window_s if self._outlives_memory else 0,
             )
             self._renditions[format.track] = rendition
-            self._by_playlist[rendition.playlist_name] = rendition
+            self._lists.add(rendition)
             for tag in self._dates.tags:
                 rendition.playlist.add_date(tag.id, tag.line)
         rendition.add_init(format, number, data, self._clock())
@@ -234,7 +231,6 @@ class LivePlaylists:
 
     def end(self, *, final: bool) -> None:
         """Nothing follows. `final`: ENDLIST; else another incarnation may take over the URL."""
-        self._stopped = True
         self._ended = final
         now_ms = self._clock()
         for rendition in self._renditions.values():
@@ -257,18 +253,15 @@ class LivePlaylists:
 
     def release_all(self) -> None:
         """Send every waiting request home with what there is."""
-        self._stopped = True
-        self._answers.clear()
-        self._start_gate.release(lambda _key: True)
+        self._lists.release_all()
         for rendition in self._renditions.values():
             rendition.edge_gate.release(lambda _key: True)
             rendition.part_gate.release(lambda _key: True)
 
     def _after_segment(self, now_ms: int) -> None:
         self._shelf.expire(now_ms)
-        self._playable = self._playable or self._offers.complete()
         self._trim_dates(now_ms)
-        self._start_gate.release(self._can_start)
+        self._lists.after_segment()
 
     def _trim_dates(self, now_ms: int) -> None:
         """6.2.1: a date range stays while one of its dates is in a playlist that is offered."""
@@ -277,15 +270,6 @@ class LivePlaylists:
         if starts and (gone := self._dates.trim(min(starts), now_ms)):
             for rendition in self._renditions.values():
                 rendition.playlist.drop_dates(gone)
-
-    def _can_start(self, name: str) -> bool:
-        """Whether a player that asks for this playlist first can begin to play."""
-        name, _ = CAPPED.get(name, (name, None))
-        captions = self._captioning is not None and name in (WITH_CAPTIONS, PLAYLIST)
-        if name == MULTIVARIANT or captions:
-            return self._playable
-        rendition = self._by_playlist.get(name)
-        return rendition is not None and rendition.playlist.has_segments
 
     # ---- read by viewers
 
@@ -307,86 +291,12 @@ class LivePlaylists:
         playlist nor a file that is here now or to come, so `files` may find it elsewhere.
         """
         if name.endswith(".m3u8"):
-            return self._answer_list(name, query, waited)
+            return self._lists.answer(name, query, waited)
         if (reply := self.files.held(name)) is not None:
             return reply
         for rendition in self._renditions.values():
             if name == rendition.hint_name:
                 # 6.2.6: whole when it is there; if it gets lost, the hint goes, and it is a 404.
-                return self._wait(rendition.part_gate, name, waited, "the hinted part has not come")
+                reason = "the hinted part has not come"
+                return self._lists.wait(rendition.part_gate, name, waited, reason)
         return None
-
-    def _text_reply(self, text: Text, age_ms: int) -> Reply:
-        return Reply(200, PLAYLIST_TYPE, max_age(age_ms), text)
-
-    def _wait_start(self, name: str, waited: Outcome | None) -> Answer | None:
-        """None once a player can start; one that comes early waits instead of polling."""
-        if self._can_start(name):
-            return None
-        reason = "the programme has no whole segment yet"
-        return self._wait(self._start_gate, name, waited, reason)
-
-    def _answer_list(self, name: str, query: str, waited: Outcome | None) -> Answer:
-        """A crowd asks the same again and again: while nothing changes it gets the same answer."""
-        known = self._answers.get(name, query)
-        if known is not None and (waited is None or waited is Outcome.READY):
-            return known
-        base, cap = CAPPED.get(name, (name, None))
-        if base == MULTIVARIANT:
-            return self._answer_multivariant(cap, waited)
-        if (text := self._captions_text(base, cap)) is not None:
-            return self._text_reply(text, self.target_duration_s * 500)
-        return self._answer_playlist(name, query, waited)
-
-    def _captions_text(self, name: str, cap: str | None) -> Text | None:
-        if self._captioning is None or not self._playable:
-            return None
-        return self._captioning.find(name, cap)
-
-    def _answer_multivariant(self, cap: str | None, waited: Outcome | None) -> Answer:
-        if (early := self._wait_start(MULTIVARIANT, waited)) is not None:
-            return early
-        text = self._offers.multivariant(cap=cap)
-        known = self._multivariant.get(cap)
-        if known is None or known[0] != text:
-            known = self._multivariant[cap] = text, Text(text)
-        return self._text_reply(known[1], self.target_duration_s * 1000)
-
-    def _answer_playlist(self, name: str, query: str, waited: Outcome | None) -> Answer:
-        if self._playable and name not in self._by_playlist:
-            return refusal(404, NOT_HERE)
-        if (early := self._wait_start(name, waited)) is not None:
-            return early
-        rendition = self._by_playlist[name]
-        decision = decide(query, rendition.playlist.edge)
-        if isinstance(decision, Reject):
-            return refusal(decision.status, decision.reason)
-        if isinstance(decision, Block):
-            key = (decision.msn, decision.part)
-            reason = f"segment {decision.msn} has not come"
-            answer = self._wait(rendition.edge_gate, key, waited, reason)
-            if isinstance(answer, Blocked):
-                self._answers.put(name, query, answer)
-            return answer
-        begun = (other for other in self._renditions.values() if other.playlist.version)
-        siblings = [other for other in begun if other is not rendition]
-        text = rendition.text(siblings, self._delta(decision.skip))
-        # An answer for a position stays right for it; what is asked for as it is now ages at once.
-        target_ms = self.target_duration_s * 1000
-        positioned = "_HLS_msn=" in query
-        reply = self._text_reply(text, SKIP_UNTIL * target_ms if positioned else target_ms // 2)
-        if decision.skip is not Skip.DATES:  # what those leave out depends on the time, too
-            self._answers.put(name, query, reply)
-        return reply
-
-    def _delta(self, skip: Skip) -> Delta | None:
-        if skip is Skip.NOTHING:
-            return None
-        return Delta() if skip is Skip.SEGMENTS else self._dates.delta(self._clock())
-
-    def _wait(self, gate: Gate[Any], key: Any, waited: Outcome | None, reason: str) -> Answer:
-        if waited is Outcome.FULL:
-            reason = "too many requests are waiting"
-        if self._stopped or waited in (Outcome.FULL, Outcome.EXPIRED):
-            return refusal(503, reason, retry_after_s=self.target_duration_s)
-        return Blocked(gate, key, BLOCK_LIMIT * self.target_duration_s)
