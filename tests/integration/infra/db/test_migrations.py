@@ -168,3 +168,36 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     monkeypatch.undo()
     migrate(database_url)
     assert tables(database_url) == DECLARED
+
+
+def test_of_the_keys_from_before_only_the_first_is_one_of_the_installation(
+    database_url: str,
+) -> None:
+    migrate(database_url)
+    downgrade(database_url, "0017")
+    insert = text(
+        "INSERT INTO api_keys (id, project, hash, name, organisation_wide, made_by, created_ms)"
+        " VALUES (:id, :project, :id, :name, :wide, :made_by, 1)"
+    )
+    engine = sync_engine(database_url)
+    try:
+        with engine.begin() as connection:
+            for project in ("default", "acme"):
+                known = "(id, name, revision, published_revision, created_ms)"
+                values = f"('{project}', 'P', 1, 1, 1)"
+                connection.execute(text(f"INSERT INTO projects {known} VALUES {values}"))
+            for key, project, name, wide, made_by in (
+                ("first", "default", "bootstrap", True, None),
+                ("named-alike", "default", "bootstrap", True, "key_1"),
+                ("of-one-project", "default", "bootstrap", False, None),
+                ("of-another", "acme", "bootstrap", True, None),
+            ):
+                row = {"id": key, "project": project, "name": name, "wide": wide}
+                connection.execute(insert, {**row, "made_by": made_by})
+        migrate(database_url)
+        with engine.connect() as connection:
+            query = select(control.ApiKey.id).where(control.ApiKey.installation_wide)
+            found = connection.scalars(query).all()
+    finally:
+        engine.dispose()
+    assert found == ["first"]
