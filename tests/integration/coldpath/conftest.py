@@ -1,7 +1,6 @@
-"""Real servers for the tests of the cold path, and a ledger on them."""
+"""A ledger on a real database, and its clock."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -10,9 +9,7 @@ from sqlalchemy.orm import Session
 from coldpath.deliveries import Deliveries
 from coldpath.ledger import Ledger
 from infra.db.engine import sync_engine
-from tests.support.databases import migrated_postgres, migrated_sqlite
 from tests.support.ledgers import LEASE_MS
-from tests.support.postgres import PostgresServer
 
 
 class Clock:
@@ -30,20 +27,10 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(scope="package")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+@pytest.fixture
+def engine(migrated_url: str) -> Iterator[Engine]:
     """A migrated database, once for each kind that is supported."""
-    if request.param == "sqlite":
-        url = migrated_sqlite(tmp_path)
-    else:
-        url = migrated_postgres(request.getfixturevalue("postgres"))
-    engine = sync_engine(url)
+    engine = sync_engine(migrated_url)
     yield engine
     engine.dispose()
 

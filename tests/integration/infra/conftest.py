@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import migrated_postgres, migrated_sqlite
 from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -23,14 +16,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/livepath.db"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.create_database()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database that has its tables and no rows, once for each kind."""
-    if request.param == "sqlite":
-        return migrated_sqlite(tmp_path)
-    return migrated_postgres(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
