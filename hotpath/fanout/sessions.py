@@ -43,6 +43,8 @@ FULL = frozenset({Cause.NODE_FULL, Cause.EVENT_FULL, Cause.OVERLOADED})
 """Refusals that somebody's place helps against."""
 TAKEN = "somebody of higher priority needed the place"
 TAKEN_RETRY_S = 30
+TAKING = 3
+"""Sessions of one token while which it may take further places: devices of one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Sessions:
         fingerprint that cannot be used)."""
         now, event = time.monotonic_ns(), feed.key.event
         media = choose_viewer(offer, profile_level_id=feed.profile_level_id)
-        self._enter(event, address, rights, now)
+        self._enter(event, address, token, rights, now)
         session = ViewerSession(
             secrets.token_urlsafe(24),
             feed,
@@ -119,7 +121,7 @@ class Sessions:
         self.table[session.id] = session
         return Joined(session, self._answer(session, offer))
 
-    def _enter(self, event: str, address: str, rights: Rights, now: int) -> None:
+    def _enter(self, event: str, address: str, token: str | None, rights: Rights, now: int) -> None:
         """Through the gate, if need be in the place of somebody of lower priority; raises
         `JoinRefused`."""
         refused = self._gate.join(event, address, now)
@@ -127,13 +129,17 @@ class Sessions:
             return
         lowest = self._lowest(refused.cause, event)
         full = Load(full=True, lowest=None if lowest is None else lowest.rights.priority)
-        if lowest is None or not under(rights, full).path.whep:
+        if lowest is None or not under(rights, full).path.whep or self._has_taken(token):
             raise JoinRefused(refused)
         place = Place(lowest.feed.key.event, lowest.address)
         refused = self._gate.join(event, address, now, instead_of=place)
         if refused is not None:
             raise JoinRefused(refused)
         lowest.fall_back("place-taken", TAKEN, retry_after_s=TAKEN_RETRY_S)
+
+    def _has_taken(self, token: str | None) -> bool:
+        """Whether a token has as many sessions as may take others' places, whoever spreads it."""
+        return sum(session.token == token for session in self.table.values()) >= TAKING
 
     def _lowest(self, cause: Cause, event: str) -> ViewerSession | None:
         """Who gives its place first: of the lowest priority the one who came last."""

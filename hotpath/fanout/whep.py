@@ -206,7 +206,8 @@ class _Whep:
         if isinstance(found, Denied):
             raise _denied(found, sent=token is not None)
         if found.claims is None:
-            return replace(found, rights=access.raised(key.project, key.event, token))
+            rights = access.raised(key.project, key.event, path, token, address=host)
+            return replace(found, rights=rights)
         if not found.rights.path.whep:
             raise _wrong_tier()
         return found

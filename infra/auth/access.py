@@ -128,12 +128,17 @@ class Access:
             return admitted
         return Admitted(claims, decide(claims.role, change.tier, change.cap))
 
-    def raised(self, project: str, event: str, token: str | None) -> Rights:
+    def raised(
+        self, project: str, event: str, path: str, token: str | None, *, address: str = ""
+    ) -> Rights:
         """What is due to somebody where no token is needed: with a good one, its priority."""
-        claims = None if token is None else self.claims(project, token)
-        if claims is None or claims.event != event:
+        try:
+            claims, admitted = self._known(project, token or "")
+        except TokenError:
             return UNLIMITED
-        return replace(UNLIMITED, priority=decide(claims.role, claims.tier).priority)
+        if self._beyond(claims, project, event, path, address) is not None:
+            return UNLIMITED
+        return replace(UNLIMITED, priority=self._now(claims, admitted).rights.priority)
 
     def lasts_s(self, project: str, token: str) -> int | None:
         """Seconds until the token expires; None for one that does not verify."""

@@ -192,6 +192,153 @@ async def test_turn_servers_are_named_with_credentials(offer: str) -> None:
     assert 'credential-type="password"' in ice
 
 
+<<<<<<< HEAD
+=======
+@pytest.mark.parametrize(
+    ("limits", "slug"),
+    [
+        (Limits(viewers=1), "node-full"),
+        (Limits(viewers_per_event=1), "event-full"),
+        (Limits(viewers_per_address=1), "address-full"),
+        (Limits(joins_per_second=1, join_burst=1), "join-rate"),
+    ],
+)
+async def test_past_the_limit_a_join_is_refused_towards_hls(
+    offer: str, limits: Limits, slug: str
+) -> None:
+    async with running_plane(limits=limits) as plane:
+        plane.open()
+        first = await plane.client.post(plane.whep, content=offer, headers=SDP_HEADERS)
+        assert first.status_code == 201
+        refused = await plane.client.post(plane.whep, content=offer, headers=SDP_HEADERS)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) >= 1
+        assert problem(refused)["type"].endswith(slug)
+        target, _, about = refused.headers["link"].partition(";")
+        assert httpx2.URL(plane.whep).join(target.strip("<>")).path == f"/live/{KEY}/index.m3u8"
+        assert 'rel="alternate"; type="application/vnd.apple.mpegurl"' in about
+        assert plane.service.viewers.joins[slug] == 1
+
+
+def bearing(**claims: Any) -> dict[str, str]:
+    return SDP_HEADERS | {"authorization": f"Bearer {token(**claims)}"}
+
+
+async def test_a_tier_without_webrtc_is_sent_to_hls(plane: Plane, offer: str) -> None:
+    plane.open(access="token")
+    headers = bearing(tier=Tier.BROADCAST)
+    refused = await plane.client.post(plane.whep, content=offer, headers=headers)
+    assert refused.status_code == 403
+    assert problem(refused)["type"] == "urn:livepath:problem:tier"
+    target, _, about = refused.headers["link"].partition(";")
+    assert httpx2.URL(plane.whep).join(target.strip("<>")).path == f"/live/{KEY}/index.m3u8"
+    assert 'rel="alternate"' in about
+    assert "link" in refused.headers["access-control-expose-headers"]
+    assert plane.service.viewers.joins["tier"] == 1
+
+
+@pytest.mark.parametrize("access", ["token", "public"])
+@pytest.mark.parametrize(
+    ("limits", "slug"),
+    [(Limits(viewers=2), "node-full"), (Limits(viewers_per_event=2), "event-full")],
+)
+async def test_a_full_node_gives_the_place_of_who_came_last_to_who_has_a_higher_priority(
+    offer: str, limits: Limits, slug: str, access: str
+) -> None:
+    async with running_plane(limits=limits) as plane:
+        plane.open(access=access)
+
+        async def join(**claims: Any) -> httpx2.Response:
+            return await plane.client.post(plane.whep, content=offer, headers=bearing(**claims))
+
+        first, second = [(await join()).headers["location"] for _ in range(2)]
+        channel = plane.service.sessions[second.rpartition("/")[2]].channel
+        same = await join()
+        assert same.status_code == 503
+        assert problem(same)["type"].endswith(slug)
+        assert (await join(role=Role.HOST)).status_code == 201
+        assert set(plane.service.sessions) > {first.rpartition("/")[2]}
+        told = b"".join([chunk async for chunk in channel.stream(1)]).decode()
+        assert 'event: fallback\ndata: {"reason":"place-taken"' in told
+        assert (await join(role=Role.INTERACTIVE)).status_code == 201
+        assert (await join(role=Role.INTERACTIVE)).status_code == 503
+        assert (await join(role=Role.BACKSTAGE)).status_code == 201
+        assert plane.service.viewers.left == {"place-taken": 3}
+        assert sorted(s.rights.priority for s in plane.service.sessions.values()) == [2, 4]
+
+
+async def test_a_token_that_is_passed_around_empties_no_node(offer: str) -> None:
+    async with running_plane(limits=Limits(viewers=5)) as plane:
+        plane.open(access="token")
+
+        async def join(**claims: Any) -> int:
+            headers = bearing(**claims)
+            answer = await plane.client.post(plane.whep, content=offer, headers=headers)
+            return answer.status_code
+
+        assert [await join() for _ in range(5)] == [201] * 5
+        host = [await join(role=Role.HOST) for _ in range(4)]
+        assert host == [201, 201, 201, 503]
+        assert await join(role=Role.HOST, token_id="t2") == 201
+
+
+async def test_nobody_gives_a_place_that_would_not_help(offer: str) -> None:
+    limits = Limits(viewers=1, joins_per_second=1, join_burst=1)
+    async with running_plane(limits=limits) as plane:
+        plane.open(access="token")
+        made = await plane.client.post(plane.whep, content=offer, headers=bearing())
+        assert made.status_code == 201
+        host = bearing(role=Role.HOST)
+        refused = await plane.client.post(plane.whep, content=offer, headers=host)
+        assert problem(refused)["type"].endswith("join-rate")
+        assert set(plane.service.sessions) == {made.headers["location"].rpartition("/")[2]}
+
+
+async def test_a_changed_tier_is_obeyed_by_the_running_session(plane: Plane, offer: str) -> None:
+    plane.open(access="token")
+    first, second = bearing(subject="ada"), bearing(subject="bob")
+    for headers in (first, second):
+        made = await plane.client.post(plane.whep, content=offer, headers=headers)
+        assert made.status_code == 201
+    down = TierChanges.of([TierChange("ada", Tier.BROADCAST, None, 0)])
+    plane.access.set(SECRETS, {}, {}, {"ev_1": down})
+    assert plane.service.recheck() == 1
+    assert plane.service.viewers.left == {"tier": 1}
+    again = await plane.client.post(plane.whep, content=offer, headers=first)
+    assert again.status_code == 403
+    up = TierChanges.of([TierChange("ada", Tier.INTERACTIVE, "480p", 0)])
+    plane.access.set(SECRETS, {}, {}, {"ev_1": up})
+    assert plane.service.recheck() == 0
+    again = await plane.client.post(plane.whep, content=offer, headers=first)
+    assert again.status_code == 201
+    rights = {(s.rights.cap, s.rights.priority) for s in plane.service.sessions.values()}
+    assert rights == {("480p", 1), (None, 0)}
+
+
+@pytest.mark.parametrize(
+    ("network", "forwarded", "status"),
+    [
+        ("127.0.0.0/24", None, 201),
+        ("192.0.2.0/24", None, 403),
+        ("192.0.2.0/24", "192.0.2.7", 201),
+        ("192.0.2.0/24", "192.0.2.7, 198.51.100.1", 403),
+        ("127.0.0.0/24", "192.0.2.7", 403),
+    ],
+)
+async def test_a_bound_token_is_good_from_its_network(
+    offer: str, network: str, forwarded: str | None, status: int
+) -> None:
+    async with running_plane(proxies=Proxies(["127.0.0.1"])) as plane:
+        plane.open(access="token")
+        headers = bearing(network=network)
+        if forwarded is not None:
+            headers["x-forwarded-for"] = forwarded
+        answer = await plane.client.post(plane.whep, content=offer, headers=headers)
+        assert answer.status_code == status
+        assert plane.service.recheck() == 0
+
+
+>>>>>>> 83611e9 (wip)
 async def test_problems_are_json_that_can_be_read(plane: Plane) -> None:
     response = await plane.client.get(f"{plane.url}/live/nothing")
     assert json.loads(response.content)["status"] == 404

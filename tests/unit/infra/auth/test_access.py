@@ -175,7 +175,20 @@ def test_a_bound_token_opens_nothing_elsewhere() -> None:
 def test_where_no_token_is_needed_a_good_one_adds_its_priority_alone(
     given: str | None, priority: int
 ) -> None:
-    assert access().raised("acme", "ev_3", given) == Rights(Path.BOTH, None, priority)
+    table = access()
+    path = "/live/acme/ev_3/main/whep"
+    assert table.raised("acme", "ev_3", path, given) == Rights(Path.BOTH, None, priority)
+    everything = {"ev_3": Revoked(everybody=0)}
+    table.set({"acme": {"k1": SECRET}}, {"ev_3": "public"}, everything)
+    assert table.raised("acme", "ev_3", path, given) == UNLIMITED
+
+
+def test_where_no_token_is_needed_one_for_elsewhere_adds_nothing() -> None:
+    given = token("ev_3", role=Role.HOST, network="192.0.2.0/24")
+    for address, priority in (("192.0.2.7", 4), ("192.0.3.7", 0)):
+        path = "/live/acme/ev_3/main/whep"
+        found = access().raised("acme", "ev_3", path, given, address=address)
+        assert found.priority == priority
 
 
 def test_what_was_verified_is_kept_while_the_keys_stay(monkeypatch: pytest.MonkeyPatch) -> None:
