@@ -138,6 +138,21 @@ async def test_a_full_node_gives_the_place_of_who_came_last_to_who_has_a_higher_
         assert sorted(s.rights.priority for s in plane.service.sessions.values()) == [2, 4]
 
 
+async def test_a_token_that_is_passed_around_empties_no_node(offer: str) -> None:
+    async with running_plane(limits=Limits(viewers=5)) as plane:
+        plane.open(access="token")
+
+        async def join(**claims: Any) -> int:
+            headers = bearing(**claims)
+            answer = await plane.client.post(plane.whep, content=offer, headers=headers)
+            return answer.status_code
+
+        assert [await join() for _ in range(5)] == [201] * 5
+        host = [await join(role=Role.HOST) for _ in range(4)]
+        assert host == [201, 201, 201, 503]
+        assert await join(role=Role.HOST, token_id="t2") == 201
+
+
 async def test_nobody_gives_a_place_that_would_not_help(offer: str) -> None:
     limits = Limits(viewers=1, joins_per_second=1, join_burst=1)
     async with running_plane(limits=limits) as plane:
