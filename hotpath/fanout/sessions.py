@@ -22,7 +22,8 @@ from hotpath.fanout.feed import Feed
 from hotpath.fanout.joins import observe_join
 from hotpath.fanout.kernel import Kernel
 from hotpath.fanout.limits import Cause, Gate, Place, Refused
-from hotpath.fanout.viewer import CNAME, Counts, Randoms, ViewerSession
+from hotpath.fanout.tracks import Randoms
+from hotpath.fanout.viewer import CNAME, Counts, ViewerSession
 from hotpath.webrtc.errors import DtlsError, Overloaded
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer, SendSsrcs, choose_viewer, viewer_answer

@@ -17,9 +17,10 @@ import structlog
 from hotpath.fanout.choice import Choice, Health, Move, Off
 from hotpath.fanout.control import Channel, ControlEvent
 from hotpath.fanout.feed import AUDIO_HZ, Feed
-from hotpath.fanout.kernel import Kernel, RtpTrack, Viewer, ViewerLimits
+from hotpath.fanout.kernel import Kernel, Viewer, ViewerLimits
 from hotpath.fanout.limits import Rate
 from hotpath.fanout.rendition import VIDEO_HZ, Rendition
+from hotpath.fanout.tracks import Randoms, kernel_tracks
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
 from hotpath.webrtc.rtcp import (
@@ -31,7 +32,7 @@ from hotpath.webrtc.rtcp import (
     RtcpError,
     parse_rtcp,
 )
-from hotpath.webrtc.sdp import MediaChoice, SendSsrcs
+from hotpath.webrtc.sdp import MediaChoice
 from hotpath.webrtc.srtp import SrtpKeys
 from infra.auth.policy import UNLIMITED, Rights
 from infra.renditions import within
@@ -47,17 +48,6 @@ CONNECT_NS = 15_000_000_000
 CNAME = "livepath"
 SOUND = "audio"
 """What a viewer is told that it gets when it is sound alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Randoms:
-    """What is random about one viewer's RTP (RFC 3550 5.1), drawn by the shell."""
-
-    ssrcs: SendSsrcs
-    sequences: tuple[int, int, int]
-    """First sequence numbers: video, its retransmission, audio."""
-    offsets: tuple[int, int]
-    """Timestamp offsets: video, audio."""
 
 
 @dataclass(slots=True)
@@ -160,8 +150,9 @@ class ViewerSession:
             return
         self.path = path
         self.connected_ns = time.monotonic_ns()
+        tracks = kernel_tracks(self.media, self.randoms)
         self._viewer = self._kernel.add_viewer(
-            keys, path, self._tracks(), cname=CNAME, limits=ViewerLimits()
+            keys, path, tracks, cname=CNAME, limits=ViewerLimits()
         )
         if self.media.audio is not None:
             self._viewer.attach("audio", self.feed.audio, start="live")
@@ -337,43 +328,6 @@ class ViewerSession:
     def _show(self, viewer: Viewer) -> None:
         viewer.attach("video", self._rendition.stream, start="keyframe")
         self._showing, self.attached_ns = True, time.monotonic_ns()
-
-    def _tracks(self) -> list[RtpTrack]:
-        """The kernel's tracks, as the SDP answer has promised them."""
-        ssrcs, (video, rtx, audio) = self.randoms.ssrcs, self.randoms.sequences
-        video_offset, audio_offset = self.randoms.offsets
-        tracks = []
-        if (choice := self.media.video) is not None:
-            tracks.append(
-                RtpTrack(
-                    kind="video",
-                    clock_hz=VIDEO_HZ,
-                    payload_type=choice.payload_type,
-                    ssrc=ssrcs.video,
-                    first_sequence=video,
-                    timestamp_offset=video_offset,
-                    rtx_payload_type=choice.rtx_payload_type,
-                    rtx_ssrc=ssrcs.video_rtx,
-                    rtx_first_sequence=rtx,
-                    capture_time_id=choice.capture_time_id,
-                )
-            )
-        if (choice := self.media.audio) is not None:
-            tracks.append(
-                RtpTrack(
-                    kind="audio",
-                    clock_hz=AUDIO_HZ,
-                    payload_type=choice.payload_type,
-                    ssrc=ssrcs.audio,
-                    first_sequence=audio,
-                    timestamp_offset=audio_offset,
-                    rtx_payload_type=None,
-                    rtx_ssrc=0,
-                    rtx_first_sequence=0,
-                    capture_time_id=choice.capture_time_id,
-                )
-            )
-        return tracks
 
     # -- its end -----------------------------------------------------------------------------
 

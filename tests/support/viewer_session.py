@@ -7,7 +7,8 @@ from typing import Any, Literal
 from hotpath.fanout.choice import SECOND
 from hotpath.fanout.kernel import RtpTrack
 from hotpath.fanout.rendition import Rendition
-from hotpath.fanout.viewer import Counts, Randoms, ViewerSession
+from hotpath.fanout.tracks import Randoms
+from hotpath.fanout.viewer import Counts, ViewerSession
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.rtcp import ReceptionReport, build_receiver_report
 from hotpath.webrtc.sdp import MediaChoice, RtpCodec, SendSsrcs, TrackChoice
