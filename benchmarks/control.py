@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import secrets
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer, free_port
 
 CLIENTS = (1, 16)
-TOKENS = 5_000
+TOKENS, ROUNDS = 1_000, 5
 VERIFY_US = 30.0
 NOW = 1_900_000_000
 PATIENCE_S = 60.0
@@ -180,12 +181,18 @@ def verification() -> Row:
         (HS256, (secret := secrets.token_bytes(32)), secret),
         (EDDSA, private_key(private), public_key(public_of(private))),
     ):
-        made = [_token(n, NOW, key) for n in range(TOKENS)]
         access = Access(lambda: NOW)
         access.set({"p_1": {"k1": known}}, {"ev_1": "token"})
-        times = [_check_all(access, made) for _ in range(2)]
-        found[name] = {"new_us": times[0], "seen_us": times[1]}
+        times = [_new_and_seen(access, number, key) for number in range(ROUNDS + 1)]
+        new, seen = (statistics.median(each) for each in zip(*times[1:], strict=True))
+        found[name] = {"new_us": new, "seen_us": seen}
     return {**found, "met": found[HS256]["new_us"] <= VERIFY_US}
+
+
+def _new_and_seen(access: Access, number: int, key: tokens.SigningKey) -> tuple[float, float]:
+    """One round; the first one finds the interpreter cold, as no viewer does."""
+    made = [_token(number * TOKENS + n, NOW, key) for n in range(TOKENS)]
+    return _check_all(access, made), _check_all(access, made)
 
 
 def _token(number: int, now: int, key: tokens.SigningKey) -> str:

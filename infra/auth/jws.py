@@ -10,13 +10,13 @@ Why not a library: docs/adr/0015. Spec of Ed25519 in JWS: RFC 8037.
 import binascii
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic_core import from_json
 
 from infra.errors import TokenError
 
@@ -76,8 +76,8 @@ def _named(header: str) -> tuple[Algorithm, str]:
 
 def _object(part: str) -> dict[str, Any]:
     try:
-        found = json.loads(_decoded(part))
-    except (ValueError, RecursionError) as error:
+        found = from_json(_decoded(part))
+    except ValueError as error:
         raise TokenError(_UNREADABLE) from error
     if not isinstance(found, dict):
         raise TokenError(_UNREADABLE)
