@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.stack import RunningStack, stack_on_thread
 
 pytest_plugins = ["tests.support.s3"]
+
+# How long an example takes says how busy the machine is. Under `CI` Hypothesis does so by itself.
+settings.register_profile(
+    "busy", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
