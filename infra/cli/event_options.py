@@ -70,6 +70,10 @@ Recording = Annotated[
 Metadata = Annotated[
     str | None, typer.Option(help="A JSON object of your own, or @FILE that holds one.")
 ]
+Tier = Annotated[
+    list[str] | None,
+    typer.Option(help="Tiers that viewers may have, in place of all; once for each."),
+]
 Function = Annotated[
     list[str] | None,
     typer.Option(help="Cold functions that run by themselves, in place of all; once for each."),
@@ -166,6 +170,7 @@ _READ: Mapping[str, tuple[str, Callable[[Any], Any] | None]] = {
     "target_duration": ("target_duration_s", times.whole_seconds),
     "rendition": ("renditions", None),
     "function": ("cold_functions", None),
+    "tier": ("tiers", None),
     "label": ("labels", labels),
     "metadata": ("metadata", metadata),
 }
@@ -175,6 +180,7 @@ _CLEARED: Mapping[str, tuple[str, Any]] = {
     "ends-at": ("ends_at", None),
     "time-zone": ("time_zone", None),
     "function": ("cold_functions", None),
+    "tier": ("tiers", None),
     "label": ("labels", {}),
     "rendition": ("renditions", []),
     "metadata": ("metadata", {}),

@@ -54,6 +54,7 @@ def create(
     label: said.Label = None,
     metadata: said.Metadata = None,
     function: said.Function = None,
+    tier: said.Tier = None,
     target_duration: Annotated[
         str | None, typer.Option(help="HLS segment target, such as 2s; for good.")
     ] = None,
@@ -68,7 +69,8 @@ def create(
         time_zone=time_zone, lobby_opens=lobby_opens, auto_start=auto_start, auto_end=auto_end,
         end_grace=end_grace, access=access, takeover=takeover, reconnect_window=reconnect_window,
         rendition=rendition, dvr=dvr, latency=latency, recording=recording, label=label,
-        metadata=metadata, function=function, target_duration=target_duration, draft=draft or None,
+        metadata=metadata, function=function, tier=tier, target_duration=target_duration,
+        draft=draft or None,
     )  # fmt: skip
     fields |= said.announced(starts_at, ends_at, duration, time_zone, _now())
     with api(context) as client:
@@ -148,10 +150,11 @@ def update(
     label: said.Label = None,
     metadata: said.Metadata = None,
     function: said.Function = None,
+    tier: said.Tier = None,
     clear: Annotated[
         list[str] | None,
         typer.Option(
-            help="Take away: starts-at, ends-at, time-zone, function, label, rendition or "
+            help="Take away: starts-at, ends-at, time-zone, function, tier, label, rendition or "
             "metadata; once for each."
         ),
     ] = None,
@@ -163,7 +166,7 @@ def update(
         name=name, time_zone=time_zone, lobby_opens=lobby_opens, auto_start=auto_start,
         auto_end=auto_end, end_grace=end_grace, access=access, takeover=takeover,
         reconnect_window=reconnect_window, rendition=rendition, dvr=dvr, latency=latency,
-        recording=recording, label=label, metadata=metadata, function=function,
+        recording=recording, label=label, metadata=metadata, function=function, tier=tier,
     )  # fmt: skip
     changes |= said.cleared(clear or ())
     with api(context) as client:

@@ -38,6 +38,7 @@ class EventFields(TypedDict, total=False):
     latency: str
     recording: bool
     cold_functions: Sequence[str] | None
+    tiers: Sequence[str] | None
     labels: Mapping[str, str]
     metadata: Mapping[str, Any]
 

@@ -99,6 +99,8 @@ class Event(Model):
     dvr_window_s: int
     latency: str
     cold_functions: tuple[str, ...] | None
+    tiers: tuple[str, ...] | None = None
+    """None: all, as those of servers that know none."""
     labels: dict[str, str]
     metadata: dict[str, Any]
     created_at: datetime

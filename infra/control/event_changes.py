@@ -24,7 +24,10 @@ _FIXED_ON_AIR = ("renditions", "dvr_window_s", "recording", "auto_start")
 _NODES_SEE = (
     *("access", "takeover", "reconnect_window_s", "renditions", "dvr_window_s", "recording"),
 )
-_PLAIN = ("time_zone", "lobby_opens_s", "auto_end", "end_grace_s", "latency", "cold_functions")
+_PLAIN = (
+    *("time_zone", "lobby_opens_s", "auto_end", "end_grace_s", "latency", "cold_functions"),
+    "tiers",
+)
 _COLUMNS = {"metadata": "custom"}
 """Columns with other names than their fields."""
 
@@ -52,6 +55,7 @@ def new_event(wanted: EventCreate, project: str, kid: str, now_ms: int) -> Event
         recording=wanted.recording,
         latency=wanted.latency.value,
         cold_functions=wanted.cold_functions,
+        tiers=wanted.tiers,
         labels=wanted.labels,
         custom=wanted.metadata,
         kid=kid,

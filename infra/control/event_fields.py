@@ -5,12 +5,13 @@ import math
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from infra.control.schemas import at, printable
+from infra.auth.policy import Tier
+from infra.control.schemas import FROM_TEXT, at, printable
 from infra.events.desired import MAX_DVR_WINDOW_S
 from infra.renditions import MOST, NAMES
 
@@ -23,6 +24,9 @@ LABEL = r"[a-z0-9][a-z0-9._/-]{0,62}"
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", re.ASCII)
 _NOT_ZONES = ("posix/", "right/", "posixrules", "localtime")
 """What lies among the zones on some machines."""
+
+
+Text = TypeVar("Text", bound=str)
 
 
 class Latency(StrEnum):
@@ -40,7 +44,7 @@ def _rendition(name: str) -> str:
     return name
 
 
-def _distinct(names: list[str]) -> list[str]:
+def _distinct(names: list[Text]) -> list[Text]:
     if len(set(names)) < len(names):
         raise ValueError("one is named twice")
     return names
@@ -104,6 +108,11 @@ Renditions = Annotated[
         ]
     ],
     Field(max_length=MOST, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+Tiers = Annotated[
+    list[Annotated[Tier, FROM_TEXT]],
+    Field(min_length=1, max_length=len(Tier), json_schema_extra={"uniqueItems": True}),
     AfterValidator(_distinct),
 ]
 DvrWindow = Annotated[int, Field(ge=0, le=MAX_DVR_WINDOW_S)]

@@ -13,6 +13,7 @@ from infra.control.event_fields import (
     LobbyOpens,
     Metadata,
     Renditions,
+    Tiers,
     TimeZone,
     end_after_start,
 )
@@ -22,7 +23,7 @@ from infra.control.viewer_schemas import PlaybackLinks
 from infra.lifecycle import AutoStart, EventState
 
 _LABELS = [{"team": "sales"}]
-NULLABLE = frozenset({"starts_at", "ends_at", "time_zone", "cold_functions"})
+NULLABLE = frozenset({"starts_at", "ends_at", "time_zone", "cold_functions", "tiers"})
 """Of what can be changed; null: none is said."""
 
 
@@ -109,6 +110,11 @@ class EventCreate(In):
         "all. Without `archive` there is no recording for viewers.",
         examples=[["archive", "thumbnails"]],
     )
+    tiers: Tiers | None = Field(
+        None,
+        description="Tiers that its viewer tokens may have (docs/access.md); null: all.",
+        examples=[["broadcast", "interactive"]],
+    )
     labels: Labels = Field(
         default_factory=dict, description="For filters: `?label=team:sales`.", examples=_LABELS
     )
@@ -165,6 +171,9 @@ class EventPatch(In):
     cold_functions: ColdFunctions | None = Field(
         None, description="All of them, for what is recorded from now on; null: all there are."
     )
+    tiers: Tiers | None = Field(
+        None, description="All of them, for what is issued or changed from now on; null: all."
+    )
     labels: Labels | None = Field(None, description="All of them.", examples=_LABELS)
     metadata: Metadata | None = Field(None, description="The whole of it.")
 
@@ -211,6 +220,7 @@ class EventOut(Out):
     dvr_window_s: int
     latency: Latency
     cold_functions: list[str] | None = Field(description="null: all there are.")
+    tiers: list[str] | None = Field(description="null: all.", examples=[["broadcast"]])
     labels: dict[str, str] = Field(examples=_LABELS)
     metadata: dict[str, Any]
     created_at: Timestamp

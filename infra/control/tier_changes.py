@@ -18,6 +18,7 @@ from infra.control.revoked import changes_of, revoked_of
 from infra.control.service import EventService
 from infra.control.tier_schemas import TierChangeCreate
 from infra.control.viewer_schemas import MAX_TTL_S
+from infra.control.viewer_tokens import require_offered
 from infra.db.control import Event
 from infra.db.revocations import TierChangeRow
 
@@ -36,6 +37,7 @@ class TierChangeService:
     async def create(self, event_id: str, wanted: TierChangeCreate) -> TierChangeRow:
         """The same subject again takes the place of the one before."""
         event = await self._events.get(event_id, for_update=True)
+        require_offered(event, wanted.tier)
         until = await self._until(event, wanted.subject)
         over = TierChangeRow.created_ms <= self._now_ms - MAX_TTL_S * 1000
         outdone = or_(over, TierChangeRow.subject == wanted.subject)

@@ -82,6 +82,7 @@ def event_out(
         dvr_window_s=event.dvr_window_s,
         latency=Latency(event.latency),
         cold_functions=event.cold_functions,
+        tiers=event.tiers,
         labels=event.labels,
         metadata=event.custom,
         created_at=required_at(event.created_ms),

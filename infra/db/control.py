@@ -160,6 +160,8 @@ class Event(Base):
     """Whatever the client keeps with the event; nobody reads it here."""
     cold_functions: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """Which of the functions that objects start run for it; None: all."""
+    tiers: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Those that its viewers may have, of `infra.auth.policy`; None: all."""
     reconnect_window_s: Mapped[int] = mapped_column(default=60)
     target_duration_s: Mapped[int] = mapped_column(default=2)
     renditions: Mapped[list[str]] = mapped_column(default=list, server_default=text("'[]'"))

@@ -234,3 +234,23 @@ async def test_there_are_only_so_many_and_old_ones_make_room(
 )
 async def test_a_change_names_who_and_what(api: httpx2.AsyncClient, what: dict[str, Any]) -> None:
     assert (await change(api, await event(api), **what)).status_code == 422
+
+
+async def test_an_event_may_offer_some_tiers_only(api: httpx2.AsyncClient) -> None:
+    tiers = ["broadcast", "interactive"]
+    made = (await api.post("/v1/events", json={"name": "x", "tiers": tiers})).json()
+    assert made["tiers"] == tiers
+    path = f"/v1/events/{made['id']}"
+    assert (await issue(api, made["id"], role="host"))["tier"] == "interactive"
+    assert (await issue(api, made["id"], tier="broadcast"))["transports"] == ["hls"]
+    for refused in (
+        await api.post(f"{path}/tokens", json={}),
+        await api.post(f"{path}/tokens", json={"role": "backstage"}),
+        await change(api, made["id"], subject="v", tier="backstage"),
+    ):
+        assert refused.status_code == 422
+        assert "Send one of broadcast, interactive as tier" in refused.json()["fix"]
+    for wrong in ([], ["loge"], ["broadcast", "broadcast"]):
+        assert (await api.patch(path, json={"tiers": wrong})).status_code == 422
+    assert (await api.patch(path, json={"tiers": None})).json()["tiers"] is None
+    assert (await change(api, made["id"], subject="v", tier="backstage")).status_code == 201

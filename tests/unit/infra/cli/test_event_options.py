@@ -54,9 +54,11 @@ def test_a_wrong_value_names_its_option() -> None:
 
 
 def test_values_are_taken_away() -> None:
-    assert cleared(["starts-at", "function", "label"]) == {
+    assert given(tier=["broadcast"]) == {"tiers": ["broadcast"]}
+    assert cleared(["starts-at", "function", "tier", "label"]) == {
         "starts_at": None,
         "cold_functions": None,
+        "tiers": None,
         "labels": {},
     }
     with pytest.raises(typer.BadParameter, match="is none of starts-at"):
