@@ -35,6 +35,7 @@ from infra.control.problems import (
     database_unavailable,
 )
 from infra.control.requests import RequestRecord, deed_of, record_of
+from infra.control.writes import Writes
 from infra.db.control import Event
 from infra.db.outage import DATABASE_ERRORS, is_outage
 
@@ -161,7 +162,8 @@ async def project_alone(admitted: Admitted, caller: TheCaller) -> str:
 KeyHolder = Annotated[str, Depends(project_alone, scope="function")]
 """The project, for routes that have transactions of their own, and no `Session` to read in."""
 Changing = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-"""Begins the transaction of a change; its end writes the audit log, commits and rings."""
+"""Begins the transaction of a change; its end writes the audit log, commits, and rings if somebody
+waits for what was written."""
 
 
 async def changing(
@@ -170,9 +172,11 @@ async def changing(
     @asynccontextmanager
     async def change() -> AsyncIterator[AsyncSession]:
         async with begun(context.databases.writing) as session:
+            writes = Writes(session)
             yield session
             await _remember(session, request, response, context.now_ms())
-        context.ring()
+        if writes.matter:
+            context.ring()
 
     return change
 

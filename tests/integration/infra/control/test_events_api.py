@@ -89,6 +89,13 @@ async def test_writers_ring_the_publisher_and_readers_do_not(
     assert deployment.rings == 1
     await api.get(f"/v1/events/{event['id']}")
     assert deployment.rings == 1
+    # Audited, and of interest to nobody who waits.
+    assert (await api.post(f"/v1/events/{event['id']}/tokens", json={})).status_code == 201
+    assert deployment.rings == 1
+    await api.patch(f"/v1/events/{event['id']}", json={"name": "y"})
+    assert deployment.rings == 2
+    await api.delete(f"/v1/events/{event['id']}")
+    assert deployment.rings == 3
 
 
 async def test_a_request_that_fails_changes_nothing(
