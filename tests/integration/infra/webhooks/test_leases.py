@@ -73,7 +73,8 @@ async def test_an_outcome_waits_for_the_database(
     await outbox.note(LIVE)
     async with outbox.dispatching():
         await outbox.settled("delivered")
-    assert tries == 3
+    # A stop between the commit and its answer stores once more, which changes nothing.
+    assert tries in (3, 4)
     assert len(receiver.received) == 1
 
 
