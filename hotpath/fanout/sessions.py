@@ -27,7 +27,7 @@ from hotpath.fanout.viewer import CNAME, Counts, ViewerSession
 from hotpath.webrtc.errors import DtlsError, Overloaded
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer, SendSsrcs, choose_viewer, viewer_answer
-from infra.auth.policy import UNLIMITED, Load, Rights, under
+from infra.auth.policy import LEAST, UNLIMITED, Load, Rights, under
 from infra.keys import ProgramKey
 
 log = structlog.get_logger(__name__)
@@ -128,7 +128,8 @@ class Sessions:
         refused = self._gate.join(event, address, now)
         if refused is None:
             return
-        lowest = self._lowest(refused.cause, event)
+        # A crowd before a full node looks at nobody: less than the least there is not.
+        lowest = self._lowest(refused.cause, event) if rights.priority > LEAST else None
         full = Load(full=True, lowest=None if lowest is None else lowest.rights.priority)
         if lowest is None or not under(rights, full).path.whep or self._has_taken(token):
             raise JoinRefused(refused)

@@ -135,5 +135,7 @@ def under(rights: Rights, load: Load) -> Rights:
     return replace(rights, path=Path.HLS if rights.path.hls else Path.NOTHING)
 
 
-UNLIMITED = Rights(Path.BOTH, None, 0)
+LEAST = 0
+"""Nobody has a lower priority."""
+UNLIMITED = Rights(Path.BOTH, None, LEAST)
 """Of somebody who needs no token."""

@@ -6,7 +6,7 @@ from pathlib import Path as File
 
 import pytest
 
-from infra.auth.policy import ROLES, ROOM, TIERS, Load, Path, Role, Tier, decide, under
+from infra.auth.policy import LEAST, ROLES, ROOM, TIERS, Load, Path, Role, Tier, decide, under
 
 PAGE = File(__file__).parents[4] / "docs" / "access.md"
 
@@ -49,6 +49,10 @@ def test_what_role_and_tier_entitle_to(
 )
 def test_what_is_left_of_it_on_a_full_node(role: Role, load: Load, path: Path) -> None:
     assert decide(role, load=load).path is path
+
+
+def test_nobody_has_a_lower_priority_than_the_least() -> None:
+    assert min(decide(role, tier).priority for role in Role for tier in Tier) == LEAST
 
 
 def test_load_takes_the_way_and_nothing_else() -> None:
