@@ -4,6 +4,7 @@ Downstream: the publisher (media nodes), `viewing` (recordings), and whoever iss
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +16,7 @@ from infra.control.viewer_schemas import MAX_TTL_S
 from infra.db.revocations import TierChangeRow, TokenRevocation
 
 _PER_QUERY = 500
+Row = TypeVar("Row", TokenRevocation, TierChangeRow)
 
 
 async def revocations_of(
@@ -22,16 +24,9 @@ async def revocations_of(
 ) -> dict[str, list[Revocation]]:
     """Event -> those in force, oldest first."""
     found: dict[str, list[Revocation]] = {}
-    for at in range(0, len(events), _PER_QUERY):
-        query = select(TokenRevocation).where(
-            TokenRevocation.event.in_(events[at : at + _PER_QUERY]),
-            # What it covers has expired since.
-            TokenRevocation.created_ms > now_ms - MAX_TTL_S * 1000,
-        )
-        order = TokenRevocation.created_ms, TokenRevocation.id
-        for row in await session.scalars(query.order_by(*order)):
-            each = Revocation(row.token, row.subject, row.until_s)
-            found.setdefault(row.event, []).append(each)
+    for row in await _in_force(session, TokenRevocation, events, now_ms):
+        each = Revocation(row.token, row.subject, row.until_s)
+        found.setdefault(row.event, []).append(each)
     return found
 
 
@@ -40,16 +35,23 @@ async def tiers_of(
 ) -> dict[str, list[TierChange]]:
     """Event -> those in force, oldest first."""
     found: dict[str, list[TierChange]] = {}
+    for row in await _in_force(session, TierChangeRow, events, now_ms):
+        each = TierChange(row.subject, Tier(row.tier), row.cap, row.until_s)
+        found.setdefault(row.event, []).append(each)
+    return found
+
+
+async def _in_force(
+    session: AsyncSession, table: type[Row], events: Sequence[str], now_ms: int
+) -> list[Row]:
+    """Of an event oldest first. What older ones cover has expired since."""
+    found: list[Row] = []
     for at in range(0, len(events), _PER_QUERY):
-        query = select(TierChangeRow).where(
-            TierChangeRow.event.in_(events[at : at + _PER_QUERY]),
-            # What it covers has expired since.
-            TierChangeRow.created_ms > now_ms - MAX_TTL_S * 1000,
+        query = select(table).where(
+            table.event.in_(events[at : at + _PER_QUERY]),
+            table.created_ms > now_ms - MAX_TTL_S * 1000,
         )
-        order = TierChangeRow.created_ms, TierChangeRow.id
-        for row in await session.scalars(query.order_by(*order)):
-            each = TierChange(row.subject, Tier(row.tier), row.cap, row.until_s)
-            found.setdefault(row.event, []).append(each)
+        found += await session.scalars(query.order_by(table.created_ms, table.id))
     return found
 
 
