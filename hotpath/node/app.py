@@ -88,7 +88,7 @@ class _Parts:
     ladders: Ladders
     captions: CaptionsListener | None
     readings: Readings
-    disk: Executor
+    keeper: snapshots.Keeper
 
 
 def _threads(stack: AsyncExitStack, count: int, name: str) -> Executor:
@@ -201,8 +201,9 @@ class MediaNode:
         viewers_of = rtc.fanout.gate.viewers_of
         watched = Watched(programs.on_air, srt, whip, viewers_of)
         readings = Readings(settings.bus_url, settings.node, watched)
+        keeper = snapshots.Keeper(self._folders.desired, disk)
         return _Parts(
-            *(outbox, reader, programs, http, srt, whip, rtc, ladders, captions, readings, disk)
+            *(outbox, reader, programs, http, srt, whip, rtc, ladders, captions, readings, keeper)
         )
 
     def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
@@ -235,6 +236,7 @@ class MediaNode:
                 tasks.create_task(parts.outbox.run(), name="outbox"),
                 tasks.create_task(programs.run(), name="programs"),
                 tasks.create_task(parts.readings.run(), name="readings"),
+                tasks.create_task(parts.keeper.run(), name="kept desired state"),
             ]
             if parts.captions is not None:
                 background.append(tasks.create_task(parts.captions.run(), name="captions"))
@@ -279,15 +281,9 @@ class MediaNode:
 
     async def _follow(self, parts: _Parts) -> None:
         """Follow control while it can be reached, and keep what it said."""
-        loop = asyncio.get_running_loop()
         async for snapshot in parts.reader.snapshots():
             parts.programs.apply(snapshot)
-            try:
-                await loop.run_in_executor(
-                    parts.disk, snapshots.save, self._folders.desired, snapshot
-                )
-            except OSError as error:
-                log.error("the desired state cannot be kept on disk", why=str(error))
+            parts.keeper.keep(snapshot)
 
     def _checks(
         self,

@@ -1,6 +1,6 @@
 """What every request may use: made once by the server and handed to the app factory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -40,6 +40,10 @@ class Databases:
         )
 
 
+async def _at_once() -> None:
+    """Where nothing is published."""
+
+
 @dataclass(frozen=True, slots=True)
 class ControlContext:
     databases: Databases
@@ -55,6 +59,8 @@ class ControlContext:
     guard: Guard
     """Says which addresses webhooks may have."""
     streams: Streams
+    told: Callable[[], Awaitable[None]] = _at_once
+    """Waits, not for long, until the bus has what was committed."""
     token_algorithm: Algorithm = HS256
     """What new viewer tokens are signed with."""
     limits: Limits = field(default_factory=Limits)

@@ -162,8 +162,8 @@ async def project_alone(admitted: Admitted, caller: TheCaller) -> str:
 KeyHolder = Annotated[str, Depends(project_alone, scope="function")]
 """The project, for routes that have transactions of their own, and no `Session` to read in."""
 Changing = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-"""Begins the transaction of a change; its end writes the audit log, commits, and rings if somebody
-waits for what was written."""
+"""Begins the transaction of a change; its end writes the audit log, commits, rings if somebody
+waits for what was written, and lets nodes be told of it before the answer leaves."""
 
 
 async def changing(
@@ -177,6 +177,8 @@ async def changing(
             await _remember(session, request, response, context.now_ms())
         if writes.matter:
             context.ring()
+        if writes.concern_nodes:
+            await context.told()
 
     return change
 

@@ -4,6 +4,8 @@ Invariant: a row's `published_revision` is raised only after the bus has that re
 or an outage between the two costs a repetition, never a change. Three passes: owed rows (at once
 when rung, else every second); a comparison of everything (periodically, and after the bus server
 restarted, because it may have lost its last second); a full rewrite when the epoch is missing.
+Requests that changed what nodes must know wait, for a moment, until the bus has it: whoever read
+the answer may connect an encoder at once.
 """
 
 import asyncio
@@ -46,6 +48,8 @@ KEEP_CLOSED_MS = 24 * 3600 * 1000
 """How long nodes still hear of an event that is over: its last segments are served for a while."""
 MARKERS_SENT = 100
 """An event's newest markers travel to the nodes; what is older has passed out of playlists."""
+TOLD_WITHIN_S = 0.5
+"""How long an answer waits for the bus: a pass takes some ten milliseconds."""
 _PER_QUERY = 1_000
 """Events; databases bound the parameters of a query."""
 
@@ -78,6 +82,7 @@ class DesiredPublisher:
         self._interval_s = interval_s
         self._compare_s = compare_s
         self._bell = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._server_run = ""
         self._compared_at = float("-inf")
         self.problem: str | None = "desired state was not published yet"
@@ -86,6 +91,15 @@ class DesiredPublisher:
     def ring(self) -> None:
         """Something changed: publish now."""
         self._bell.set()
+
+    async def told(self, within_s: float = TOLD_WITHIN_S) -> None:
+        """Wait until what is committed by now is on the bus; not for long, and not in trouble."""
+        if self.problem is not None:
+            return
+        passed = asyncio.get_running_loop().create_future()
+        self._waiting.append(passed)
+        self.ring()
+        await asyncio.wait([passed], timeout=within_s)
 
     async def run(self) -> None:
         """Publish until cancelled, through outages of bus and database."""
@@ -110,27 +124,39 @@ class DesiredPublisher:
     async def publish(self) -> None:
         """One pass of whatever kind is due."""
         self._bell.clear()
+        waiting, self._waiting = self._waiting, []
+        try:
+            wanted = await self._put()
+        finally:
+            for passed in waiting:
+                passed.set_result(None)
+        await self._mark(wanted)
+
+    async def _put(self) -> Wanted:
+        """Bring the bus in step with the database; what it now holds."""
         server_run = await self._bus.server_run()
         if await self._bus.epoch() is None:
-            await self._rewrite()
+            wanted = await self._rewrite()
         elif server_run != self._server_run or self._comparison_is_due():
-            await self._compare()
+            wanted = await self._compare()
         else:
-            await self._publish_owed()
-            return
+            wanted = await self._wanted(owed_only=True)
+            await self._bus.put(wanted.records)
+            return wanted
         self._server_run = server_run
         self._compared_at = asyncio.get_running_loop().time()
+        return wanted
 
     def _comparison_is_due(self) -> bool:
         return asyncio.get_running_loop().time() - self._compared_at >= self._compare_s
 
-    async def _rewrite(self) -> None:
+    async def _rewrite(self) -> Wanted:
         wanted = await self._wanted(owed_only=False)
         await self._bus.replace_all(wanted.records, epoch=secrets.token_hex(8))
         _log.info("desired state was written afresh", records=len(wanted.records))
-        await self._mark(wanted)
+        return wanted
 
-    async def _compare(self) -> None:
+    async def _compare(self) -> Wanted:
         # The bus is read first: what changes meanwhile is newer in `wanted`, never older.
         held = await self._bus.held()
         wanted = await self._wanted(owed_only=False)
@@ -139,13 +165,7 @@ class DesiredPublisher:
         await self._bus.remove(sorted(held.keys() - {record.field for record in wanted.records}))
         if written:
             _log.info("desired state was repaired or updated", records=written)
-        await self._mark(wanted)
-
-    async def _publish_owed(self) -> None:
-        wanted = await self._wanted(owed_only=True)
-        if wanted.records:
-            await self._bus.put(wanted.records)
-            await self._mark(wanted)
+        return wanted
 
     async def _wanted(self, *, owed_only: bool) -> Wanted:
         now = self._now_ms()

@@ -84,6 +84,7 @@ async def run_control(settings: ControlSettings) -> None:
         now_ms=now_ms,
         guard=public.guard,
         streams=public.streams,
+        told=publisher.told,
         token_algorithm=settings.token_algorithm,
         limits=Limits(client, settings.requests_per_key, settings.requests_per_ip),
         readings=Readings(client),

@@ -5,6 +5,7 @@ that breaks its stack has one of its own.
 """
 
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -126,8 +127,17 @@ class Studio:
     def state(self, event: dict[str, Any]) -> str:
         return str(self.call("GET", f"/v1/events/{event['id']}")["state"])
 
-    def wait_for_state(self, event: dict[str, Any], *states: str) -> None:
-        until(f"{event['id']} is {' or '.join(states)}", lambda: self.state(event) in states)
+    def wait_for_state(
+        self, event: dict[str, Any], *states: str, encoder: "subprocess.Popen[bytes] | None" = None
+    ) -> None:
+        """`encoder`: whose end would make waiting pointless."""
+
+        def reached() -> bool:
+            ended = encoder and encoder.poll()
+            assert ended is None, f"the encoder of {event['id']} ended with status {ended}"
+            return self.state(event) in states
+
+        until(f"{event['id']} is {' or '.join(states)}", reached)
 
     @contextmanager
     def publishing(self, event: dict[str, Any]) -> Iterator[Encoder]:

@@ -33,8 +33,8 @@ def with_a_past(
     """Segments of a second leave the node's memory after 21 of them."""
     event = studio.schedule(name="Again, please", dvr_window_s=600, target_duration_s=1)
     source = make_ts(Path(tmp_path_factory.mktemp("media")) / "small.ts", SMALL)
-    with publishing(source, event["ingest"]["srt"]["url"], loop=True):
-        studio.wait_for_state(event, "live")
+    with publishing(source, event["ingest"]["srt"]["url"], loop=True) as encoder:
+        studio.wait_for_state(event, "live", encoder=encoder)
         yield event
 
 

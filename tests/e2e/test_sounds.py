@@ -36,8 +36,8 @@ HEARS = """hertz => {
 def bilingual(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     event = studio.schedule(name="In two languages")
     source = make_ts(Path(tmp_path_factory.mktemp("media")) / "bilingual.ts", BILINGUAL)
-    with publishing(source, event["ingest"]["srt"]["url"], loop=True):
-        studio.wait_for_state(event, "live")
+    with publishing(source, event["ingest"]["srt"]["url"], loop=True) as encoder:
+        studio.wait_for_state(event, "live", encoder=encoder)
         yield event
 
 

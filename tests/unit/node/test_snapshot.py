@@ -1,5 +1,8 @@
 """The desired state on disk."""
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hotpath.node import snapshot
@@ -20,3 +23,39 @@ def test_no_state_and_a_broken_one_are_an_empty_state(tmp_path: Path) -> None:
     assert snapshot.load(path) == DesiredSnapshot()
     path.write_text('{"epoch": 3, "events"')
     assert snapshot.load(path) == DesiredSnapshot()
+
+
+async def test_a_slow_disk_makes_nobody_wait_and_gets_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "desired.json"
+    states = [DesiredSnapshot(epoch=f"e{number}") for number in range(3)]
+    with ThreadPoolExecutor(1) as disk:
+        slow = threading.Event()
+        disk.submit(slow.wait, 30)
+        keeper = snapshot.Keeper(path, disk)
+        running = asyncio.create_task(keeper.run())
+        for state in states:
+            keeper.keep(state)
+            await asyncio.sleep(0)
+        assert not path.exists()
+        slow.set()
+        async with asyncio.timeout(30):
+            while not path.exists() or snapshot.load(path) != states[-1]:
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+
+async def test_a_disk_that_fails_is_tried_again_with_the_next_state(tmp_path: Path) -> None:
+    folder = tmp_path / "media"
+    folder.write_text("in the way")
+    with ThreadPoolExecutor(1) as disk:
+        keeper = snapshot.Keeper(folder / "desired.json", disk)
+        running = asyncio.create_task(keeper.run())
+        keeper.keep(DesiredSnapshot(epoch="lost"))
+        await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(disk, folder.unlink)
+        kept = DesiredSnapshot(epoch="kept")
+        keeper.keep(kept)
+        async with asyncio.timeout(30):
+            while snapshot.load(folder / "desired.json") != kept:
+                await asyncio.sleep(0.01)
+        running.cancel()

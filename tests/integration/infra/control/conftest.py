@@ -40,6 +40,7 @@ class Deployment:
     databases: Databases
     now_ms: int = NOW_MS
     rings: int = 0
+    tellings: int = 0
     bucket: MemoryObjectStore = field(default_factory=MemoryObjectStore)
     app: FastAPI = field(default_factory=FastAPI)
 
@@ -48,6 +49,9 @@ class Deployment:
 
     def ring(self) -> None:
         self.rings += 1
+
+    async def told(self) -> None:
+        self.tellings += 1
 
     def session(self) -> Session:
         """For adding what other roles would add."""
@@ -116,6 +120,7 @@ async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator
             now_ms=made.clock,
             guard=guard,
             streams=Streams(made.databases.reading, interval_s=0.05),
+            told=made.told,
         )
     )
     yield made

@@ -259,3 +259,45 @@ async def test_a_running_publisher_tells_media_through_an_outage(
         await generation(event, 2)
         for task in tasks:
             task.cancel()
+
+
+async def test_what_was_told_is_on_the_bus(
+    api: httpx2.AsyncClient, bus: DesiredBus, deployment: Deployment
+) -> None:
+    publisher = DesiredPublisher(bus, deployment.databases, deployment.clock, interval_s=3600)
+    running = asyncio.create_task(publisher.run())
+    async with asyncio.timeout(30):
+        while publisher.problem is not None:
+            await asyncio.sleep(0.02)
+        for _ in range(5):
+            event = await create(api)
+            await publisher.told(within_s=30)
+            assert event in await on_bus(bus)
+    running.cancel()
+
+
+async def test_nobody_waits_for_a_bus_that_is_away(
+    api: httpx2.AsyncClient, bus: DesiredBus, deployment: Deployment, valkey: ValkeyServer
+) -> None:
+    publisher = DesiredPublisher(bus, deployment.databases, deployment.clock, interval_s=3600)
+    valkey.stop()
+    running = asyncio.create_task(publisher.run())
+    await create(api)
+    async with asyncio.timeout(30):
+        await publisher.told(within_s=3600)
+        assert publisher.problem is not None
+    running.cancel()
+
+
+async def test_only_what_nodes_must_know_is_waited_for(
+    api: httpx2.AsyncClient, deployment: Deployment, publisher: DesiredPublisher
+) -> None:
+    event = await create(api)
+    assert deployment.tellings == 1
+    await publisher.publish()
+    await api.patch(f"/v1/events/{event}", json={"name": "another"})
+    await api.post(f"/v1/events/{event}/tokens", json={})
+    await api.get(f"/v1/events/{event}")
+    assert deployment.tellings == 1
+    await api.post(f"/v1/events/{event}/rotate-key")
+    assert deployment.tellings == 2
