@@ -48,8 +48,9 @@ KEEP_CLOSED_MS = 24 * 3600 * 1000
 """How long nodes still hear of an event that is over: its last segments are served for a while."""
 MARKERS_SENT = 100
 """An event's newest markers travel to the nodes; what is older has passed out of playlists."""
-TOLD_WITHIN_S = 0.5
-"""How long an answer waits for the bus: a pass takes some ten milliseconds."""
+TOLD_WITHIN_S = 2.0
+"""How long an answer waits for the bus. A pass takes some ten milliseconds, but on SQLite the one
+before it may wait for the disk."""
 _PER_QUERY = 1_000
 """Events; databases bound the parameters of a query."""
 
