@@ -177,11 +177,11 @@ class MediaSettings(TlsSettings):
         "128 letters, digits, `-` and `_`; empty: there are no edges.",
     )
     edge_check_s: int = Field(
-        5,
+        1,
         ge=1,
         le=60,
         description="Seconds for which an edge may remember that a viewer was let in; a revocation "
-        "takes as long to end sessions there.",
+        "takes as long to end sessions there. Each viewer costs the origin one check in that time.",
     )
     spool_max_bytes: int = Field(
         8 * 1024**3,
