@@ -50,7 +50,10 @@ class AdmissionEntry:
     target_duration_s: int = 2
     """Of the event's segments, which begin with keyframes."""
     stays: int | None = None
-    """Connected publishers of this generation, or a later one, stay until they leave."""
+    """Connected publishers of this generation, or a later one, stay until they leave, or the secret
+    of their key is retired. Generations rise from secret to secret as well."""
+    kids: frozenset[str] = frozenset()
+    """Names of the project's secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,9 @@ def admission_table(
         for kid, encoded in p.secrets.items()
         if (secret := _decoded(encoded))
     }
+    kids: dict[str, set[str]] = {}
+    for project, kid in secrets:
+        kids.setdefault(project, set()).add(kid)
     table = []
     for event in event_list:
         known = secrets.get((event.project, event.kid))
@@ -101,6 +107,7 @@ def admission_table(
                 takeover=event.takeover,
                 target_duration_s=event.target_duration_s,
                 stays=event.staying_generation,
+                kids=frozenset(kids[event.project]),
             )
         )
     return table
@@ -149,7 +156,7 @@ def still_admitted(before: AdmissionEntry, now: AdmissionEntry | None) -> Reason
         return Reason.UNKNOWN_EVENT
     if not now.open:
         return Reason.EVENT_CLOSED
-    stays = now.kid == before.kid and now.stays is not None and before.generation >= now.stays
+    stays = before.kid in now.kids and now.stays is not None and before.generation >= now.stays
     if now.key != before.key and not stays:
         return Reason.ROTATED_KEY
     return Reason.ADMITTED

@@ -10,7 +10,15 @@ from infra.auth.streamkeys import srt_passphrase, stream_key, whip_token
 from infra.events.desired import DesiredEvent, DesiredProject
 
 SECRET = b"0123456789abcdef"
-PROJECT = DesiredProject(id="acme", secrets={"k1": base64.b64encode(SECRET).decode()}, revision=1)
+LATER = b"another secret of it"
+
+
+def project(**secrets: bytes) -> DesiredProject:
+    encoded = {kid: base64.b64encode(secret).decode() for kid, secret in secrets.items()}
+    return DesiredProject(id="acme", secrets=encoded, revision=1)
+
+
+PROJECT = project(k1=SECRET)
 
 
 def desired(**changes: Any) -> DesiredEvent:
@@ -76,6 +84,47 @@ def test_who_is_connected_may_stay_while_the_key_is_replaced(
     (before,) = admission_table([PROJECT], [desired(generation=connected)])
     (now,) = admission_table([PROJECT], [desired(generation=5, staying_generation=stays)])
     assert still_admitted(before, now) is reason
+
+
+@pytest.mark.parametrize(
+    ("connected", "stays", "reason"),
+    [
+        (3, 3, Reason.ADMITTED),
+        (4, 3, Reason.ADMITTED),
+        (2, 3, Reason.ROTATED_KEY),
+        (3, None, Reason.ROTATED_KEY),
+    ],
+)
+def test_who_is_connected_may_stay_while_the_event_moves_to_another_secret(
+    connected: int, stays: int | None, reason: Reason
+) -> None:
+    (before,) = admission_table([PROJECT], [desired(generation=connected)])
+    moved = desired(kid="k2", generation=5, staying_generation=stays)
+    (now,) = admission_table([project(k1=SECRET, k2=LATER)], [moved])
+    assert still_admitted(before, now) is reason
+
+
+def test_nobody_stays_whose_secret_is_retired() -> None:
+    (before,) = admission_table([PROJECT], [desired()])
+    moved = desired(kid="k2", generation=4, staying_generation=3)
+    (after,) = admission_table([project(k2=LATER)], [moved])
+    assert still_admitted(before, after) is Reason.ROTATED_KEY
+
+
+def test_a_secret_opens_what_came_from_it_until_it_is_retired() -> None:
+    event, moved = desired(id="ev_old"), desired(id="ev_new", kid="k2")
+    token = whip_token(SECRET, "ev_old", "k1", 3)
+    for kept, reason in (
+        (project(k1=SECRET), None),
+        (project(k1=SECRET, k2=LATER), None),
+        (project(k2=LATER), Reason.UNKNOWN_EVENT),
+    ):
+        table = {row.event: row for row in admission_table([kept], [event, moved])}
+        found = decide(table, "ev_old", token, busy=False)
+        assert (None if found is table.get("ev_old") else found) is reason
+    (new,) = admission_table([project(k2=LATER)], [moved])
+    assert new.key == stream_key(LATER, "ev_new", "k2", 3)
+    assert decide({"ev_new": new}, "ev_new", token, busy=False) is Reason.BAD_KEY
 
 
 def test_reasons_stand_in_the_order_of_srt_c() -> None:
