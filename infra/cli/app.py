@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import events, jobs, keys, orgs, projects, webhooks
+from infra.cli import events, jobs, keys, orgs, projects, secrets, webhooks
 from infra.cli.doctor import doctor
 from infra.cli.up import up
 
@@ -57,6 +57,7 @@ for name, made in (
     ("jobs", jobs.app),
     ("webhooks", webhooks.app),
     ("keys", keys.app),
+    ("secrets", secrets.app),
     ("projects", projects.app),
     ("orgs", orgs.app),
 ):

@@ -23,7 +23,7 @@ from infra.client.jobs import Functions, Jobs
 from infra.client.models import Message
 from infra.client.overview import Overview
 from infra.client.retries import Retries
-from infra.client.signing import SigningKeyGroup
+from infra.client.signing import SecretGroup, SigningKeyGroup
 from infra.client.tenants import Audit, Keys, Organisations, Projects
 from infra.client.timeline import Assets, Clips, Markers, Replays
 
@@ -37,6 +37,7 @@ class _Groups(Generic[W]):
         self.assets: Assets[W] = Assets(wire)
         self.clips: Clips[W] = Clips(wire)
         self.signing_keys: SigningKeyGroup[W] = SigningKeyGroup(wire)
+        self.secrets: SecretGroup[W] = SecretGroup(wire)
         self.replays: Replays[W] = Replays(wire)
         self.jobs: Jobs[W] = Jobs(wire)
         self.functions: Functions[W] = Functions(wire)

@@ -283,6 +283,20 @@ class SigningKeys(Model):
     items: tuple[SigningKey, ...]
 
 
+class Secret(Model):
+    """A secret of the project, which itself stays with the server."""
+
+    kid: str
+    signs: bool
+    open_events: int
+    """Events that are not over whose stream key comes from it."""
+    created_at: datetime
+
+
+class Secrets(Model):
+    items: tuple[Secret, ...]
+
+
 class Project(Model):
     id: str
     name: str

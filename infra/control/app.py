@@ -29,6 +29,7 @@ from infra.control.routes import (
     publishing,
     replay,
     revocations,
+    secrets,
     signing_keys,
     stream,
     tier_changes,
@@ -102,7 +103,7 @@ def create_app(context: ControlContext) -> FastAPI:
     problems.install(app)
     idempotency.install(app)
     for module in (
-        *(tier_changes, signing_keys),
+        *(tier_changes, signing_keys, secrets),
         *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
         *(revocations, keys, projects, organisations, audit, overview),
     ):

@@ -12,13 +12,13 @@ from sqlalchemy import Engine, or_, select
 from sqlalchemy.orm import Session
 
 from infra.auth.apikeys import MIN_LENGTH, hash_api_key
+from infra.auth.kids import FIRST_KID
 from infra.auth.scopes import Scope
 from infra.control.ids import new_id
 from infra.db.control import ApiKey, Organisation, Project, ProjectSecret
 from infra.errors import ConfigurationError
 
 DEFAULT_ORGANISATION = DEFAULT_PROJECT = "default"
-FIRST_KID = "k1"
 
 
 def read_key_file(path: Path) -> str:
@@ -53,6 +53,11 @@ def bootstrap(engine: Engine, api_key: str | None, now_ms: int) -> None:
             )
 
 
+def new_secret() -> str:
+    """Of a project: base64 of 32 random bytes."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
 def create_project(
     session: Session,
     project: str,
@@ -74,7 +79,7 @@ def create_project(
         ProjectSecret(
             project=project,
             kid=FIRST_KID,
-            secret=base64.b64encode(secrets.token_bytes(32)).decode(),
+            secret=new_secret(),
             created_ms=now_ms,
         )
     )

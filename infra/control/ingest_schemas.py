@@ -106,5 +106,6 @@ class KeyRotation(In):
     disconnect: bool = Field(
         True,
         description="`false`: encoders that are connected stay until they leave, so that viewers "
-        "see no cut; whoever connects needs the new key. A later `true` ends them.",
+        "see no cut, also where the new key comes from another secret, until the secret of theirs "
+        "is retired; whoever connects needs the new key. A later `true` ends them.",
     )

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.auth import tokens
 from infra.auth.jws import HS256
+from infra.auth.kids import newest_of
 from infra.auth.signing import private_key
 from infra.auth.streamkeys import whip_token
 from infra.auth.tokens import SigningKey, ViewerClaims
-from infra.control.bootstrap import FIRST_KID
 from infra.control.context import ControlContext
 from infra.control.event_changes import (
     BEFORE_LIVE,
@@ -31,6 +31,7 @@ from infra.control.ids import new_id
 from infra.control.ingest_schemas import KeyRotation
 from infra.control.paging import PageRequest, page_of
 from infra.control.problems import BadPublishToken, Conflict, Invalid, NotFound
+from infra.control.project_secrets import NOT_OVER, kid_for_streams
 from infra.control.revoked import changes_of, revoked_of
 from infra.control.signing import SigningKeyService
 from infra.control.viewer_schemas import TokenCreate
@@ -88,7 +89,8 @@ class EventService:
 
     async def create(self, wanted: EventCreate) -> Event:
         await self._require_functions(wanted.cold_functions)
-        event = new_event(wanted, self._project, FIRST_KID, self._context.now_ms())
+        kid = await kid_for_streams(self._session, self._project)
+        event = new_event(wanted, self._project, kid, self._context.now_ms())
         event.traceparent = current_traceparent()
         self._session.add(event)
         await self._session.flush()
@@ -164,7 +166,7 @@ class EventService:
 
     async def rotate_key(self, event_id: str, wanted: KeyRotation) -> Event:
         event = await self.get(event_id, for_update=True)
-        if EventState(event.state) not in OPEN_STATES | {EventState.DRAFT}:
+        if EventState(event.state) not in NOT_OVER:
             raise Conflict(
                 f"event {event_id} is {event.state}; its stream key opens nothing any more",
                 "Create a new event.",
@@ -173,6 +175,8 @@ class EventService:
             event.staying_generation = None
         elif event.staying_generation is None:
             event.staying_generation = event.generation
+        event.kid = await kid_for_streams(self._session, self._project)
+        # It rises from secret to secret as well: publishers that stay are told apart by it.
         event.generation += 1
         event.revision += 1
         event.updated_ms = self._context.now_ms()
@@ -194,7 +198,9 @@ class EventService:
     async def _signer(self, event: Event) -> tuple[SigningKey, str]:
         """What new tokens are signed with, and its kid."""
         if self._context.token_algorithm == HS256:
-            return (await self.secrets(event.kid))[event.kid], event.kid
+            secrets = await self.secrets(event.kid)
+            kid = newest_of(secrets)
+            return secrets[kid], kid
         keys = SigningKeyService(self._session, self._project, self._context.now_ms())
         key = await keys.signer()
         return private_key(key.private), key.id
@@ -255,7 +261,10 @@ async def event_of_publisher(
     if event is None:
         raise refusal
     service = EventService(session, context, event.project)
-    secret = (await service.secrets(event.kid))[event.kid]
+    secret = (await service.secrets(event.kid)).get(event.kid)
+    if secret is None:
+        # It was retired when the event was over.
+        raise refusal
     expected = whip_token(secret, event.id, event.kid, event.generation)
     if not hmac.compare_digest(expected.encode(), token.encode(errors="replace")):
         raise refusal

@@ -48,6 +48,7 @@ class Tenant:
             "/v1/events",
             "/v1/webhooks",
             "/v1/signing-keys",
+            "/v1/secrets",
         )
         found = [self.call("GET", path) for path in paths]
         shown = dict(zip(paths, found, strict=True))

@@ -146,7 +146,8 @@ async def rotate_key(
     wanted: KeyRotation | None = None,
     if_match: IfMatch = None,
 ) -> EventOut:
-    """Encoders with the old key are refused; the answer holds the new ingest address."""
+    """Encoders with the old key are refused; the answer holds the new ingest address. The new key
+    comes from the project's newest secret."""
     await events.require(event, if_match)
     return await events.shown(await events.service.rotate_key(event, wanted or KeyRotation()))
 

@@ -80,6 +80,19 @@ async def test_tokens_of_viewers(client: AsyncClient) -> None:
     assert [key.id for key in (await client.signing_keys.all()).items] == [made[1].id]
 
 
+async def test_secrets(client: AsyncClient) -> None:
+    event = await client.events.create("e")
+    made = await client.secrets.create()
+    assert (made.kid, made.signs, made.open_events) == ("k2", True, 0)
+    with pytest.raises(Conflict, match=event.id):
+        await client.secrets.retire("k1")
+    await client.events.rotate_key(event.id)
+    await client.secrets.retire("k1")
+    (left,) = (await client.secrets.all()).items
+    assert (left.kid, left.open_events) == ("k2", 1)
+    assert left.model_extra == {}
+
+
 async def test_what_belongs_to_an_event(client: AsyncClient, deployment: Deployment) -> None:
     event = await client.events.create("e")
     add_functions(deployment, "clip-instant", "clip-exact", "replay")

@@ -160,6 +160,8 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
     hook = {"url": "https://hooks.example/ours", "description": SECRET}
     webhook = (await api.post("/v1/webhooks", json=hook)).json()["id"]
     signing_key = await api.post("/v1/signing-keys")
+    # Every project counts its secrets alike: so many that no stranger gets as far.
+    secrets = [await api.post("/v1/secrets") for _ in range(3)]
     delivery = add_delivery(deployment, webhook)
     job = add_job(deployment, event)
     add_asset(deployment, event, job)
@@ -176,6 +178,7 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
             "marker": marker.json()["id"],
             "key": key.json()["id"],
             "signing_key": signing_key.json()["id"],
+            "kid": secrets[-1].json()["kid"],
             "job": job,
             "clip": job.replace("job", "clip"),
             "webhook": webhook,
