@@ -12,6 +12,8 @@ export class VodPlayer extends EventTarget {
   #video;
   #source;
   #url = null;
+  /** What was asked for last: `#url`, until it was closed because it was denied. */
+  #wanted = null;
 
   /** `urls` is {hls, worker}: where the library lies. */
   constructor(video, urls) {
@@ -41,13 +43,14 @@ export class VodPlayer extends EventTarget {
   async load(url) {
     if (url === this.#url) return;
     this.#close();
-    this.#url = url;
+    this.#url = this.#wanted = url;
     await this.#open();
   }
 
   /** Try again at once, for a button. */
   async again() {
     this.#report(null);
+    this.#url = this.#wanted;
     await this.#open();
   }
 
