@@ -29,13 +29,14 @@ class Databases:
     reading: async_sessionmaker[AsyncSession]
 
     @classmethod
-    def of(cls, engine: AsyncEngine) -> "Databases":
+    def of(cls, engine: AsyncEngine, writer: AsyncEngine | None = None) -> "Databases":
+        """`writer`: a `writing_engine`, where many write at once."""
         # A transaction around statements that each see what is committed by then is two round trips
         # for nothing.
         alone = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
         reader = engine.execution_options(**READ_ONLY, **alone)
         return cls(
-            writing=async_sessionmaker(engine, expire_on_commit=False),
+            writing=async_sessionmaker(writer or engine, expire_on_commit=False),
             reading=async_sessionmaker(reader, expire_on_commit=False),
         )
 

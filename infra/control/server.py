@@ -29,7 +29,7 @@ from infra.control.publisher import DesiredPublisher
 from infra.control.readiness import Readiness
 from infra.control.readings import Readings
 from infra.control.viewing import Viewing
-from infra.db.engine import async_engine
+from infra.db.engine import async_engine, writing_engine
 from infra.events.bell import Bell
 from infra.events.bus import connect
 from infra.events.desired_bus import DesiredBus
@@ -60,7 +60,8 @@ async def run_control(settings: ControlSettings) -> None:
     client = connect(settings.bus_url)
     # Blocking reads keep a connection busy, so facts have a client of their own.
     facts_client = connect(settings.bus_url)
-    databases = Databases.of(engine)
+    writer = writing_engine(settings.database_url, engine)
+    databases = Databases.of(engine, writer)
     publisher = DesiredPublisher(DesiredBus(client), databases, now_ms)
     bell = Bell(client)
     public = PublicEvents(databases, settings, now_ms)
@@ -130,6 +131,7 @@ async def run_control(settings: ControlSettings) -> None:
         await public.close()
         await client.aclose()
         await facts_client.aclose()
+        await writer.dispose()
         await engine.dispose()
 
 

@@ -62,12 +62,7 @@ def async_engine(url: str) -> AsyncEngine:
     """An engine for the control process; its sessions never leave that process's loop."""
     match read_url(url):
         case SqliteUrl(path=path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            from infra.db.one_trip import connect
-
-            creator = partial(connect, path, BUSY_TIMEOUT_MS / 1000)
-            engine = create_async_engine("sqlite+aiosqlite:///file", async_creator=creator)
-            _prepare_sqlite(engine.sync_engine)
+            engine = _async_sqlite(path)
         case PostgresUrl(text=text):
             import asyncpg  # type: ignore[import-untyped]
 
@@ -82,6 +77,31 @@ def async_engine(url: str) -> AsyncEngine:
             event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
     # SQLAlchemy reports the connection of a cancelled task as an error, with a traceback.
     logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(_no_cancellation)
+    return engine
+
+
+def writing_engine(url: str, engine: AsyncEngine) -> AsyncEngine:
+    """What transactions that write use beside `engine`, an `async_engine` of `url`: it, or another.
+
+    In SQLite only one writes at a time, and whoever finds another writing sleeps and tries again,
+    ever more rarely: with a dozen at once some wait for seconds while others come and go. So those
+    of one process share a connection, for which they wait in turn.
+    """
+    match read_url(url):
+        case SqliteUrl(path=path):
+            wait_s = BUSY_TIMEOUT_MS / 1000
+            return _async_sqlite(path, pool_size=1, max_overflow=0, pool_timeout=wait_s)
+        case PostgresUrl():
+            return engine
+
+
+def _async_sqlite(path: Path, **pool: Any) -> AsyncEngine:
+    from infra.db.one_trip import connect
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    creator = partial(connect, path, BUSY_TIMEOUT_MS / 1000)
+    engine = create_async_engine("sqlite+aiosqlite:///file", async_creator=creator, **pool)
+    _prepare_sqlite(engine.sync_engine)
     return engine
 
 
