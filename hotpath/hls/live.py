@@ -153,6 +153,7 @@ class LivePlaylists:
                 self._shelf,
                 self._room,
                 self._revision,
+                begins=self._begin_at,
                 target_duration_s=self.target_duration_s,
                 part_target_ms=self.part_target_ms,
                 window_s=self.window_s if self._outlives_memory else 0,
@@ -162,6 +163,15 @@ class LivePlaylists:
             for tag in self._dates.tags:
                 rendition.playlist.add_date(tag.id, tag.line)
         rendition.add_init(format, number, data, self._clock())
+
+    def _begin_at(self, msn: int, now_ms: int) -> None:
+        """Renditions begin together (6.2.4: what one has and another lacks is a segment at most).
+
+        Their durations differ by a frame of sound, so one drops a segment before the others do; in
+        a long window that is a chunk of segments.
+        """
+        for rendition in self._renditions.values():
+            rendition.begin_at(msn, now_ms)
 
     def knows(self, rendition: str) -> bool:
         """Whether the rendition has had an init section."""

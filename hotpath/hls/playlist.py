@@ -155,6 +155,13 @@ class MediaPlaylist:
         after = self._open.parts_us if self._open is not None else 0
         return Trimmed(self._listed.drop_parts(after))
 
+    def begin_at(self, msn: int) -> Trimmed:
+        """List nothing from before, because another rendition does not."""
+        dropped = self._listed.drop_before(msn)
+        if dropped:
+            self._changed()
+        return Trimmed(segments=dropped)
+
     def close_segment(self, msn: int, duration_us: int) -> Trimmed:
         """The open segment is complete."""
         if self._open is None or self._open.place.msn != msn:

@@ -5,7 +5,7 @@ fetched; texts are rendered once per version, however many viewers ask. Upstream
 Time is an argument, in ms.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from hotpath.hls.directives import Skip
 from hotpath.hls.holdings import Holdings
@@ -35,12 +35,16 @@ class Rendition:
         room: WaitingRoom,
         revision: Revision,
         *,
+        begins: Callable[[int, int], None],
         target_duration_s: int,
         part_target_ms: int,
         window_s: int = 0,
     ) -> None:
-        """`window_s`: how far back segments are listed, if that is further than others do."""
+        """`begins`: called with the number of the segment that the playlist begins with since it
+        dropped others, and the time. `window_s`: how far back segments are listed, if that is
+        further than others do."""
         self.format = format
+        self._begins = begins
         self.playlist = MediaPlaylist(
             prefix,
             target_duration_s=target_duration_s,
@@ -136,6 +140,11 @@ class Rendition:
         self.holdings.add_gap(place.msn, -(-duration_us // 1000), now_ms)
         self._trim(trimmed, now_ms)
 
+    def begin_at(self, msn: int, now_ms: int) -> None:
+        """List nothing from before this segment."""
+        trimmed = self.playlist.begin_at(msn)
+        self.holdings.trim(trimmed, self.playlist.duration_us, now_ms)
+
     def end(self, now_ms: int, *, final: bool) -> None:
         """Nothing follows; `final`: nor from anywhere else."""
         self._list_whole(now_ms)
@@ -171,6 +180,8 @@ class Rendition:
 
     def _trim(self, trimmed: Trimmed, now_ms: int) -> None:
         self.holdings.trim(trimmed, self.playlist.duration_us, now_ms)
+        if trimmed.segments:
+            self._begins(trimmed.segments[-1] + 1, now_ms)
         self.moved()
 
 

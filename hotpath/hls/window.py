@@ -98,5 +98,19 @@ class Window:
             end = self._segments.popleft().place.msn + 1
         return tuple(range(first, end))
 
+    def drop_before(self, msn: int) -> tuple[int, ...]:
+        """Those with lower numbers, but for a chunk that has others, too, and the newest."""
+        first = end = self._segments[0].place.msn if self._segments else msn
+        if (chunk := self.older.first) is not None:
+            first = end = chunk.first.place.msn
+        while chunk is not None and chunk.numbers.stop <= msn:
+            end = self.older.popleft().numbers.stop
+            self.duration_us -= chunk.duration_us
+            chunk = self.older.first
+        while chunk is None and len(self._segments) > 1 and self._segments[0].place.msn < msn:
+            self.duration_us -= self._segments[0].duration_us
+            end = self._segments.popleft().place.msn + 1
+        return tuple(range(first, end))
+
     def _spare(self, duration_us: int) -> bool:
         return self.duration_us - duration_us >= self._window_us

@@ -1,15 +1,22 @@
 """What renditions of one programme have in common: draft-pantos-hls-rfc8216bis 6.2.4."""
 
 import asyncio
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from hotpath.hls.daterange import DateRange, DateRangeError
+from hotpath.hls.events import PartReady, SegmentReady
+from hotpath.hls.vault import Vault
 from hotpath.media.unit import AUDIO, VIDEO
+from infra.storage.memory import MemoryObjectStore
 from tests.support import m3u8
-from tests.support.made_up import START_NS, TRACKS, MadeUp, S
+from tests.support.made_up import FORMATS, START_NS, TRACKS, MadeUp, S
 
 REPORT = "#EXT-X-RENDITION-REPORT"
+FRAME_MS = Fraction(1024, 48)
 
 
 def dates(found: m3u8.Playlist) -> list[str]:
@@ -18,6 +25,46 @@ def dates(found: m3u8.Playlist) -> list[str]:
 
 def moment(id: str, second: int) -> DateRange:
     return DateRange(id, START_NS + second * S, duration_us=0)
+
+
+def sound(programme: MadeUp, msn: int) -> None:
+    """A segment of whole AAC frames, 1,984 or 2,005 ms: it ends with the one that the picture's
+    segment ends in."""
+    start, end = (-(-2000 * n // FRAME_MS) * FRAME_MS for n in (msn, msn + 1))
+    parts = [200] * 9 + [round(end - start) - 1800]
+    for number, length in enumerate(parts):
+        programme.now_ms = msn * 2000 + (number + 1) * 200
+        at = round(start) + number * 200
+        pdt_ns = START_NS + round(start * 1_000_000)
+        event = PartReady(
+            FORMATS[AUDIO], 0, msn, number, (), (length,), at, True, 0, pdt_ns, number == 9
+        )
+        programme.live.part(event, b"sound")
+    programme.live.segment(SegmentReady(FORMATS[AUDIO], msn, round(start), round(end - start)))
+
+
+@pytest.mark.parametrize("dvr_window_s", [0, 120])
+@pytest.mark.parametrize("sound_first", [[True], [False], [True, False, False, True]])
+async def test_all_begin_with_the_same_segment_at_any_moment(
+    sound_first: list[bool], dvr_window_s: int, tmp_path: Path
+) -> None:
+    with closing(Vault(tmp_path, MemoryObjectStore)) as vault:
+        programme = MadeUp(dvr_window_s=dvr_window_s, vault=vault)
+        window = max(dvr_window_s // 2, 20)
+        begins: dict[str, int] = {}
+        for msn in range(3 * window):
+            tracks = (AUDIO, VIDEO) if sound_first[msn % len(sound_first)] else (VIDEO, AUDIO)
+            for track in tracks:
+                if track == AUDIO:
+                    sound(programme, msn)
+                else:
+                    programme.segment(msn, (VIDEO,))
+                if not msn:
+                    continue  # nothing is served until both are there
+                found = [await programme.found(each) for each in TRACKS]
+                begins = {each.segments[0].msn for each in found if each.segments}
+                assert len(begins) == 1
+        assert begins.pop() > window
 
 
 async def test_every_rendition_has_the_same_date_ranges() -> None:
