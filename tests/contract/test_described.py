@@ -32,8 +32,10 @@ ENVIRONMENT = {
 ENDLESS = ("/v1/stream", "/v1/readings/stream")
 KEYS = "^/v1/keys"
 """A key that revokes itself ends the run: these operations have one of their own."""
+HOOKS = Path(__file__).with_name("hooks.py")
 CONFIG = """
 seed = {seed}
+hooks = "{hooks}"
 color = false
 continue-on-failure = true
 suppress-health-check = ["all"]
@@ -90,7 +92,8 @@ def test_the_api_does_what_it_describes(
     examples = int(pytestconfig.getoption("--examples"))
     before = theirs.shown()
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(seed=seed, examples=examples, ours=ours.ids, theirs=theirs.ids))
+    told = {"seed": seed, "hooks": HOOKS, "examples": examples}
+    config.write_text(CONFIG.format(**told, ours=ours.ids, theirs=theirs.ids))
     status = fuzz(deployment.url, ours.key, config, *chosen)
     assert status == 0, "see the failures above; `st explain CODE` tells what a code means"
     assert theirs.shown() == before
