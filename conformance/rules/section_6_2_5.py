@@ -191,7 +191,9 @@ def next_segment(seen: Observation) -> Iterator[Case]:
     for track, probe in _probed(seen, "part beyond segment"):
         if not _blocks(track) or probe.wanted is None:
             continue
-        later = probe.playlist is not None and probe.playlist.edge >= (probe.wanted[0] + 1, 0)
+        found = probe.playlist
+        # After the end there is no next one.
+        later = found is not None and (found.ended or found.edge >= (probe.wanted[0] + 1, 0))
         yield case(later, f"{_words(track, probe)}: asked for {probe.wanted}")
 
 

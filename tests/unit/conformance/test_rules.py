@@ -80,6 +80,24 @@ def test_an_ended_playlist_may_ignore_any_directive(id: str, name: str) -> None:
     assert judge(BY_ID[id], seen).outcome is not Outcome.BROKEN
 
 
+@pytest.mark.parametrize(
+    ("id", "name", "wanted"),
+    [
+        ("6.2.5.2-segment", "msn", (999, None)),
+        ("6.2.5.2-part", "msn and part", (999, 0)),
+        ("6.2.5.2-next-segment", "part beyond segment", (999, 12)),
+    ],
+)
+def test_what_is_waited_for_when_the_playlist_ends_never_comes(
+    id: str, name: str, wanted: tuple[int, int | None]
+) -> None:
+    ended = read_media(playlist("video", whole(SEGMENTS)))
+    seen = observed(change=answers(name, playlist=ended, wanted=wanted))
+    assert judge(BY_ID[id], seen).outcome is Outcome.OK
+    going_on = observed(change=answers(name, wanted=wanted))
+    assert judge(BY_ID[id], going_on).outcome is Outcome.BROKEN
+
+
 def test_a_hinted_part_that_is_listed_as_lost_may_be_gone() -> None:
     uri = f"video-{GAP - 1}.1.m4s"
     gone = files("hint", status=lambda one: 404 if one.uri == uri else one.exchange.status)
