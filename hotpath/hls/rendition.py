@@ -143,7 +143,8 @@ class Rendition:
     def begin_at(self, msn: int, now_ms: int) -> None:
         """List nothing from before this segment."""
         trimmed = self.playlist.begin_at(msn)
-        self.holdings.trim(trimmed, self.playlist.duration_us, now_ms)
+        if trimmed.segments:
+            self.holdings.trim(trimmed, self.playlist.duration_us, now_ms)
 
     def end(self, now_ms: int, *, final: bool) -> None:
         """Nothing follows; `final`: nor from anywhere else."""

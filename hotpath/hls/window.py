@@ -9,7 +9,7 @@ draft-pantos-hls-rfc8216bis, 6.2.2 (what is removed) and 6.2.5.1 (what an update
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from hotpath.hls.listing import ListedDate, ListedSegment
@@ -86,31 +86,26 @@ class Window:
 
     def drop_segments(self) -> tuple[int, ...]:
         """Those that no window needs: a whole chunk, or single ones where there are no chunks."""
-        first = end = self._segments[0].place.msn
-        if (chunk := self.older.first) is not None:
-            first = end = chunk.first.place.msn
-        while chunk is not None and self._spare(chunk.duration_us):
-            end = self.older.popleft().numbers.stop
-            self.duration_us -= chunk.duration_us
-            chunk = self.older.first
-        while chunk is None and self._spare(self._segments[0].duration_us):
-            self.duration_us -= self._segments[0].duration_us
-            end = self._segments.popleft().place.msn + 1
-        return tuple(range(first, end))
+        return self._drop(lambda _next, us: self.duration_us - us >= self._window_us)
 
     def drop_before(self, msn: int) -> tuple[int, ...]:
         """Those with lower numbers, but for a chunk that has others, too, and the newest."""
-        first = end = self._segments[0].place.msn if self._segments else msn
-        if (chunk := self.older.first) is not None:
-            first = end = chunk.first.place.msn
-        while chunk is not None and chunk.numbers.stop <= msn:
+        return self._drop(lambda following, _us: following <= msn)
+
+    def _drop(self, goes: Callable[[int, int], bool]) -> tuple[int, ...]:
+        """`goes`: asked with what follows the first chunk or segment, and how long that is."""
+        if self.first is None:
+            return ()
+        begin = end = self.first.place.msn
+        while (chunk := self.older.first) is not None and goes(
+            chunk.numbers.stop, chunk.duration_us
+        ):
             end = self.older.popleft().numbers.stop
             self.duration_us -= chunk.duration_us
-            chunk = self.older.first
-        while chunk is None and len(self._segments) > 1 and self._segments[0].place.msn < msn:
-            self.duration_us -= self._segments[0].duration_us
+        while chunk is None and len(self._segments) > 1:
+            segment = self._segments[0]
+            if not goes(segment.place.msn + 1, segment.duration_us):
+                break
             end = self._segments.popleft().place.msn + 1
-        return tuple(range(first, end))
-
-    def _spare(self, duration_us: int) -> bool:
-        return self.duration_us - duration_us >= self._window_us
+            self.duration_us -= segment.duration_us
+        return tuple(range(begin, end))

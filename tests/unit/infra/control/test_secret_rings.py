@@ -106,38 +106,35 @@ async def test_a_retired_secret_is_not_looked_for_again_and_again(asked: Asked) 
     assert asked.times == before
 
 
-async def test_a_change_is_known_at_once_where_it_is_made(
-    asked: Asked,
-) -> None:
+async def make_second(rings: SecretRings, session: AsyncSession) -> None:
+    """As the API does, but for the commit."""
+    rings.forget_after(session, "p")
+    session.add(ProjectSecret(project="p", kid="k2", secret="bGF0ZXI=", created_ms=NOW))
+    await session.flush()
+
+
+async def test_a_change_is_known_at_once_where_it_is_made(asked: Asked) -> None:
     rings = SecretRings()
     await ring(rings, asked, NOW)
     async with asked.changing() as session:
-        rings.forget_after(session, "p")
-        session.add(ProjectSecret(project="p", kid="k2", secret="bGF0ZXI=", created_ms=NOW))
-        await session.flush()
+        await make_second(rings, session)
         assert await ring(rings, asked, NOW + 1) == [FIRST_KID]
         await session.commit()
     assert await ring(rings, asked, NOW + 2) == [FIRST_KID, "k2"]
 
 
-async def test_what_is_taken_back_changes_nothing(
-    asked: Asked,
-) -> None:
+async def test_what_is_taken_back_changes_nothing(asked: Asked) -> None:
     rings = SecretRings()
     await ring(rings, asked, NOW)
     async with asked.changing() as session:
-        rings.forget_after(session, "p")
-        session.add(ProjectSecret(project="p", kid="k2", secret="bGF0ZXI=", created_ms=NOW))
-        await session.flush()
+        await make_second(rings, session)
         await session.rollback()
     before = asked.times
     assert await ring(rings, asked, NOW + 1) == [FIRST_KID]
     assert asked.times == before
 
 
-async def test_what_was_read_before_a_change_is_not_remembered_after_it(
-    asked: Asked,
-) -> None:
+async def test_what_was_read_before_a_change_is_not_remembered_after_it(asked: Asked) -> None:
     rings = SecretRings()
     late = LateSession(asked.session)
     async with asked.changing() as session:
