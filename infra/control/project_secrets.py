@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.auth.kids import kid_after, newest_of, number_of
 from infra.control.bootstrap import new_secret
 from infra.control.problems import Conflict, NotFound
+from infra.control.projects import change_project
 from infra.control.secret_rings import SecretRings
 from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret
 from infra.lifecycle import EventState
@@ -125,7 +126,5 @@ class SecretService:
         return sorted(rows, key=lambda row: number_of(row.kid), reverse=True)
 
     async def _change(self) -> None:
-        """The project changes, and nobody else changes it meanwhile."""
-        query = select(Project).where(Project.id == self._project).with_for_update()
-        (await self._session.scalars(query)).one().revision += 1
+        await change_project(self._session, self._project)
         self._rings.forget_after(self._session, self._project)

@@ -20,6 +20,12 @@ from infra.keys import is_name
 MAX_PROJECTS = 1_000
 
 
+async def change_project(session: AsyncSession, project: str) -> None:
+    """What nodes know of the project changes; nobody else changes it until the transaction ends."""
+    query = select(Project).where(Project.id == project).with_for_update()
+    (await session.scalars(query)).one().revision += 1
+
+
 class ProjectService:
     """Projects that the caller sees, within one transaction."""
 

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from infra.auth.signing import new_private, public_of
 from infra.control.ids import new_id
 from infra.control.problems import Conflict, NotFound
-from infra.db.control import Project, SigningKey
+from infra.control.projects import change_project
+from infra.db.control import SigningKey
 
 MAX_KEYS = 10
 """Of a project: one signs, one is to come, others until the last of their tokens has expired."""
@@ -50,7 +51,7 @@ class SigningKeyService:
         return key is self._signing(keys)
 
     async def create(self, *, at_once: bool) -> SigningKey:
-        await self._touch()
+        await change_project(self._session, self._project)
         held = await self.all()
         if len(held) >= MAX_KEYS:
             raise Conflict(
@@ -84,10 +85,5 @@ class SigningKeyService:
                 f"signing key {key_id} is the one that signs",
                 'Make another first: POST /v1/signing-keys {"at_once": true}.',
             )
-        await self._touch()
+        await change_project(self._session, self._project)
         await self._session.delete(key)
-
-    async def _touch(self) -> None:
-        """The project has changed, and nobody else changes it meanwhile."""
-        query = select(Project).where(Project.id == self._project).with_for_update()
-        (await self._session.scalars(query)).one().revision += 1
