@@ -1,5 +1,6 @@
 // A WHEP viewer in a page, without any player of ours: `await watch(url)` gives an object whose
-// `facts()` are getStats plus, in Chromium, the age of every picture when it is shown.
+// `facts()` are getStats plus, in Chromium, the RTP timestamps of the frames that went to the decoder
+// and the age of every picture when it is shown.
 //
 // The stamp that the publisher put into a frame's SEI is read from the coded frame, remembered by RTP
 // timestamp, and compared with the time at which requestVideoFrameCallback shows that timestamp.
@@ -19,6 +20,7 @@ function stampOf(data) {
 class Watching {
   constructor(coded) {
     this.stamps = new Map();
+    this.whole = []; // RTP timestamps of the pictures that arrived whole, in decoding order
     this.shown = []; // [shown at, age], ms
     this.pc = new RTCPeerConnection(coded ? { encodedInsertableStreams: true } : {});
     this.video = document.body.appendChild(document.createElement("video"));
@@ -43,6 +45,7 @@ class Watching {
     const { readable, writable } = receiver.createEncodedStreams();
     const look = (frame, controller) => {
       const stamp = kind === "video" ? stampOf(frame.data) : null;
+      if (kind === "video") this.whole.push(frame.timestamp >>> 0);
       if (stamp !== null) this.stamps.set(frame.timestamp >>> 0, stamp);
       controller.enqueue(frame);
     };
@@ -68,7 +71,8 @@ class Watching {
   }
 
   async facts() {
-    const facts = { state: this.pc.connectionState, width: this.video.videoWidth, shown: this.shown };
+    const { shown, whole } = this;
+    const facts = { state: this.pc.connectionState, width: this.video.videoWidth, shown, whole };
     for (const one of (await this.pc.getStats()).values()) {
       if (one.type === "inbound-rtp") facts[one.kind] = one;
       if (one.type === "transport") facts.srtp = one.srtpCipher;
