@@ -11,9 +11,9 @@ encoder's clock, when the part has arrived; memory is the growth of private page
 
 The floor, in the same run, is the same server library with an application that knows nothing and
 answers as many bytes. Behind Varnish each player has a URL prefix of its own, so that each is
-checked, as with tokens; origin requests are counted by the origin. Where there are two cores, the
-server has one, players and publisher the other, and Varnish both, for the origin has little to do
-then.
+checked, as with tokens; origin requests are counted by the origin. The floor of that is a bare
+Varnish, which lets everybody in. Where there are two cores, the server has one, players and
+publisher the other, and Varnish both, for the origin has little to do then.
 """
 
 import argparse
@@ -45,6 +45,7 @@ from tests.support.webrtc import Node
 CLIENTS = (200, 1000)
 WIDTH = 130
 SECRET = "the-secret-of-a-benchmark"
+BARE = Path(__file__).with_name("bare.vcl")
 SRT_LATENCY_MS = 120
 PERIOD_S = 0.2
 """A part of the programme: six frames of 30 a second."""
@@ -122,6 +123,8 @@ def livepath(plan: Plan, clients: int) -> Rows:
         if plan.varnish:
             plan.say(f"livepath behind Varnish, {clients} players ...")
             rows.append(behind_varnish(plan, node, clients, idle))
+            plan.say(f"the same behind a bare Varnish, {clients} players ...")
+            rows.append(behind_varnish(plan, node, clients, idle, bare=True))
     return rows
 
 
@@ -133,24 +136,24 @@ def floor(plan: Plan, clients: int, like: Row) -> Row:
     return row("floor", both, costs(both, reloads, 0.0), memory=False)
 
 
-def behind_varnish(plan: Plan, node: Node, clients: int, idle: float) -> Row:
-    cores = (*plan.server_cores, *plan.client_cores)
-    with on_cores(cores), Varnish(Origin(node.origin, SECRET)) as varnish:
+def behind_varnish(plan: Plan, node: Node, clients: int, idle: float, *, bare: bool = False) -> Row:
+    cores, origin = (*plan.server_cores, *plan.client_cores), Origin(node.origin, SECRET)
+    with on_cores(cores), Varnish(origin, vcl=BARE) if bare else Varnish(origin) as varnish:
         url = f"{varnish.url}/live/{node.event_url.partition('/live/')[2]}/video.m3u8"
         before = origin_requests(node)
         both = play(plan, url, clients, [node.media.pid, varnish.pid], "--prefixes")
         asked = origin_requests(node) - before
     requests = max(1, both["playlists"] + both["parts"])
-    origin, edge = (float(server["cpu_s"]) for server in both["servers"])
+    origin_s, edge_s = (float(server["cpu_s"]) for server in both["servers"])
     found = {
-        "us_gross": round(1e6 * origin / requests, 1),
-        "us_net": round(1e6 * (origin - idle * both["window_s"]) / requests, 1),
-        "us_edge": round(1e6 * edge / requests, 1),
+        "us_gross": round(1e6 * origin_s / requests, 1),
+        "us_net": round(1e6 * (origin_s - idle * both["window_s"]) / requests, 1),
+        "us_edge": round(1e6 * edge_s / requests, 1),
         "origin_requests_per_version_and_part": round(
             asked / max(1, both["versions"] + both["names"]), 2
         ),
     }
-    return row("behind varnish", both, found, memory=False)
+    return row("bare varnish" if bare else "behind varnish", both, found, memory=False)
 
 
 def origin_requests(node: Node) -> int:

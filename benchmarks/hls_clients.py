@@ -43,6 +43,12 @@ def newest_stamp(body: bytes) -> int | None:
     return int(digits) if digits.isdigit() else None
 
 
+def spread(probes: int, clients: int) -> frozenset[int]:
+    """Who reads stamps. A server answers in the order in which they asked, and they ask anew in the
+    order of its answers, so the first to join would speak for the first to be served alone."""
+    return frozenset((2 * n + 1) * clients // (2 * probes) for n in range(probes))
+
+
 class BadAnswer(RuntimeError):
     """What came is no answer that a player could use."""
 
@@ -193,7 +199,10 @@ class Player:
 class Load:
     """All players of one run."""
 
-    def __init__(self, url: str, *, playlists_only: bool, prefixes: bool, probes: int) -> None:
+    def __init__(
+        self, url: str, *, playlists_only: bool, prefixes: bool, probes: frozenset[int]
+    ) -> None:
+        """`probes`: the numbers of those who read stamps."""
         parts = urlsplit(url)
         self.address = (parts.hostname or "", parts.port or 80)
         self.playlists_only = playlists_only
@@ -220,7 +229,7 @@ class Load:
     def join(self) -> None:
         number = len(self._players)
         prefix = b"/t/viewer-%d" % number if self._prefixes else b""
-        player = Player(self, prefix + self._path, probe=number < self._probes)
+        player = Player(self, prefix + self._path, probe=number in self._probes)
         self._players.append(player)
         for connection in (player.reloads, player.media):
             self._open[connection.socket.fileno()] = connection
@@ -259,7 +268,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         given.url,
         playlists_only=given.playlists_only,
         prefixes=given.prefixes,
-        probes=given.probes,
+        probes=spread(given.probes, given.clients),
     )
     before = moment(given.server_pid)
     try:

@@ -90,7 +90,8 @@ EXACT = {"thread_stats_rate": "0"}
 class Varnish:
     """One edge; see the module for the invariant.
 
-    `port` 0 takes a free one. `exact`: counters hold what has happened, at any cost.
+    `port` 0 takes a free one. `exact`: counters hold what has happened, at any cost. `vcl`: another
+    configuration, which includes `origin.vcl` (a backend and `prove_edge`).
     """
 
     def __init__(
@@ -101,8 +102,10 @@ class Varnish:
         port: int = 0,
         memory_mb: int = 256,
         exact: bool = False,
+        vcl: Path = HERE / "livepath.vcl",
     ) -> None:
         self._origin = origin
+        self._vcl = vcl
         self._parameters = PARAMETERS | (EXACT if exact else {})
         self._listen = f"{host}:{port}"
         self._memory_mb = memory_mb
@@ -174,12 +177,12 @@ class Varnish:
         (folder / "origin.vcl").write_text(
             ORIGIN_VCL.format(host=host, port=port, secret=self._origin.secret)
         )
-        parameters = self._parameters | {"vcl_path": f"{folder}:{HERE}"}
+        parameters = self._parameters | {"vcl_path": str(folder)}
         with (folder / "log").open("wb") as log:
             return subprocess.Popen(
                 [
                     *(daemon, "-F", "-j", "none", "-n", str(folder / "work")),
-                    *("-a", self._listen, "-f", str(HERE / "livepath.vcl")),
+                    *("-a", self._listen, "-f", str(self._vcl)),
                     *("-s", f"malloc,{self._memory_mb}M"),
                     *(word for pair in parameters.items() for word in ("-p", "=".join(pair))),
                 ],
