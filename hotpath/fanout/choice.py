@@ -11,7 +11,7 @@ viewer acts on the verdict. Pure: `now` is an argument, ns.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 SECOND = 1_000_000_000
 
@@ -32,8 +32,7 @@ JITTER_BAD_MS = 60
 RTT_BAD_MS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """What is known about one viewer since the last time."""
 
     lost: float = 0.0

@@ -7,7 +7,7 @@ be a packet apart. Upstream: `kernel`. Downstream: `viewer`, `metrics`.
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hotpath.fanout._kernel import ffi, lib
 
@@ -25,8 +25,7 @@ class Delay:
     """Frames no later than `DELAY_BOUNDS_MS` and later than the bound before."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewerStats:
+class ViewerStats(NamedTuple):
     packets: int
     """RTP, RTX included."""
     bytes: int

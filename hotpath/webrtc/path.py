@@ -1,12 +1,13 @@
 """Where a peer's packets go: a socket and an address on it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """One way to a peer. Equal paths are the same way."""
+class Path(NamedTuple):
+    """One way to a peer. Equal paths are the same way.
+
+    A tuple, because every packet of a peer looks its way up.
+    """
 
     fd: int
     """Descriptor to send on; a datagram socket, also for ICE-TCP (see `address`)."""

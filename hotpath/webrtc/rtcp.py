@@ -1,16 +1,17 @@
 """RTCP: compound packets to typed events, and the packets this node sends.
 
 Invariant: any bytes give a bounded list of events or `RtcpError`; packet types that are not of use
-here are skipped. Pure. Upstream: `peer` (decrypted RTCP). Downstream: `hotpath.fanout.viewer`
-(reports, NACK, PLI, REMB) and `hotpath.ingest` (sender reports).
+here are skipped. Pure. Events are tuples, because every viewer reports once a second or more.
+
+Upstream: `peer` (decrypted RTCP). Downstream: `hotpath.fanout.viewer` (reports, NACK, PLI, REMB)
+and `hotpath.ingest` (sender reports).
 Spec: RFC 3550 6.4 and A.2, RFC 4585 6, RFC 5104 4.3.1, draft-alvestrand-rmcat-remb-03, RFC 5506.
 """
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from hotpath.webrtc.errors import WebRtcError
 from hotpath.webrtc.rtp import NS
@@ -28,8 +29,7 @@ class RtcpError(WebRtcError):
     """The bytes are no RTCP compound packet."""
 
 
-@dataclass(frozen=True, slots=True)
-class SenderReport:
+class SenderReport(NamedTuple):
     ssrc: int
     ntp: int
     """64-bit NTP time at which `rtp` was."""
@@ -38,8 +38,7 @@ class SenderReport:
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReceptionReport:
+class ReceptionReport(NamedTuple):
     """One block of a sender or receiver report: what `reporter` got of `ssrc`."""
 
     reporter: int
@@ -58,33 +57,28 @@ class ReceptionReport:
     """In 1/65536 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nack:
+class Nack(NamedTuple):
     ssrc: int
     sequences: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pli:
+class Pli(NamedTuple):
     ssrc: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fir:
+class Fir(NamedTuple):
     ssrc: int
     number: int
     """A repeated number is the same request again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remb:
+class Remb(NamedTuple):
     bitrate: int
     """Bits per second that the receiver believes it can take."""
     ssrcs: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Bye:
+class Bye(NamedTuple):
     ssrcs: tuple[int, ...]
 
 
