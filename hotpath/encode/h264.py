@@ -1,14 +1,15 @@
 """The H.264 encoder of a normalised picture: NVENC where it opens, else libx264; child only.
 
 Invariant: what it makes has no B-frames and no delay, SPS and PPS stand before each IDR, and an IDR
-comes exactly where it is asked for.
+comes exactly where it is asked for. A process to which NVENC was refused once does not ask again.
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import cache
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 import av
 from av.error import FFmpegError
@@ -19,9 +20,12 @@ from hotpath.media.clock import rescale
 from hotpath.media.h264 import ParameterSets, read_head
 from hotpath.media.unit import Codec, Format
 
+E = TypeVar("E")
 NVENC, X264 = "h264_nvenc", "libx264"
 _NEVER = 1 << 20
 """GOP length in frames: IDRs are placed by hand."""
+NVENC_REFUSED = "nvenc-refused"
+"""Among the counts, once a process: NVENC is here and did not open, so that libx264 encodes."""
 _MANY_CORES = 4
 _MAX_THREADS = 4
 
@@ -46,7 +50,7 @@ class H264Encoder:
 
     def __init__(self, name: str, width: int, height: int, *, clock: int, fps: int, bitrate: int,
                  cap: int, threads: int) -> None:  # fmt: skip
-        self.size = (width, height)
+        self.name, self.size = name, (width, height)
         context: Any = av.CodecContext.create(name, "w")
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base, context.framerate = Fraction(1, clock), Fraction(fps)
@@ -120,9 +124,8 @@ _OPTIONS = {
 }
 
 
-@cache
-def encoder_name() -> str:
-    """The encoder that this machine has; tried once per process."""
+def nvenc_works() -> bool:
+    """Whether it opens here and takes a small picture."""
     try:
         encoder = H264Encoder(
             NVENC, 256, 256, clock=90_000, fps=30, bitrate=500_000, cap=500_000, threads=1
@@ -131,5 +134,47 @@ def encoder_name() -> str:
         black.pts = 0
         list(encoder.encode(black))
     except (FFmpegError, ValueError):
-        return X264
-    return NVENC
+        return False
+    return True
+
+
+class Choice:
+    """Which encoder a process uses, whatever threads its pictures are encoded in.
+
+    Invariant: NVENC is tried small once and used from then on until it is refused once, for want of
+    a session, for the picture's size or because the card is gone; after that it is libx264.
+    """
+
+    def __init__(self, works: Callable[[], bool] = nvenc_works) -> None:
+        self._works = works
+        self._lock = Lock()
+        self._name = ""
+
+    @property
+    def name(self) -> str:
+        """Of the encoder that is tried next."""
+        with self._lock:
+            self._name = self._name or (NVENC if self._works() else X264)
+            return self._name
+
+    def open(self, make: Callable[[str], E], counts: Counter[str]) -> E:
+        """What `make` makes of an encoder's name; `counts` is told when NVENC is given up.
+
+        `FFmpegError` or `ValueError` where libx264 does not open either.
+        """
+        if self.name == NVENC:
+            try:
+                return make(NVENC)
+            except (FFmpegError, ValueError):
+                self._give_up(counts)
+        return make(X264)
+
+    def _give_up(self, counts: Counter[str]) -> None:
+        with self._lock:
+            if self._name == NVENC:  # several rungs may be refused at a time
+                self._name = X264
+                counts[NVENC_REFUSED] += 1
+
+
+CHOICE = Choice()
+"""This process's."""

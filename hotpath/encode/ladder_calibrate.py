@@ -7,13 +7,14 @@ slowness.
 
 import os
 import time
+from collections import Counter
 from fractions import Fraction
 from typing import Any
 
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from hotpath.encode.h264 import NVENC, H264Encoder, encoder_name
+from hotpath.encode.h264 import CHOICE, NVENC, H264Encoder
 
 _SOURCE = (1280, 720)
 _SIZE = (640, 360)
@@ -24,14 +25,11 @@ _NOISE = os.urandom(1 << 15)
 """More than a plane of the coarse picture takes, however its rows are padded."""
 
 
-def speed() -> float:
-    """Pixels of output a second."""
-    name = encoder_name()
-    clock = time.perf_counter if name == NVENC else time.thread_time
+def speed(counts: Counter[str]) -> float:
+    """Pixels of output a second; `counts` as `Choice.open` has them."""
+    encoder = CHOICE.open(_encoder, counts)
+    clock = time.perf_counter if encoder.name == NVENC else time.thread_time
     pictures = [_picture(n) for n in range(4)]
-    encoder = H264Encoder(
-        name, *_SIZE, clock=90_000, fps=30, bitrate=800_000, cap=800_000, threads=1
-    )
     scaler = VideoReformatter()
     began = 0.0
     for n in range(_WARM + _PICTURES):
@@ -41,6 +39,10 @@ def speed() -> float:
         picture.pts, picture.time_base = n * 3000, Fraction(1, 90_000)
         list(encoder.encode(picture, keyframe=n == 0))
     return _PICTURES * _SIZE[0] * _SIZE[1] / max(clock() - began, 1e-6)
+
+
+def _encoder(name: str) -> H264Encoder:
+    return H264Encoder(name, *_SIZE, clock=90_000, fps=30, bitrate=800_000, cap=800_000, threads=1)
 
 
 def _picture(shift: int) -> VideoFrame:

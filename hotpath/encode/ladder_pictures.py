@@ -20,10 +20,10 @@ from av.video.reformatter import VideoReformatter
 from hotpath.encode.bitrate import Bitrate
 from hotpath.encode.decode import PictureDecoder
 from hotpath.encode.h264 import (
+    CHOICE,
     Description,
     H264Encoder,
     cores,
-    encoder_name,
     frames_per_second,
     threads,
 )
@@ -43,8 +43,9 @@ _MAX_CUES = 256
 class RungEncoder:
     """One rung; belongs to one thread at a time."""
 
-    def __init__(self, rung: LadderRung, job: LadderJob) -> None:
+    def __init__(self, rung: LadderRung, job: LadderJob, counts: Counter[str]) -> None:
         self.rung = rung
+        self._counts = counts
         self.spent_ns = 0
         """Processor time of its thread; the codec may have more of its own."""
         self._job = job
@@ -78,15 +79,19 @@ class RungEncoder:
 
     def _make(self, size: tuple[int, int]) -> H264Encoder:
         fps = frames_per_second(self._job.source, self._clock)
-        return H264Encoder(
-            encoder_name(),
-            *size,
-            clock=self._clock,
-            fps=fps,
-            bitrate=self._bitrate.first(*size, fps),
-            cap=self.rung.bitrate,
-            threads=max(threads(self._job.settings) // len(self._job.rungs), 1),
-        )
+
+        def make(name: str) -> H264Encoder:
+            return H264Encoder(
+                name,
+                *size,
+                clock=self._clock,
+                fps=fps,
+                bitrate=self._bitrate.first(*size, fps),
+                cap=self.rung.bitrate,
+                threads=max(threads(self._job.settings) // len(self._job.rungs), 1),
+            )
+
+        return CHOICE.open(make, self._counts)
 
     def _pack(self, encoder: H264Encoder, picture: VideoFrame, *, key: bool) -> Iterator[Output]:
         for packet in encoder.encode(picture, keyframe=key):
@@ -108,7 +113,7 @@ class LadderPictures:
         self._counts = counts
         self._clock = job.source.timescale
         self._decoder = PictureDecoder(job.source, self._clock, threads(job.settings), counts)
-        self.rungs = [RungEncoder(rung, job) for rung in job.rungs if rung in rungs]
+        self.rungs = [RungEncoder(rung, job, counts) for rung in job.rungs if rung in rungs]
         self._pool = ThreadPoolExecutor(max(min(len(self.rungs), cores()), 1), "rung")
         self._cues: deque[Cue] = deque(maxlen=_MAX_CUES)
         self._last_pts: int | None = None

@@ -43,7 +43,7 @@ class LadderWorker:
         source = job.source
         fps = frames_per_second(source, source.timescale)
         self._source = Source(source.width, source.height, fps)
-        self._speed = speed()
+        self._speed = speed(self._counts)
         admission = admit(job.rungs, self._source, speed=self._speed, cores=job.cores)
         names = tuple(rung.name for rung in admission.kept)
         self._outlet.write(Admitted(names, admission.cores, admission.words(job.cores)))

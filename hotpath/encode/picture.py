@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from hotpath.encode.bitrate import Bitrate
 from hotpath.encode.decode import PictureDecoder
-from hotpath.encode.h264 import Description, H264Encoder, encoder_name, frames_per_second, threads
+from hotpath.encode.h264 import CHOICE, Description, H264Encoder, frames_per_second, threads
 from hotpath.encode.job import Job
 from hotpath.encode.passing import Passing
 from hotpath.media.clock import rescale
@@ -96,15 +96,20 @@ class PictureBridge:
         if self._encoder is not None and self._encoder.size == size:
             return self._encoder
         fps = frames_per_second(self._job.source, self._job.clock_in)
-        self._encoder = H264Encoder(
-            encoder_name(),
-            *size,
-            clock=self._job.clock_in,
-            fps=fps,
-            bitrate=self._bitrate.wanted(self._bitrate.first(*size, fps)),
-            cap=self._job.settings.video_bitrate,
-            threads=self._threads,
-        )
+        bitrate = self._bitrate.wanted(self._bitrate.first(*size, fps))
+
+        def make(name: str) -> H264Encoder:
+            return H264Encoder(
+                name,
+                *size,
+                clock=self._job.clock_in,
+                fps=fps,
+                bitrate=bitrate,
+                cap=self._job.settings.video_bitrate,
+                threads=self._threads,
+            )
+
+        self._encoder = CHOICE.open(make, self._counts)
         self._force = True
         return self._encoder
 
