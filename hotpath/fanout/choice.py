@@ -36,7 +36,8 @@ class Health(NamedTuple):
     """What is known about one viewer since the last time."""
 
     lost: float = 0.0
-    """Worst fraction lost that its receiver reports stated, 0 to 1."""
+    """Worst fraction of its picture lost (of its sound, where that is all) that its receiver
+    reports stated, 0 to 1."""
     jitter_ms: int = 0
     rtt_ms: int = 0
     remb_bps: int | None = None
@@ -100,7 +101,8 @@ class Choice:
         if self._bad(health):
             return self._receive_bad(health, now)
         if not self._good(health):
-            self._good_since = None
+            # Neither: what began before has not gone on.
+            self._bad_since = self._good_since = None
             return STAY
         self._bad_since = None
         self._good_since = now if self._good_since is None else self._good_since

@@ -119,8 +119,8 @@ class ViewerSession:
             [r.bps for r in self._offered] if media.video else [], audio=media.audio is not None
         )
         self._lost, self._jitter_ms = 0.0, 0
-        """From its reports: the worst loss since the last review (if none came, the one looked at
-        then), the last jitter."""
+        """From its reports on the picture, or on the sound where that is all it gets: the worst
+        loss since the last review (if none came, the one looked at then), the last jitter."""
         self._reviewed = False
         """No report has come since the last review."""
         self._remb_bps: int | None = None
@@ -212,15 +212,17 @@ class ViewerSession:
             self.feed.request_keyframe()
 
     def _receive_report(self, viewer: Viewer, report: ReceptionReport) -> None:
-        video = report.ssrc == self.randoms.ssrcs.video
+        # A report on sound or RTX counts so few packets that a few percent of loss look like many.
+        video, ssrcs = self._showing, self.randoms.ssrcs
+        if report.ssrc != (ssrcs.video if video else ssrcs.audio):
+            return
         lost = report.fraction_lost / 256
         self._lost = lost if self._reviewed else max(self._lost, lost)
         self._reviewed = False
         self._jitter_ms = 1000 * report.jitter // (VIDEO_HZ if video else AUDIO_HZ)
-        if video or self.media.video is None:
-            trip_ns = viewer.round_trip_ns(report.ssrc, report.last_sr, report.delay_since_sr)
-            if trip_ns is not None:
-                self.round_trip_ns = trip_ns
+        trip_ns = viewer.round_trip_ns(report.ssrc, report.last_sr, report.delay_since_sr)
+        if trip_ns is not None:
+            self.round_trip_ns = trip_ns
 
     def review(self, now: int) -> None:
         """Decide, every second or two, whether what it gets still fits its path."""

@@ -1,6 +1,6 @@
 """A viewer's session whose kernel, feed and peer write down what is asked of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -166,12 +166,19 @@ class Rig:
 
     def report(self, lost: float, seconds: int, start: int = 0) -> list[str]:
         """The same report once a second; what the session did about it, but for reviews."""
-        block = ReceptionReport(1, VIDEO, int(lost * 256), 0, 0, 900, 1, 1)
         before = len(self.calls)
         for second in range(start, start + seconds):
-            self.session.peer_rtcp(build_receiver_report(1, [block], "c"), 0)
+            self.hear({VIDEO: lost, AUDIO: lost})
             self.session.review(second * SECOND)
         return [" ".join(map(str, call)) for call in self.calls[before:]]
+
+    def hear(self, lost: Mapping[int, float], jitter: int = 900) -> None:
+        """One report with a block for each SSRC: the fraction lost, and jitter in its clock."""
+        blocks = [
+            ReceptionReport(1, ssrc, int(fraction * 256), 0, 0, jitter, 1, 1)
+            for ssrc, fraction in lost.items()
+        ]
+        self.session.peer_rtcp(build_receiver_report(1, blocks, "c"), 0)
 
 
 def cast_any(value: Any) -> Any:

@@ -71,6 +71,20 @@ def test_one_bad_report_moves_nothing() -> None:
     assert run(Choice(RATES), [(1, LOSSY), (1, GOOD)] * 30) == []
 
 
+MIDDLING = Health(lost=0.08)
+
+
+@pytest.mark.parametrize("between", [1, 2, 3, 5])
+def test_bad_reports_with_middling_ones_between_move_nothing(between: int) -> None:
+    assert run(Choice(RATES), [(1, LOSSY), (between, MIDDLING)] * 30) == []
+    assert run(Choice(RATES), [(3, LOSSY), (between, MIDDLING)] * 30) == []
+
+
+def test_after_a_move_a_middling_time_is_not_counted_towards_the_next() -> None:
+    assert run(Choice(RATES), [(4, LOSSY), (20, MIDDLING), (1, LOSSY)]) == [(3, 1)]
+    assert run(Choice(RATES), [(4, LOSSY), (20, MIDDLING), (4, LOSSY)]) == [(3, 1), (27, 2)]
+
+
 def test_thirty_percent_loss_for_five_seconds_keeps_the_only_picture() -> None:
     assert run(Choice([2_400_000]), [(10, GOOD), (5, LOSSY), (30, GOOD)]) == []
 
