@@ -11,8 +11,9 @@ transaction.
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from sqlalchemy import Engine, and_, func, or_, select, update
+from sqlalchemy import Engine, Select, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from coldpath.attempts import give_up_attempt
@@ -25,6 +26,8 @@ from infra.lifecycle import EventState
 
 _IN_CHUNK = 500
 _DAY_MS = 86_400_000
+OwedRows: TypeAlias = Select[str, str, int, str | None, str, str]
+"""(job, queue, timeout_s, traceparent, function, project)"""
 _ARCHIVING = (EventState.ENDED, EventState.RECONNECTING, EventState.LIVE)
 
 
@@ -99,24 +102,37 @@ class Deliveries:
         their project. Two dispatchers that ask at once may let a few too many go."""
         with Session(self._engine) as session:
             under_way = self._under_way(session)
-            full = [pair for pair, count in under_way.items() if self._is_full(pair, count)]
-            rows = session.execute(
-                select(Job.id, Job.queue, Job.timeout_s, Job.traceparent, Job.function, Job.project)
-                .where(
-                    Job.state == JobState.QUEUED.value,
-                    Job.delivery_sent_ms.is_(None),
-                    *(~and_(Job.function == f, Job.project == p) for f, p in full),
-                )
-                .order_by(Job.created_ms)
-                .limit(limit)
-            )
             found: list[Delivery] = []
+            rows = session.execute(self._in_turn(under_way).limit(limit))
             for job, queue, timeout_s, traceparent, function, project in rows:
                 pair = (function, project)
                 if not self._is_full(pair, under_way[pair]):
                     under_way[pair] += 1
                     found.append(Delivery(job, queue, timeout_s, traceparent))
             return found
+
+    def _in_turn(self, under_way: Counter[tuple[str, str]]) -> OwedRows:
+        """Owed jobs, oldest first, and of a project no more than may be under way: what waits
+        behind its limit must not fill the answer, for others wait behind that."""
+        full = [pair for pair, count in under_way.items() if self._is_full(pair, count)]
+        place = func.row_number().over(
+            partition_by=(Job.function, Job.project), order_by=(Job.created_ms, Job.id)
+        )
+        columns = (Job.id, Job.queue, Job.timeout_s, Job.traceparent, Job.function, Job.project)
+        owed = (
+            select(*columns, Job.created_ms, place.label("place"))
+            .where(
+                Job.state == JobState.QUEUED.value,
+                Job.delivery_sent_ms.is_(None),
+                *(~and_(Job.function == f, Job.project == p) for f, p in full),
+            )
+            .subquery()
+        )
+        found: OwedRows = select(*(owed.c[column.key] for column in columns))
+        if self.per_project:
+            most = case(self.per_project, value=owed.c.function)
+            found = found.where(or_(most.is_(None), owed.c.place <= most))
+        return found.order_by(owed.c.created_ms, owed.c.id)
 
     def _is_full(self, pair: tuple[str, str], count: int) -> bool:
         most = self.per_project.get(pair[0])
@@ -151,12 +167,16 @@ class Deliveries:
                 .execution_options(synchronize_session=False)
             )
 
-    def forget_lost(self, live: Collection[str], older_than_ms: int) -> list[str]:
+    def forget_lost(
+        self, live: Collection[str], queues: Collection[str], older_than_ms: int
+    ) -> list[str]:
         """Marks queued jobs as owed again when their delivery, sent long enough ago, is not among
-        the broker's `live` ones. Younger ones may be on their way to the broker."""
+        the broker's `live` ones. Younger ones may be on their way to the broker. Of a queue that is
+        not among `queues`, nothing is known."""
         with Session(self._engine) as session, session.begin():
             stale = (
                 Job.state == JobState.QUEUED.value,
+                Job.queue.in_(queues),
                 Job.delivery_sent_ms < self._clock(session) - older_than_ms,
             )
             lost = [job for job in session.scalars(select(Job.id).where(*stale)) if job not in live]

@@ -9,6 +9,7 @@ ledger, broker.
 """
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -25,6 +26,9 @@ from coldpath.traces import Traces
 from infra.jobs.filing import JobRequest
 from infra.keys import ManifestKey, parse
 from infra.storage.objects import ObjectInfo, ObjectStore
+
+_REMEMBERED = 20_000
+"""Manifests; one that is forgotten costs one listing more."""
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,9 @@ class Intake:
         self._deliveries = deliveries
         self._broker = broker
         self._traces = Traces(store, ledger)
+        self._listing = threading.Lock()
+        self._listed: dict[ObjectVersion, None] = {}
+        """Manifests that asked for no job, oldest first."""
 
     def receive(self, events: Iterable[ObjectCreated], bucket: str) -> list[JobRequest]:
         """Takes object events; those of other buckets and of keys nobody wants cost nothing."""
@@ -108,12 +115,23 @@ class Intake:
             return
         for item in found:
             key = parse(item.key)
-            jobs = [request.id for request in self._planned([item])]
-            if isinstance(key, ManifestKey) and self._ledger.unknown(jobs):
+            if isinstance(key, ManifestKey) and self._is_new(item):
                 folder = item.key.removesuffix("manifest.json")
                 for info in self._store.list(folder):
                     if info.key != item.key and self._registry.wants(info.key):
                         yield ObjectVersion(info.key, info.etag)
+
+    def _is_new(self, manifest: ObjectVersion) -> bool:
+        """Whether its session was not listed yet, as the jobs of the manifest tell. An event may
+        want none of them; then this process remembers."""
+        if jobs := [request.id for request in self._planned([manifest])]:
+            return bool(self._ledger.unknown(jobs))
+        with self._listing:
+            new = manifest not in self._listed
+            self._listed[manifest] = None
+            if len(self._listed) > _REMEMBERED:
+                del self._listed[next(iter(self._listed))]
+            return new
 
     def send(self, owed: Sequence[Delivery]) -> int:
         """Sends deliveries; what the broker does not take stays owed. Returns how many it took."""

@@ -95,7 +95,7 @@ class Reconciler:
         if live is None:
             log.warning("the queues are too long to look for lost deliveries")
             return []
-        lost = self._deliveries.forget_lost(live, self._grace_ms)
+        lost = self._deliveries.forget_lost(live, self._queues, self._grace_ms)
         for job in lost:
             log.warning("%s: the broker lost its delivery", job)
         return lost

@@ -84,9 +84,7 @@ def run_start(recording: Recording, run: Run) -> Fraction:
 
 def duration(recording: Recording) -> Fraction:
     """Seconds of the VOD presentation."""
-    return sum(
-        (_longest(run, msn, recording) for run in recording.runs for msn in run.msns), Fraction(0)
-    )
+    return sum(run_lengths(recording), Fraction(0))
 
 
 def _media_playlist(recording: Recording, rendition: Rendition, folder: str) -> str:

@@ -16,9 +16,9 @@ from infra.jobs.states import JobState
 from infra.keys import VodKey, parse
 from infra.lifecycle import EventState
 
-_KINDS = (
-    *("vod", "mp4", "poster", "poster-live", "preview", "storyboard", "captions", "transcript"),
-)
+_KINDS = ("vod", "mp4", "poster", "preview", "storyboard", "captions", "transcript")
+_LIVE_POSTER = "poster-live"
+"""One every few seconds of the event: all of them would leave no room for the others."""
 _MOST = 500
 """Assets that are looked at, newest first."""
 _BEGUN: dict[EventState, VodStatus] = {
@@ -53,7 +53,7 @@ async def vod_of(
         duration_ms=whole.playlist.duration_ms if whole.playlist else None,
         hls_url=whole.hls_url,
         captions=whole.languages,
-        poster_url=whole.url("poster") or whole.url("poster-live"),
+        poster_url=whole.url("poster") or whole.url(_LIVE_POSTER),
         preview_url=whole.url("preview"),
         storyboard_url=whole.url("storyboard"),
         transcript_url=whole.url("transcript"),
@@ -135,12 +135,12 @@ def _text(value: object) -> str | None:
 async def _assets(session: AsyncSession, event: Event) -> Sequence[Asset]:
     query = (
         select(Asset)
-        .where(Asset.project == event.project, Asset.event == event.id)
-        .where(Asset.feed == FEED, Asset.kind.in_(_KINDS))
+        .where(Asset.project == event.project, Asset.event == event.id, Asset.feed == FEED)
         .order_by(Asset.created_ms.desc(), Asset.id.desc())
-        .limit(_MOST)
     )
-    return (await session.scalars(query)).all()
+    lasting = await session.scalars(query.where(Asset.kind.in_(_KINDS)).limit(_MOST))
+    passing = await session.scalars(query.where(Asset.kind == _LIVE_POSTER).limit(1))
+    return [*lasting, *passing]
 
 
 async def _replay_url(

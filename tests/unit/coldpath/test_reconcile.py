@@ -341,3 +341,15 @@ def test_only_what_an_event_wants_is_filed_and_its_session_is_listed_once(desk: 
     with Session(desk.engine) as session, session.begin():
         session.get_one(Event, "ev_1").cold_functions = None
     assert {request.function for request in desk.intake.file([manifest])} == {"archive", "sprite"}
+
+
+def test_a_session_whose_manifest_asks_for_nothing_is_listed_once_too(desk: Desk) -> None:
+    desk.registry.function("sprite", on=SegmentKey)(lambda _: JobResult())
+    desk.end_event("ev_1")
+    with Session(desk.engine) as session, session.begin():
+        session.get_one(Event, "ev_1").cold_functions = ["sprite"]
+    manifest = desk.record("ev_1")
+    assert [one.function for one in desk.intake.file([manifest])] == 3 * ["sprite"]
+    before = desk.store.requests
+    assert desk.intake.file([manifest]) == []
+    assert desk.store.requests == before + 1

@@ -189,3 +189,21 @@ async def test_pages_have_addresses(api: httpx2.AsyncClient) -> None:
     assert event["playback"]["vod_url"] == f"http://control.test/vod/{event['id']}"
     issued = (await api.post(f"/v1/events/{event['id']}/tokens")).json()
     assert issued["vod_url"] == f"http://control.test/vod/{event['id']}#{issued['token']}"
+
+
+async def test_posters_of_the_live_event_leave_room_for_its_recording(
+    api: httpx2.AsyncClient,
+    viewer: httpx2.AsyncClient,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("infra.control.vod._MOST", 2)
+    event = await over(api, deployment)
+    add_job(deployment, event, state="succeeded")
+    add(deployment, event, "vod", "index.m3u8")
+    for number in range(3):
+        later = {"created_ms": deployment.now_ms + number, "content": f"p{number}"}
+        add(deployment, event, "poster-live", "poster.jpg", **later)
+    told = (await recording(viewer, event)).json()
+    assert told["status"] == "ready"
+    assert "/p2/" in told["poster_url"]
