@@ -29,7 +29,7 @@ sub vcl_recv {
         return (synth(405));
     }
     # Nothing else passes: above all not /edge/, /metrics, nor an encoded slash.
-    if (req.url !~ "^(/t/[A-Za-z0-9._-]+)?/live(/[a-z0-9_-]+){3}/[A-Za-z0-9._/-]+\.(m3u8|m4s|mp4)(\?.*)?$") {
+    if (req.url !~ "^(/t/[A-Za-z0-9._-]+)?/live(/[a-z0-9_-]+){3}/[A-Za-z0-9._/-]+\.(m3u8|m4s|mp4|vtt)(\?.*)?$") {
         return (synth(404));
     }
     # Behind a TLS terminator this is the viewer's only if that speaks the PROXY protocol.

@@ -107,12 +107,12 @@ def need_varnish() -> None:
 
 @asynccontextmanager
 async def behind(
-    varnish: Varnish, port: int, access: str = "token"
+    varnish: Varnish, port: int, access: str = "token", *, captions: bool = False
 ) -> AsyncIterator[EdgeUnderTest]:
     """A programme that has been loaded and not begun; nothing of an earlier one is cached."""
     varnish.forget()
     clock = Clock()
-    origin = HlsOrigin(clock_s=clock)
+    origin = HlsOrigin(clock_s=clock, captions=captions)
     origin.set_access({KEY.project: {"k1": SIGNED}}, {KEY.event: access})
     requests = Counted(Edge(origin, SECRET, CHECK_S))
     server = HlsServer(requests, "127.0.0.1", port, before_stop=origin.stop)

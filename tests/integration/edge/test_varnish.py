@@ -262,6 +262,25 @@ async def test_viewers_with_a_cap_share_one_list_and_get_nothing_above_it(on_edg
         assert edge.requests.media[asked:] == [f"{LIVE}k1/video/s0.m4s"]
 
 
+async def test_captions_are_shared_and_for_those_who_may_watch(on_edge: OnEdge) -> None:
+    async with on_edge(captions=True) as edge:
+        edge.programme.load(with_rungs(marked(coded()), "720p"))
+        await edge.programme.publish_until(1, 0)
+        listed = m3u8.parse((await edge.client.get(edge.path("anna", "captions.m3u8"))).text)
+        (name,) = [segment.uri for segment in listed.segments]
+        assert name == "k1/captions/s0.vtt"
+        asked = len(edge.requests.media)
+        capped = f"/t/{edge.token('bert', cap='360p')}{LIVE}{name}"
+        for url in (edge.path("anna", name), capped):
+            answer = await edge.client.get(url)
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == "text/vtt"
+            assert answer.headers["cache-control"].endswith("immutable")
+            assert answer.text.startswith("WEBVTT")
+        assert edge.requests.media[asked:] == [LIVE + name]
+        assert (await edge.client.get(LIVE + name)).status_code == 401
+
+
 async def test_a_token_bound_to_an_address_is_good_from_there(on_edge: OnEdge) -> None:
     async with on_edge() as edge:
         await edge.programme.publish_until(1, 0)
