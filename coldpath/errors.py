@@ -37,7 +37,7 @@ class Interrupted(ColdPathError):
 
 
 class StoreAway(ColdPathError):
-    """The object store cannot be reached; whatever the attempt fell over, it was not the job."""
+    """Store or database cannot be reached; whatever the attempt fell over, it was not the job."""
 
 
 class TookTooLong(ColdPathError):

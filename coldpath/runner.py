@@ -11,16 +11,14 @@ import logging
 import os
 import resource
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from coldpath.binding import Registry
 from coldpath.context import Ends, JobContext, JobFunction
@@ -32,11 +30,13 @@ from coldpath.errors import (
     StoreAway,
     TookTooLong,
 )
+from coldpath.lease_keeper import LeaseKeeper
 from coldpath.ledger import Ledger
 from coldpath.log_tail import LogTail
 from coldpath.metering import MeteredStore
 from coldpath.records import JobResult, Lease
-from infra.errors import LivepathError, StorageError
+from infra.db.outage import is_outage
+from infra.errors import LivepathError, StorageBusy, StorageError
 from infra.storage.objects import ObjectStore
 from infra.telemetry import tracing
 from infra.telemetry.tracing import Span
@@ -46,8 +46,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _AGAIN_S = 0.2
 """Between two tries to tell a database that is away."""
-AWAY_MS = 5_000
-"""Until the next attempt at a job, when one found the store away."""
+AWAY_MS, AWAY_MOST_MS = 5_000, 300_000
+"""Until the next attempt at a job, when one found the store or the database away; twice as long
+after each that did, up to the second."""
+BUSY_MOST = 30
+"""Attempts that do not count although the store itself answers: about two hours of them."""
 
 
 class Outcome(StrEnum):
@@ -59,51 +62,7 @@ class Outcome(StrEnum):
     HANDED_BACK = "handed-back"
     """The worker is about to go; another one goes on from the checkpoint."""
     POSTPONED = "postponed"
-    """The object store is away; the job is tried again when it may be back."""
-
-
-class LeaseKeeper:
-    """Keeps a lease while its function runs, from a thread of its own.
-
-    `lost` is set when the ledger says so, or when the ledger could not be asked for so long that
-    the lease has run out.
-    """
-
-    def __init__(self, ledger: Ledger, lease: Lease) -> None:
-        self.lost = threading.Event()
-        self._ledger = ledger
-        self._lease = lease
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-
-    def _keep(self) -> None:
-        duration_s = self._ledger.lease_ms / 1000
-        kept = time.monotonic()
-        while not self._done.wait(duration_s / 3):
-            try:
-                self._ledger.extend(self._lease)
-                kept = time.monotonic()
-            except LeaseLost:
-                self.lost.set()
-                return
-            except DBAPIError as error:
-                log.warning("%s: cannot reach the ledger: %s", self._lease.job, error)
-                if time.monotonic() - kept > duration_s:
-                    self.lost.set()
-                    return
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
+    """Object store or database are away; the job is tried again when they may be back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +110,7 @@ class Runner:
 
     def run(self, job: str, traceparent: str | None = None) -> Outcome:
         """Works on the job if it is to be had, as part of the trace of its delivery."""
-        owner = f"{self._worker}/{os.getpid()}"
-        lease = self._ledger.lease(job, owner, dead_owner=self._dead_owner(job))
+        lease = self._patiently(job, lambda: self._lease(job))
         if lease is None:
             return Outcome.NOT_MINE
         parent = traceparent or lease.traceparent
@@ -160,6 +118,10 @@ class Runner:
             outcome = self._logged(lease)
             _describe(span, lease, outcome)
             return outcome
+
+    def _lease(self, job: str) -> Lease | None:
+        owner = f"{self._worker}/{os.getpid()}"
+        return self._ledger.lease(job, owner, dead_owner=self._dead_owner(job))
 
     def _logged(self, lease: Lease) -> Outcome:
         try:
@@ -181,7 +143,7 @@ class Runner:
             raise
         except Interrupted as error:
             log.warning("%s", error)
-            self._tell(lease, lambda: self._ledger.release(lease, tail.text))
+            self._patiently(lease.job, lambda: self._ledger.release(lease, tail.text))
             return Outcome.HANDED_BACK
         except StoreAway as error:
             return self._postponed(lease, error, tail)
@@ -201,7 +163,7 @@ class Runner:
             "bytes_out": store.bytes_out,
         }
         log.info("%s: %s succeeded in %d ms", lease.job, lease.function, cost["wall_ms"])
-        self._tell(lease, lambda: self._ledger.succeed(lease, result, cost, tail.text))
+        self._patiently(lease.job, lambda: self._ledger.succeed(lease, result, cost, tail.text))
         return Outcome.SUCCEEDED
 
     def _call(self, lease: Lease, store: ObjectStore) -> JobResult:
@@ -226,9 +188,15 @@ class Runner:
             raise
         except Exception as error:
             # Asked while the lease is still kept: a store that hangs takes its time.
-            if self._store_is_away():
+            if self._is_passing(error, context.lease) or self._store_is_away():
                 raise StoreAway(f"{type(error).__name__}: {error}") from error
             raise
+
+    def _is_passing(self, error: Exception, lease: Lease) -> bool:
+        """A store or a database that refuses just this, just now. It may do so for ever."""
+        busy = isinstance(error, StorageBusy)
+        busy = busy or (isinstance(error, DBAPIError) and is_outage(error))
+        return busy and _uncounted(lease) < BUSY_MOST
 
     def _store_is_away(self) -> bool:
         try:
@@ -238,10 +206,11 @@ class Runner:
         return False
 
     def _postponed(self, lease: Lease, error: StoreAway, tail: LogTail) -> Outcome:
-        log.warning("%s: the store is away: %s", lease.job, error)
-        self._tell(
-            lease,
-            lambda: self._ledger.postpone(lease, str(error), delay_ms=AWAY_MS, log=tail.text),
+        log.warning("%s: store or database are away: %s", lease.job, error)
+        pause = min(AWAY_MS << min(_uncounted(lease), 10), AWAY_MOST_MS)
+        self._patiently(
+            lease.job,
+            lambda: self._ledger.postpone(lease, str(error), delay_ms=pause, log=tail.text),
         )
         return Outcome.POSTPONED
 
@@ -252,8 +221,8 @@ class Runner:
         bound = self._registry.get(lease.function)
         pause = None if bound is None else bound.terms.pause_ms(lease.attempt)
         log.warning("%s: attempt %d failed: %s", lease.job, lease.attempt, reason)
-        state = self._tell(
-            lease,
+        state = self._patiently(
+            lease.job,
             lambda: self._ledger.fail(
                 lease, reason, permanent=permanent, delay_ms=pause, log=tail.text
             ),
@@ -261,17 +230,17 @@ class Runner:
         log.warning("%s: is %s", lease.job, state)
         return Outcome.FAILED
 
-    def _tell(self, lease: Lease, outcome: Callable[[], T]) -> T:
-        """Tells the ledger what became of the attempt: while the database is away, again and again
-        until the lease has run out, for the work may have taken an hour."""
+    def _patiently(self, job: str, asked: Callable[[], T]) -> T:
+        """What the ledger answers: while the database is away, asked again and again for as long as
+        a lease lasts, for the work may have taken an hour, and a delivery comes once."""
         until = time.monotonic() + self._ledger.lease_ms / 1000
         while True:
             try:
-                return outcome()
-            except OperationalError as error:
-                if time.monotonic() > until:
+                return asked()
+            except DBAPIError as error:
+                if not is_outage(error) or time.monotonic() > until:
                     raise
-                log.warning("%s: cannot reach the ledger: %s", lease.job, error)
+                log.warning("%s: cannot reach the ledger: %s", job, error)
                 time.sleep(_AGAIN_S)
 
     def _dead_owner(self, job: str) -> str | None:
@@ -282,6 +251,11 @@ class Runner:
             return None
         pid = int(owner.rpartition("/")[2])
         return None if pid != os.getpid() and _lives(pid) else owner
+
+
+def _uncounted(lease: Lease) -> int:
+    """Earlier attempts that did not count."""
+    return lease.fence - lease.attempt
 
 
 def _describe(span: Span, lease: Lease, outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ LivepathError
 ├── IllegalTransition      an event, job or publisher was asked for a change its table lacks
 │   └── ActorRefused       the change is for others to cause
 ├── UnknownEvent           no event has this id
+├── MigrationBlocked       others held locks that a change of the schema needs
 ├── TokenError             a viewer token or stream key does not verify
 └── StorageError           the object store refused or could not be reached
     ├── ObjectExists       If-None-Match: the key is taken
@@ -32,6 +33,10 @@ class UnknownEvent(LivepathError):
     """There is no event with this id."""
 
 
+class MigrationBlocked(LivepathError):
+    """Others held locks that a change of the schema needs, for longer than it waits."""
+
+
 class BusUnavailable(LivepathError):
     """The bus Valkey could not be reached or refused the command."""
 
@@ -42,6 +47,10 @@ class TokenError(LivepathError):
 
 class StorageError(LivepathError):
     """The object store refused the request or could not be reached."""
+
+
+class StorageBusy(StorageError):
+    """The object store cannot answer this request just now, or cannot be reached; later it may."""
 
 
 class ObjectExists(StorageError):

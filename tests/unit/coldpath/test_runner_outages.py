@@ -1,5 +1,6 @@
 """Storage or the database away while a job runs: that is not the job's fault."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ from sqlalchemy.exc import OperationalError
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure
 from coldpath.records import JobResult
-from coldpath.runner import Outcome
-from infra.errors import StorageError
+from coldpath.runner import AWAY_MOST_MS, BUSY_MOST, Outcome
+from infra.errors import StorageBusy, StorageError
 from tests.support.attempts import Bench
 
 
@@ -95,3 +96,72 @@ def test_work_that_is_done_is_told_when_the_database_is_back(
     monkeypatch.setattr(bench.ledger, "succeed", when_back)
     assert bench.given(lambda _: JobResult()).run(bench.job) is Outcome.SUCCEEDED
     assert bench.outcomes() == ["succeeded"]
+
+
+def gone(statement: str) -> OperationalError:
+    return OperationalError(statement, {}, OSError("gone"))
+
+
+class TestBusy:
+    """The store answers, but not this request."""
+
+    def test_one_that_is_busy_does_not_count_and_is_left_alone_longer_each_time(
+        self, bench: Bench
+    ) -> None:
+        def function(context: JobContext) -> JobResult:
+            raise StorageBusy("PUT: 503 SlowDown")
+
+        runner, pauses = bench.given(function), []
+        for _ in range(10):
+            assert runner.run(bench.job) is Outcome.POSTPONED
+            assert bench.row().attempt_count == 0
+            pauses.append((bench.row().next_attempt_ms or 0) - bench.row().updated_ms)
+            bench.set(next_attempt_ms=0)
+        assert pauses == sorted(pauses)
+        assert (pauses[0], pauses[-1]) == (5_000, AWAY_MOST_MS)
+
+    def test_one_that_is_busy_for_ever_counts_at_last(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            raise StorageBusy("GET: 500")
+
+        runner = bench.given(function)
+        bench.set(fence=BUSY_MOST)
+        assert runner.run(bench.job) is Outcome.FAILED
+        assert bench.row().attempt_count == 1
+
+    def test_a_database_that_was_away_inside_of_the_function_does_not_count(
+        self, bench: Bench
+    ) -> None:
+        def function(context: JobContext) -> JobResult:
+            raise gone("UPDATE jobs")
+
+        assert bench.given(function).run(bench.job) is Outcome.POSTPONED
+        assert bench.row().attempt_count == 0
+
+
+def test_a_delivery_waits_for_a_database_that_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, away, owner = bench.given(lambda _: JobResult()), [1, 2], bench.ledger.owner
+
+    def when_back(job: str) -> str | None:
+        if away and away.pop():
+            raise gone("SELECT")
+        return owner(job)
+
+    monkeypatch.setattr(bench.ledger, "owner", when_back)
+    assert runner.run(bench.job) is Outcome.SUCCEEDED
+
+
+def test_a_database_that_stays_away_ends_the_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, lease_ms=1)
+    runner = bench.given(lambda _: JobResult())
+
+    def never(job: str) -> str | None:
+        raise gone("SELECT")
+
+    monkeypatch.setattr(bench.ledger, "owner", never)
+    with pytest.raises(OperationalError):
+        runner.run(bench.job)
