@@ -13,6 +13,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import uvicorn
@@ -48,6 +49,9 @@ from infra.telemetry.ops import Check
 log = logging.getLogger(__name__)
 
 _PROBE_S = 5.0
+_THREADS = 16
+"""For all that blocks. A store that hangs holds the webhook's, the poller's and the reconciler's for
+half a minute; the sweep, which needs no store, must find one."""
 _PROBED = ("database", "s3", "broker")
 _AWAY = (DBAPIError, BrokerError, StorageError)
 _JOBS = Gauge("livepath_jobs", "Jobs in the ledger.", ["state"])
@@ -100,6 +104,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Serves, sweeps and reconciles; returns after an ordered stop."""
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(_THREADS, "dispatch"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         try:
