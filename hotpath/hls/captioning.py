@@ -1,6 +1,7 @@
 """An incarnation's captions as viewers find them: two playlists, and files beside the media.
 
-Invariant: a file is there before the playlist lists it, and for as long after as a segment's media.
+Invariant: a file is there before the playlist lists it, and after that as long as a segment's media
+would be that is listed as far back.
 Upstream: `live`, and the node with what was heard. Downstream: `captions` decides, `shelf` holds.
 """
 

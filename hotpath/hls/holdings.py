@@ -12,6 +12,11 @@ from hotpath.hls.playlist import PARTS_KEPT, WINDOW, Trimmed
 from hotpath.hls.shelf import Shelf, StoredFile
 
 
+def memory_ms(target_duration_s: int) -> int:
+    """How far back memory goes."""
+    return 2 * WINDOW * target_duration_s * 1000
+
+
 class Holdings:
     """See the module for the invariant."""
 
@@ -29,7 +34,7 @@ class Holdings:
         self._type = content_type
         self._shelf = shelf
         self._parts_ms = PARTS_KEPT * target_duration_s * 1000
-        self._memory_ms = 2 * WINDOW * target_duration_s * 1000
+        self._memory_ms = memory_ms(target_duration_s)
         self._kept_ms = max(self._memory_ms, 2 * window_s * 1000)
         """A segment can be had for so long, and for its own duration."""
         self._outlives_memory = self._kept_ms > self._memory_ms
@@ -87,6 +92,14 @@ class Holdings:
         for msn, expires_ms in self._past.unlist(trimmed.segments, listed_us // 1000, now_ms):
             if not self._outlives_memory:
                 self._shelf.remove_at(self._prefix + segment_name(msn), expires_ms)
+
+    def end(self, now_ms: int) -> None:
+        """Nothing follows: the parts that are there are listed for as long as memory goes."""
+        for names in (*self._parts.values(), self._open):
+            for name in names:
+                self._shelf.remove_at(name, now_ms + self._memory_ms + self._parts_ms)
+        self._parts.clear()
+        self._chunks, self._open = [], []
 
     def segment(self, msn: int, now_ms: int) -> Kept | None:
         """What is known of a segment that is no longer in memory; None: it cannot be had."""

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from hotpath.hls.answers import Answer
 from hotpath.hls.caps import multivariant_under, rendition_of
 from hotpath.hls.captioning import Captioning
-from hotpath.hls.captions import CaptionList
+from hotpath.hls.captions import LONGEST_LIST_S, CaptionList
 from hotpath.hls.date_set import DVR_LIMIT, LIMIT, DateRangeSet
 from hotpath.hls.daterange import DateRange, DateRangeError
 from hotpath.hls.events import GapSegment, Incomplete, PartReady, SegmentReady
 from hotpath.hls.files import Files
+from hotpath.hls.holdings import memory_ms
 from hotpath.hls.listing import Place
 from hotpath.hls.lists import BLOCK_LIMIT, Lists
 from hotpath.hls.offers import Offers
@@ -105,6 +106,8 @@ class LivePlaylists:
             limit=LIMIT if replay is None else DVR_LIMIT,
         )
         self._ended = False
+        self._parts_until_ms: int | None = None
+        """When parts are listed no more, after the end."""
         self._lists = Lists(
             self._renditions,
             self._offers,
@@ -120,6 +123,19 @@ class LivePlaylists:
     def linger_s(self) -> int:
         """For so long after its end, nothing goes that a playlist lists, or was promised."""
         return 2 * self.window_s + WINDOW * self.target_duration_s
+
+    def next_deadline(self) -> int | None:
+        """When `expire` has something to do, in ms of the clock, though nothing is published."""
+        known = (self._shelf.next_deadline(), self._parts_until_ms)
+        return min((due for due in known if due is not None), default=None)
+
+    def expire(self, now_ms: int) -> None:
+        """Let go what has been kept for long enough."""
+        if self._parts_until_ms is not None and now_ms >= self._parts_until_ms:
+            self._parts_until_ms = None
+            for rendition in self._renditions.values():
+                rendition.playlist.drop_parts()
+        self._shelf.expire(now_ms)
 
     @property
     def playable(self) -> bool:
@@ -137,7 +153,7 @@ class LivePlaylists:
             self._renditions,
             self._offers,
             self._shelf,
-            kept_s=2 * self.window_s,
+            kept_s=2 * min(self.window_s, LONGEST_LIST_S),
             clock=self._clock,
             clock_s=clock_s,
         )
@@ -243,6 +259,7 @@ class LivePlaylists:
         """Nothing follows. `final`: ENDLIST; else another incarnation may take over the URL."""
         self._ended = final
         now_ms = self._clock()
+        self._parts_until_ms = now_ms + memory_ms(self.target_duration_s)
         for rendition in self._renditions.values():
             rendition.end(now_ms, final=final)
         if self._captioning is not None:
@@ -269,7 +286,7 @@ class LivePlaylists:
             rendition.part_gate.release(lambda _key: True)
 
     def _after_segment(self, now_ms: int) -> None:
-        self._shelf.expire(now_ms)
+        self.expire(now_ms)
         self._trim_dates(now_ms)
         self._lists.after_segment()
 

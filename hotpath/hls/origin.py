@@ -12,14 +12,15 @@ Downstream: `asking`, `live`.
 Spec: draft-pantos-hls-rfc8216bis, 6.2.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from prometheus_client import Gauge
 
 from hotpath.hls.asking import Asking, Readings, send
 from hotpath.hls.exchange import Application, Request, Response
+from hotpath.hls.lingering import Lingering
 from hotpath.hls.live import LivePlaylists, monotonic_ms, unix_s
 from hotpath.hls.reply import CORS, NO_STORE, Reply, refusal
 from hotpath.hls.vault import Vault
@@ -34,6 +35,8 @@ from infra.proxies import Proxies
 from infra.telemetry.ops import Check, ops_answer
 
 OPS_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
+EARLIER = 4
+"""Incarnations of one feed that are kept beside the one on the air, at most."""
 LIVE_DEPTH = 6  # "", "live", project, event, feed, the rest
 
 _PREFLIGHT = Response(
@@ -82,9 +85,10 @@ class HlsOrigin(Application):
         self.access = Access(clock_s)
         """Who may watch; other ways to watch ask it, too."""
         self._live: dict[str, LivePlaylists] = {}
-        self._earlier: dict[str, LivePlaylists] = {}
-        """The incarnation before the one that is live: its media stay available for a while."""
-        self._removals: set[asyncio.TimerHandle] = set()
+        self._earlier: dict[str, dict[str, LivePlaylists]] = {}
+        """Incarnations before the one that is live, by name: media of theirs stay available for a
+        while."""
+        self._lingering = Lingering(clock_ms)
         _WAITING.set_function(lambda: self._room.count)
 
     @property
@@ -124,25 +128,25 @@ class HlsOrigin(Application):
         current = self._live.get(name)
         if current is not None:
             current.release_all()
-            self._earlier[name] = current
-            self._remove_later(self._earlier, name, current)
+            self._keep_earlier(name, current)
         self._live[name] = playlists
         return playlists
 
     def hear(self, window: HeardWindow) -> None:
         """What was said in a while of an incarnation, which may be gone by now."""
         name = f"{window.project}/{window.event}/{window.feed}"
-        for table in (self._live, self._earlier):
-            playlists = table.get(name)
-            if playlists is not None and playlists.incarnation == window.incarnation:
-                playlists.hear(window)
+        playlists = self._live.get(name)
+        if playlists is None or playlists.incarnation != window.incarnation:
+            playlists = self._earlier.get(name, {}).get(window.incarnation)
+        if playlists is not None:
+            playlists.hear(window)
 
     def close(self, key: ProgramKey) -> None:
         """The programme is off the air; what it has stays served until players are done."""
         current = self._live.get(str(key))
         if current is not None:
             current.release_all()
-            self._remove_later(self._live, str(key), current)
+            self._lingering.let_go(current, partial(self._remove, str(key), current))
 
     def set_access(
         self,
@@ -176,23 +180,30 @@ class HlsOrigin(Application):
 
     def stop(self) -> None:
         """Send every waiting request home; what comes now waits no more."""
-        for playlists in [*self._live.values(), *self._earlier.values()]:
+        earlier = (each for table in self._earlier.values() for each in table.values())
+        for playlists in [*self._live.values(), *earlier]:
             playlists.release_all()
         self._readings.stop()
-        for timer in self._removals:
-            timer.cancel()
-        self._removals.clear()
+        self._lingering.stop()
 
-    def _remove_later(
-        self, table: dict[str, LivePlaylists], name: str, playlists: LivePlaylists
-    ) -> None:
-        def remove() -> None:
-            self._removals.discard(timer)
-            if table.get(name) is playlists:
-                del table[name]
+    def _keep_earlier(self, name: str, playlists: LivePlaylists) -> None:
+        """Another incarnation has its URL; what was promised can be had."""
+        earlier = self._earlier.setdefault(name, {})
+        earlier[playlists.incarnation] = playlists
+        self._lingering.let_go(playlists, partial(self._remove, name, playlists))
+        if len(earlier) > EARLIER:
+            oldest = next(iter(earlier.values()))
+            self._lingering.forget(oldest)
+            self._remove(name, oldest)
 
-        timer = asyncio.get_running_loop().call_later(playlists.linger_s, remove)
-        self._removals.add(timer)
+    def _remove(self, name: str, playlists: LivePlaylists) -> None:
+        if self._live.get(name) is playlists:
+            del self._live[name]
+        earlier = self._earlier.get(name, {})
+        if earlier.get(playlists.incarnation) is playlists:
+            del earlier[playlists.incarnation]
+        if not earlier:
+            self._earlier.pop(name, None)
 
     # ---- asked by viewers
 
@@ -247,9 +258,8 @@ class HlsOrigin(Application):
         if kind == "media" and (reply := playlists.files.held(name)) is not None:
             send(request, kind, reply)
         else:
-            earlier = self._earlier.get(key)
-            if earlier is not None and name.startswith(earlier.incarnation + "/"):
-                playlists = earlier
+            if (earlier := self._earlier.get(key)) is not None:
+                playlists = earlier.get(name.partition("/")[0], playlists)
             Asking(request, kind, playlists, name, self._readings).ask()
 
     def _address(self, request: Request) -> str:

@@ -201,6 +201,11 @@ class MediaPlaylist:
         self._open = None
         self._changed()
 
+    def drop_parts(self) -> None:
+        """List no part any more: nobody plays at the end of what ended long ago."""
+        if self._listed.drop_parts(PARTS_KEPT * self.target_duration_us):
+            self._changed()
+
     def render(self, reports: Sequence[Report] = (), *, delta: Delta | None = None) -> str:
         """The whole of `text`."""
         return self.text(reports, delta=delta).plain.decode()

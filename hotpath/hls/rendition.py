@@ -151,6 +151,7 @@ class Rendition:
         self._list_whole(now_ms)
         if final:
             self.playlist.end()
+        self.holdings.end(now_ms)
         self.moved()
 
     def moved(self) -> None:

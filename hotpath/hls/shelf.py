@@ -69,6 +69,10 @@ class Shelf:
         """Hold it in memory until then; it can still be had elsewhere."""
         heapq.heappush(self._removals, (deadline_ms, name))
 
+    def next_deadline(self) -> int | None:
+        """When the next file may go; None: nothing is to go."""
+        return self._removals[0][0] if self._removals else None
+
     def expire(self, now_ms: int) -> None:
         while self._removals and self._removals[0][0] <= now_ms:
             self._files.pop(heapq.heappop(self._removals)[1], None)

@@ -2,8 +2,11 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
+from hotpath.hls.vault import Vault
 from infra.events.captions import HeardCue, HeardWindow
+from infra.storage.memory import MemoryObjectStore
 from tests.support.m3u8 import attributes, parse
 from tests.support.made_up import KEY, LIVE, START_NS, VIDEO, MadeUp
 
@@ -89,6 +92,17 @@ async def test_files_are_kept_while_players_may_ask_for_them() -> None:
     for msn in range(20, 60):
         made.segment(msn)
     assert (await made.ask(uri)).status == 404
+
+
+async def test_a_window_of_many_hours_does_not_keep_them_for_a_day(tmp_path: Path) -> None:
+    """They are listed for an hour at most, so two of those are enough."""
+    vault = Vault(tmp_path, MemoryObjectStore)
+    made = MadeUp((VIDEO,), captions=True, dvr_window_s=12 * 3600, vault=vault)
+    made.segment(0, (VIDEO,))
+    uri = f"{LIVE}k1/captions/s0.vtt"
+    age = (await made.ask(uri)).headers["cache-control"].split(", ")[1]
+    assert 2 * 3600 <= int(age.removeprefix("max-age=")) < 2 * 3600 + 5
+    vault.close()
 
 
 async def test_a_gap_is_a_segment_of_theirs_too() -> None:

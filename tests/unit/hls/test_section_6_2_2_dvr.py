@@ -224,6 +224,28 @@ async def test_media_of_the_incarnation_before_can_still_be_had(dvr: Dvr) -> Non
     assert (await dvr.ask(LIVE + "k1/video/s50.m4s")).status == 404
 
 
+async def test_an_event_that_ended_leaves_memory_and_can_be_had(dvr: Dvr) -> None:
+    dvr.segments(range(50))
+    dvr.programme.live.end(final=True)
+    last, live = LIVE + "k1/video/s49.m4s", dvr.programme.live
+    assert (await dvr.ask(last)).body == body(49)
+    assert dvr.store.reads == 0
+    for _ in range(1000):
+        if (due_ms := live.next_deadline()) is None:
+            break
+        dvr.programme.now_ms = due_ms
+        live.expire(due_ms)
+    assert dvr.programme.now_ms < 100_000 + 50_000
+    found = await dvr.programme.found(VIDEO)
+    assert found.segments[-1].msn == 49
+    assert not any(segment.parts for segment in found.segments)
+    for segment in found.segments:
+        reads = dvr.store.reads
+        assert (await dvr.ask(LIVE + (segment.uri or ""))).body == body(segment.msn)
+        assert dvr.store.reads == reads + 1
+    assert (await dvr.ask(LIVE + "k1/video/s49.9.m4s")).status == 404
+
+
 async def test_without_a_vault_nobody_goes_back() -> None:
     programme = MadeUp(dvr_window_s=WINDOW_S)
     for msn in range(60):

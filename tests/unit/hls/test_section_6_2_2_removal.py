@@ -82,3 +82,32 @@ async def test_an_init_section_stays_and_keeps_its_age() -> None:
     response = await programme.ask(LIVE + "k1/video/init-0.mp4")
     assert response.headers["cache-control"] == "public, max-age=40, immutable"
     assert expires_ms(response) == programme.now_ms + 40_000
+
+
+@pytest.mark.parametrize("final", [True, False])
+async def test_parts_of_the_end_can_be_had_until_they_are_listed_no_more(final: bool) -> None:
+    """And HTTP says until when all the while."""
+    programme = MadeUp((VIDEO,))
+    for msn in range(12):
+        programme.segment(msn, (VIDEO,))
+    programme.part(VIDEO, 12, 0)  # of a segment that does not come to its end
+    ended_ms = programme.now_ms
+    programme.live.end(final=final)
+    listed = LIVE + "k1/video/s11.9.m4s"
+    promised_ms = expires_ms(await programme.ask(listed))
+    assert promised_ms >= ended_ms + 40_000
+    unlisted_ms = None
+    while (due_ms := programme.live.next_deadline()) is not None:
+        programme.now_ms = due_ms - 1
+        assert abs(expires_ms(await programme.ask(listed)) - promised_ms) <= 1000
+        programme.now_ms = due_ms
+        programme.live.expire(due_ms)
+        found = await programme.found(VIDEO)
+        assert found.segments[-1].msn >= 11
+        if not any(segment.parts for segment in found.segments):
+            unlisted_ms = unlisted_ms or due_ms
+    assert unlisted_ms is not None
+    assert unlisted_ms + 6000 <= programme.now_ms
+    assert programme.now_ms < ended_ms + programme.live.linger_s * 1000
+    for part in (listed, LIVE + "k1/video/s12.0.m4s"):
+        assert (await programme.ask(part)).status == 404
