@@ -15,7 +15,12 @@ from tests.support.medianode import srt_url
 from tests.support.webrtc import Node, media_node
 
 # The benchmark asks for more viewers at once, and all from one address, than a node lets in.
-UNLIMITED = {"max_viewers": "20000", "max_viewers_per_ip": "0", "joins_per_s": "10000"}
+UNLIMITED = {
+    "max_viewers": "20000",
+    "max_viewers_per_ip": "0",
+    "joins_per_s": "10000",
+    "joins_per_s_per_ip": "0",
+}
 NEVER_BUSY = {"max_busy": "0"}
 """Take in whoever comes, to see what they cost beyond what the machine can carry."""
 

@@ -222,6 +222,12 @@ class MediaSettings(TlsSettings):
     joins_per_s: int = Field(
         200, ge=1, description="WebRTC joins a second; more are refused with Retry-After."
     )
+    joins_per_s_per_ip: int = Field(
+        20,
+        ge=0,
+        description="WebRTC joins a second from one address (an IPv6 /64 counts as one), ten times "
+        "as many at once, and as many that have not connected yet; 0: no limit.",
+    )
     max_busy: float = Field(
         0.8,
         ge=0,

@@ -1,4 +1,5 @@
-"""Who may still join: viewers per node, event and address, joins per second, and measured load.
+"""Who may still join: viewers per node, event and address, joins per second of the node and of one
+address, and measured load.
 
 Invariant: a viewer that is watching is never touched by these limits, only who wants to join; what
 was let in is counted until `leave`. Load is what the sending threads were measured to use, scaled
@@ -11,9 +12,12 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from enum import Enum
 
+from hotpath.webrtc.connect_rate import ConnectRate
+
 SECOND = 1_000_000_000
 DROPPED = 0.005
 """Share of dropped frames that a busy node takes for its own doing."""
+CONNECTING_RETRY_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,12 @@ class Limits:
     """0: no limit. Many viewers can share one address: a school, a carrier's NAT."""
     joins_per_second: int = 200
     join_burst: int = 400
+    address_joins_per_second: int = 20
+    """Of one address, so that it alone cannot use up the node's; 0: no limit."""
+    address_join_burst: int = 200
+    """Whoever waits in an office for one event to begin joins at once."""
+    address_connecting: int = 200
+    """Viewers from one address that have joined and not connected yet; 0: no limit."""
     busy: float = 0.8
     """Share of a core that the busiest sending thread, and of all cores that the whole process may
     use, before joins are refused; 0: never refused for load."""
@@ -41,7 +51,10 @@ class Cause(Enum):
     EVENT_FULL = "event-full"
     ADDRESS_FULL = "address-full"
     JOIN_RATE = "join-rate"
+    ADDRESS_RATE = "address-rate"
+    ADDRESS_CONNECTING = "address-connecting"
     OVERLOADED = "overloaded"
+    DRAINING = "draining"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +186,15 @@ class Gate:
         self.load = Load(limits.busy, limits.send_delay_ms, cores)
         self.viewers = 0
         self._rate = Rate(limits.joins_per_second, limits.join_burst)
+        self._address_rate: ConnectRate | None = None
+        if limits.address_joins_per_second:
+            self._address_rate = ConnectRate(
+                limits.address_joins_per_second, max(limits.address_join_burst, 1)
+            )
         self._events: Counter[str] = Counter()
         self._addresses: Counter[str] = Counter()
+        self._connecting: Counter[str] = Counter()
+        """Those of an address that have joined and not connected yet."""
 
     def join(
         self, event: str, address: str, now: int, *, instead_of: Place | None = None
@@ -186,20 +206,31 @@ class Gate:
         refused = self._refused(event, address, now, instead_of)
         if refused is None:
             self._rate.take(now)
+            if self._address_rate is not None:
+                self._address_rate.take(address, now)
             self.viewers += 1
-            self._events[event] += 1
-            self._addresses[address] += 1
+            for counter, name in self._counters(event, address):
+                counter[name] += 1
+            self._connecting[address] += 1
         return refused
 
-    def leave(self, event: str, address: str) -> None:
+    def connected(self, address: str) -> None:
+        """One who joined from the address has connected."""
+        _less(self._connecting, address)
+
+    def leave(self, event: str, address: str, *, connected: bool) -> None:
+        """`connected`: whether `connected` was called for this viewer."""
         self.viewers -= 1
-        for counter, name in ((self._events, event), (self._addresses, address)):
-            counter[name] -= 1
-            if not counter[name]:
-                del counter[name]
+        for counter, name in self._counters(event, address):
+            _less(counter, name)
+        if not connected:
+            _less(self._connecting, address)
 
     def viewers_of(self, event: str) -> int:
         return self._events[event]
+
+    def _counters(self, event: str, address: str) -> tuple[tuple[Counter[str], str], ...]:
+        return (self._events, event), (self._addresses, address)
 
     def _refused(
         self, event: str, address: str, now: int, instead_of: Place | None
@@ -216,8 +247,28 @@ class Gate:
         problem = None if instead_of else self.load.problem(self.viewers)
         if problem:
             return Refused(Cause.OVERLOADED, problem, 10)
+        return self._too_fast(address, now)
+
+    def _too_fast(self, address: str, now: int) -> Refused | None:
+        limits = self.limits
+        most = limits.address_connecting
+        if most and self._connecting[address] >= most:
+            detail = f"{most} viewers at your address have joined and not connected yet"
+            return Refused(Cause.ADDRESS_CONNECTING, detail, CONNECTING_RETRY_S)
+        wait = self._address_rate.wait_ns(address, now) if self._address_rate else 0
+        if wait:
+            detail = (
+                f"the node takes {limits.address_joins_per_second} viewers a second of one address"
+            )
+            return Refused(Cause.ADDRESS_RATE, detail, 1 + wait // SECOND)
         wait = self._rate.wait_ns(now)
         if wait:
             detail = f"the node takes {limits.joins_per_second} viewers a second"
             return Refused(Cause.JOIN_RATE, detail, 1 + wait // SECOND)
         return None
+
+
+def _less(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if not counter[name]:
+        del counter[name]

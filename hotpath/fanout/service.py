@@ -1,7 +1,7 @@
 """Fan-out as the node sees it: programmes go on the air and off; viewers come, are told, and go.
 
-Invariant: one feed per programme key, whatever the number of its incarnations. After `stop` nobody
-gets in, and everybody was told.
+Invariant: one feed per programme key, whatever the number of its incarnations. From `drain` on
+nobody gets in, and after `stop` everybody was told.
 
 Upstream: the node's launcher (`open`, `close`) and control's wishes (`drain`, `recheck`, `end`).
 Downstream: feeds, sessions, the kernel; `whep` is its HTTP. `run` owns every task; all of it lives
@@ -22,9 +22,9 @@ from hotpath.bus.stream import ProgramStream
 from hotpath.fanout.control import ControlEvent
 from hotpath.fanout.feed import LINGER_S, Feed
 from hotpath.fanout.kernel import Kernel
-from hotpath.fanout.limits import Gate, Limits, Measured
+from hotpath.fanout.limits import Cause, Gate, Limits, Measured, Refused
 from hotpath.fanout.markers import Markers
-from hotpath.fanout.sessions import Joined, Sessions
+from hotpath.fanout.sessions import Joined, JoinRefused, Sessions
 from hotpath.fanout.transcode import MakeBridge
 from hotpath.fanout.viewer import ViewerSession
 from hotpath.webrtc.mux import Mux
@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 MEASURE_S = 1.0
 RECHECK_S = 10.0
 KEEP_ALIVE_S = 15.0
+DRAINING = Refused(Cause.DRAINING, "the node is about to stop", 5)
+"""What whoever joins is told from `drain` on; by then another node answers, or this one again."""
 MAX_OVER = 1_000
 """Programmes that are remembered as over."""
 
@@ -90,7 +92,8 @@ class FanoutService:
         self._programmes: dict[ProgramKey, Programme] = {}
         self._over: OrderedDict[ProgramKey, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self.draining = False
+        """Nobody is taken in any more."""
 
     # -- programmes --------------------------------------------------------------------------
 
@@ -161,8 +164,10 @@ class FanoutService:
         rights: Rights = UNLIMITED,
     ) -> Joined:
         """Answer an offer; raises `NotOnAir` and what `Sessions.join` raises."""
+        if self.draining:
+            raise JoinRefused(DRAINING)
         programme = self._programmes.get(key)
-        if programme is None or self._stopping:
+        if programme is None:
             raise NotOnAir(str(key))
         return self.viewers.join(
             programme.feed,
@@ -175,7 +180,9 @@ class FanoutService:
         )
 
     def drain(self, reason: str, url: str | None = None) -> None:
-        """Ask every viewer to go elsewhere; they go when they play there."""
+        """Take nobody in any more, and ask every viewer to go elsewhere; they go when they play
+        there."""
+        self.draining = True
         data = {"reason": reason, "url": url} if url else {"reason": reason}
         for session in self.sessions.values():
             session.tell("drain", data)
@@ -248,7 +255,7 @@ class FanoutService:
 
     def stop(self) -> None:
         """Take nobody in any more and end every session, so that HTTP streams end too."""
-        self._stopping = True
+        self.draining = True
         for session in list(self.sessions.values()):
             session.end("drain", "node-stopping")
 

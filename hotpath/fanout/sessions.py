@@ -75,6 +75,8 @@ class Sessions:
         self._mux = mux
         self._kernel = kernel
         self._gate = gate
+        self._connecting: set[str] = set()
+        """Sessions that the gate has not been told of as connected."""
         self._joining: dict[str, ViewerSession] = {}
         """Connected, and their first picture was not seen to leave yet."""
         self._someone_joins = asyncio.Event()
@@ -117,9 +119,10 @@ class Sessions:
         try:
             session.peer = self._mux.open(session, role_hint="viewer")
         except Overloaded as error:
-            self._gate.leave(event, address)
+            self._gate.leave(event, address, connected=False)
             raise JoinRefused(Refused(Cause.NODE_FULL, str(error), 10)) from error
         self.table[session.id] = session
+        self._connecting.add(session.id)
         return Joined(session, self._answer(session, offer))
 
     def _enter(self, event: str, address: str, token: str | None, rights: Rights, now: int) -> None:
@@ -176,6 +179,8 @@ class Sessions:
         return answer
 
     def _connected(self, session: ViewerSession) -> None:
+        self._gate.connected(session.address)
+        self._connecting.discard(session.id)
         self._joining[session.id] = session
         self._someone_joins.set()
 
@@ -187,7 +192,9 @@ class Sessions:
         elif session.connected_ns is None:
             self.joins[reason] += 1
         self.left[reason] += 1
-        self._gate.leave(session.feed.key.event, session.address)
+        connected = session.id not in self._connecting
+        self._connecting.discard(session.id)
+        self._gate.leave(session.feed.key.event, session.address, connected=connected)
 
     # -- watching over them ------------------------------------------------------------------
 

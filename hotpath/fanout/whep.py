@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from hotpath.fanout.control import EVENTS
 from hotpath.fanout.limits import Refused
-from hotpath.fanout.service import FanoutService, NotOnAir
+from hotpath.fanout.service import DRAINING, FanoutService, NotOnAir
 from hotpath.fanout.sessions import JoinRefused
 from hotpath.fanout.viewer import ViewerSession
 from hotpath.webrtc.candidate import parse as parse_candidate
@@ -96,6 +96,8 @@ class _Whep:
             raise
 
     async def _join(self, request: Request) -> Response:
+        if self._service.draining:  # whatever is on the air still, and whoever asks
+            raise _refused(DRAINING)
         key = self._key(request)
         token = request.scope.get("livepath.token") or bearer(request)
         forwarded = ",".join(request.headers.getlist("x-forwarded-for"))

@@ -21,9 +21,10 @@ from hotpath.ingest.admission import AdmissionEntry, Reason, Refusal, decide, st
 from hotpath.ingest.errors import NoUsableCodec, PublishRefused
 from hotpath.ingest.publisher import PublisherSink
 from hotpath.ingest.statistics import Publisher, WhipStatistics
-from hotpath.ingest.whip_limits import ConnectRate, WhipLimits
+from hotpath.ingest.whip_limits import WhipLimits
 from hotpath.ingest.whip_session import WhipSession
 from hotpath.webrtc.candidate import Candidate
+from hotpath.webrtc.connect_rate import ConnectRate
 from hotpath.webrtc.http import line_of
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.sdp import Offer, PublisherMedia, SdpError, choose_publisher, parse_offer

@@ -32,6 +32,8 @@ from infra.settings import MediaSettings
 
 LATE_MS = 75
 """Mean time from the bus to the socket above which joins are refused."""
+ADDRESS_BURST = 10
+"""Seconds' worth of one address's joins that may come at once, and that may be connecting."""
 SPARE_PEERS = 64
 """Peers beyond viewers and publishers: those that are still connecting or just left."""
 
@@ -112,6 +114,9 @@ def viewer_limits(settings: MediaSettings) -> Limits:
         viewers_per_address=settings.max_viewers_per_ip,
         joins_per_second=settings.joins_per_s,
         join_burst=2 * settings.joins_per_s,
+        address_joins_per_second=settings.joins_per_s_per_ip,
+        address_join_burst=ADDRESS_BURST * settings.joins_per_s_per_ip,
+        address_connecting=ADDRESS_BURST * settings.joins_per_s_per_ip,
         busy=settings.max_busy,
         send_delay_ms=LATE_MS if settings.max_busy else 0,
     )

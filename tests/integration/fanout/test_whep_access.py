@@ -76,6 +76,8 @@ async def test_a_session_ends_with_what_let_it_in(plane: Plane) -> None:
         (Limits(viewers_per_event=1), "event-full"),
         (Limits(viewers_per_address=1), "address-full"),
         (Limits(joins_per_second=1, join_burst=1), "join-rate"),
+        (Limits(address_joins_per_second=1, address_join_burst=1), "address-rate"),
+        (Limits(address_connecting=1), "address-connecting"),
     ],
 )
 async def test_past_the_limit_a_join_is_refused_towards_hls(
@@ -93,6 +95,56 @@ async def test_past_the_limit_a_join_is_refused_towards_hls(
         assert httpx2.URL(plane.whep).join(target.strip("<>")).path == f"/live/{KEY}/index.m3u8"
         assert 'rel="alternate"; type="application/vnd.apple.mpegurl"' in about
         assert plane.service.viewers.joins[slug] == 1
+
+
+async def test_who_shares_no_address_with_a_flood_gets_in(offer: str) -> None:
+    limits = Limits(address_joins_per_second=1, address_join_burst=2, joins_per_second=4)
+    async with running_plane(limits=limits, proxies=Proxies(["127.0.0.1"])) as plane:
+        plane.open()
+
+        async def join(address: str) -> int:
+            headers = {**SDP_HEADERS, "x-forwarded-for": address}
+            return (await plane.client.post(plane.whep, content=offer, headers=headers)).status_code
+
+        assert [await join("2001:db8:1:2::7") for _ in range(3)] == [201, 201, 503]
+        assert await join("2001:db8:1:2::8") == 503
+        assert await join("2001:db8:1:3::7") == 201
+
+
+async def test_a_session_that_connects_makes_room_for_one_that_has_not(offer: str) -> None:
+    async with running_plane(limits=Limits(address_connecting=1)) as plane:
+        plane.play()
+
+        async def join() -> httpx2.Response:
+            return await plane.client.post(plane.whep, content=offer, headers=SDP_HEADERS)
+
+        async with watching(plane) as viewer:
+            await viewer.frames("video", 1)
+            waiting = await join()
+            assert waiting.status_code == 201
+            assert (await join()).status_code == 503
+            there = httpx2.URL(plane.whep).join(waiting.headers["location"])
+            assert (await plane.client.delete(there)).status_code == 200
+            assert (await join()).status_code == 201
+
+
+async def test_a_node_that_drains_takes_nobody_in_and_keeps_who_watches(offer: str) -> None:
+    async with running_plane() as plane:
+        plane.play()
+        async with watching(plane) as viewer:
+            await viewer.frames("video", 5)
+            plane.service.drain("node-stopping")
+            refused = await plane.client.post(plane.whep, content=offer, headers=SDP_HEADERS)
+            assert refused.status_code == 503
+            assert problem(refused)["type"].endswith("draining")
+            assert int(refused.headers["retry-after"]) >= 1
+            assert 'rel="alternate"' in refused.headers["link"]
+            assert plane.service.viewers.joins["draining"] == 1
+            await viewer.frames("video", 30)
+            # Its programmes go before it does, and are not over for that.
+            plane.service.close(KEY)
+            refused = await plane.client.post(plane.whep, content=offer, headers=SDP_HEADERS)
+            assert problem(refused)["type"].endswith("draining")
 
 
 async def test_a_tier_without_webrtc_is_sent_to_hls(plane: Plane, offer: str) -> None:

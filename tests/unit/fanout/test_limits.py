@@ -19,6 +19,8 @@ def joined(gate: Gate, count: int, now: int = 0) -> list[Cause | None]:
         (Limits(viewers_per_event=2), Cause.EVENT_FULL),
         (Limits(viewers_per_address=2), Cause.ADDRESS_FULL),
         (Limits(joins_per_second=1, join_burst=2), Cause.JOIN_RATE),
+        (Limits(address_joins_per_second=1, address_join_burst=2), Cause.ADDRESS_RATE),
+        (Limits(address_connecting=2), Cause.ADDRESS_CONNECTING),
     ],
 )
 def test_the_third_viewer_is_refused_with_the_cause(limits: Limits, cause: Cause) -> None:
@@ -30,7 +32,7 @@ def test_the_third_viewer_is_refused_with_the_cause(limits: Limits, cause: Cause
 def test_who_leaves_makes_room_for_one() -> None:
     gate = Gate(Limits(viewers=1))
     assert joined(gate, 1) == [None]
-    gate.leave("ev_1", "192.0.2.1")
+    gate.leave("ev_1", "192.0.2.1", connected=False)
     assert joined(gate, 2) == [None, Cause.NODE_FULL]
 
 
@@ -43,7 +45,7 @@ def test_other_events_and_addresses_have_room_of_their_own() -> None:
 def test_refusals_do_not_use_up_the_join_rate() -> None:
     gate = Gate(Limits(viewers=1, joins_per_second=1, join_burst=2))
     assert joined(gate, 50)[1:] == [Cause.NODE_FULL] * 49
-    gate.leave("ev_1", "192.0.2.1")
+    gate.leave("ev_1", "192.0.2.1", connected=False)
     assert joined(gate, 1) == [None]
 
 
@@ -88,8 +90,60 @@ def test_the_rate_allows_a_burst_and_then_one_at_a_time() -> None:
     assert len(taken) == 5 + 19
 
 
-def test_a_refused_join_says_when_to_come_back() -> None:
-    gate = Gate(Limits(joins_per_second=1, join_burst=1))
+def test_one_address_that_floods_leaves_the_others_their_joins() -> None:
+    """200 offers a second for a minute, each refused one tried again, and none connects."""
+    gate, others = Gate(Limits()), 0
+    for step in range(200 * 60):
+        now = step * SECOND // 200
+        gate.join("ev_1", "192.0.2.1", now)
+        if step % 4 == 0:
+            address = f"198.51.100.{step % 250}"
+            refused = gate.join("ev_1", address, now)
+            others += refused is None
+            if refused is None:
+                gate.connected(address)
+                gate.leave("ev_1", address, connected=True)
+    assert others == 50 * 60
+    assert gate.viewers == Limits().address_connecting
+
+
+def test_an_office_that_waits_for_an_event_gets_in_at_once() -> None:
+    assert joined(Gate(Limits()), 150) == [None] * 150
+
+
+def test_who_has_connected_counts_no_longer_as_connecting() -> None:
+    gate = Gate(Limits(address_connecting=2))
+    assert joined(gate, 2) == [None, None]
+    gate.connected("192.0.2.1")
+    assert joined(gate, 2) == [None, Cause.ADDRESS_CONNECTING]
+    gate.leave("ev_1", "192.0.2.1", connected=True)
+    assert joined(gate, 1) == [Cause.ADDRESS_CONNECTING]
+    gate.leave("ev_1", "192.0.2.1", connected=False)
+    assert joined(gate, 1) == [None]
+    assert gate.join("ev_1", "192.0.2.2", 0) is None
+
+
+def test_what_is_switched_off_refuses_nobody() -> None:
+    off = Limits(
+        viewers_per_address=0,
+        joins_per_second=100_000,
+        join_burst=100_000,
+        address_joins_per_second=0,
+        address_join_burst=0,
+        address_connecting=0,
+    )
+    assert joined(Gate(off), 2_000) == [None] * 2_000
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(joins_per_second=1, join_burst=1),
+        Limits(address_joins_per_second=1, address_join_burst=1),
+    ],
+)
+def test_a_refused_join_says_when_to_come_back(limits: Limits) -> None:
+    gate = Gate(limits)
     gate.join("ev_1", "192.0.2.1", 0)
     refused = gate.join("ev_1", "192.0.2.1", 0)
     assert refused is not None

@@ -1,6 +1,6 @@
 """How often one address may try."""
 
-from hotpath.ingest.whip_limits import ConnectRate
+from hotpath.webrtc.connect_rate import ConnectRate
 
 SECOND = 1_000_000_000
 
@@ -11,6 +11,17 @@ def test_an_address_has_a_burst_and_then_its_rate() -> None:
     assert [rate.take("a", SECOND), rate.take("a", SECOND)] == [True, False]
     assert rate.take("b", SECOND)
     assert [rate.take("a", 60 * SECOND) for _ in range(4)] == [True, True, True, False]
+
+
+def test_how_long_to_wait_is_told_and_takes_nothing() -> None:
+    rate = ConnectRate(per_s=2.0, burst=1.0)
+    assert [rate.wait_ns("a", 0) for _ in range(3)] == [0, 0, 0]
+    assert rate.take("a", 0)
+    wait = rate.wait_ns("a", 0)
+    assert abs(wait - SECOND // 2) <= 1
+    assert rate.wait_ns("b", 0) == 0
+    assert rate.wait_ns("a", wait) == 0
+    assert rate.take("a", wait)
 
 
 def test_addresses_without_end_take_bounded_memory() -> None:
