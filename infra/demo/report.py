@@ -1,7 +1,7 @@
 """What the demo found: the JSON for machines and the report for people.
 
-Invariant: `ok` says that nothing is missing, and every problem is named. The JSON has exactly the
-keys of `as_json`; later parts of the product add theirs beside them.
+Invariant: `ok` says that nothing is missing, and every problem is named; `targets` stand beside it.
+The JSON has exactly the keys of `as_json`; later parts of the product add theirs beside them.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from infra.demo.ladder import LadderFindings
 from infra.demo.ladder_report import ladder_json, print_ladder
 from infra.demo.made import Clip, Poster, Recording, Storyboard
 from infra.demo.player import Viewing, nearest_rank
+from infra.demo.targets import WHEP_P95_MS, Target
 from infra.demo.verify import Archive
 from infra.demo.whep_viewing import WhepViewing
 from infra.telemetry.stages import STAGES
@@ -63,6 +64,11 @@ class Findings:
     def first_keyframe_ms(self) -> dict[str, float | None]:
         ordered = sorted(self.first_keyframes_ms)
         return _quantiles(lambda quantile: nearest_rank(ordered, quantile))
+
+    @property
+    def targets(self) -> list[Target]:
+        whep = self.realtime_glass_to_glass_ms["p95"]
+        return [Target("whep.glass_to_glass_ms.p95", WHEP_P95_MS, whep)]
 
     def problems(self) -> list[str]:
         """Everything that is missing, in words."""
@@ -117,6 +123,7 @@ class Findings:
         archive = self.archive
         return {
             "ok": not self.problems(),
+            "targets": {target.figure: target.as_json() for target in self.targets},
             "hls": {"glass_to_glass_ms": self.glass_to_glass_ms},
             "whep": {
                 "glass_to_glass_ms": self.realtime_glass_to_glass_ms,
@@ -225,6 +232,8 @@ def _latency_table(findings: Findings) -> Table:
     table.add_row(label, f"[bold]{_ms(glass['p50'])}[/bold]", _ms(glass["p95"]))
     label = "[bold]glass to glass[/bold]: drawn until decoded by a WHEP viewer"
     table.add_row(label, f"[bold]{_ms(realtime['p50'])}[/bold]", _ms(realtime["p95"]))
+    for target in findings.targets:
+        table.add_row(f"  [{'green' if target.met else 'red'}]{target.words}[/]")
     table.add_row("WHEP join: asked until a whole keyframe came", *map(_ms, keyframe.values()))
     return table
 

@@ -40,7 +40,7 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     body = json.loads(found.read_text())
     assert set(body) == {
         *("ok", "hls", "whep", "ladder", "stages_ms", "archive", "clip", "poster", "jobs"),
-        *("storyboard", "captions"),
+        *("storyboard", "captions", "targets"),
     }
     assert body["ok"] is True
     assert set(body["stages_ms"]) == set(STAGES)
@@ -54,6 +54,11 @@ def test_demo_measures_every_stage_and_finds_every_frame(tmp_path: Path) -> None
     # No player's hold-back is in the way, and nothing is lost on one machine.
     assert whep["glass_to_glass_ms"]["p50"] < body["hls"]["glass_to_glass_ms"]["p50"]
     assert whep["lost_packets"] == 0
+    # How fast this machine is says nothing here; that its figure was judged does.
+    judged = body["targets"]["whep.glass_to_glass_ms.p95"]
+    assert judged["found_ms"] == whep["glass_to_glass_ms"]["p95"]
+    assert judged["met"] is (judged["found_ms"] <= judged["at_most_ms"] == 250)
+    assert f"p95 at most 250 ms: {'met' if judged['met'] else 'missed'} by" in done.stdout
     check_ladder(body["ladder"])
     assert body["archive"]["frames_sent"] == SECONDS * 30
     assert body["archive"]["frames_decoded"] == SECONDS * 30

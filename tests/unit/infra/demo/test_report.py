@@ -64,9 +64,12 @@ def test_json_has_exactly_the_promised_keys(findings: Findings) -> None:
     body = findings.as_json()
     assert set(body) == {
         *("ok", "hls", "whep", "ladder", "stages_ms", "archive", "clip", "poster", "jobs"),
-        *("storyboard", "captions"),
+        *("storyboard", "captions", "targets"),
     }
     assert body["ok"] is True
+    assert body["targets"] == {
+        "whep.glass_to_glass_ms.p95": {"at_most_ms": 250.0, "found_ms": 199.0, "met": True}
+    }
     assert body["hls"] == {"glass_to_glass_ms": {"p50": 1049.0, "p95": 1094.0}}
     assert body["whep"] == {
         "glass_to_glass_ms": {"p50": 199.0, "p95": 199.0},
@@ -221,6 +224,33 @@ def test_report_shows_the_figures(findings: Findings) -> None:
         "Everything arrived",
     ):
         assert figure in text
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "met", "words"),
+    [
+        (199.0, True, "p95 at most 250 ms: met by 51.0 ms"),
+        (250.0, True, "p95 at most 250 ms: met by 0.0 ms"),
+        (281.5, False, "p95 at most 250 ms: missed by 31.5 ms"),
+    ],
+)
+def test_the_delay_of_whep_is_held_against_its_target(
+    findings: Findings, delay_ms: float, met: bool, words: str
+) -> None:
+    findings.realtime = WhepViewing([delay_ms] * 100, 130, 0, 299)
+    (target,) = findings.as_json()["targets"].values()
+    assert target == {"at_most_ms": 250.0, "found_ms": delay_ms, "met": met}
+    assert words in printed(findings)
+    # A slow machine has shown everything as well.
+    assert findings.problems() == []
+    assert "Everything arrived" in printed(findings)
+
+
+def test_a_delay_that_was_not_measured_has_not_met_its_target(findings: Findings) -> None:
+    findings.realtime = None
+    (target,) = findings.as_json()["targets"].values()
+    assert target == {"at_most_ms": 250.0, "found_ms": None, "met": False}
+    assert "p95 at most 250 ms: not measured" in printed(findings)
 
 
 def test_a_node_that_could_not_encode_a_rendition_is_quoted(findings: Findings) -> None:
