@@ -50,8 +50,8 @@ log = logging.getLogger(__name__)
 
 _PROBE_S = 5.0
 _THREADS = 16
-"""For all that blocks. A store that hangs holds the webhook's, the poller's and the reconciler's for
-half a minute; the sweep, which needs no store, must find one."""
+"""For all that blocks. A store that hangs holds those of the webhook, the poller and the reconciler
+for half a minute; the sweep, which needs no store, must find one."""
 _PROBED = ("database", "s3", "broker")
 _AWAY = (DBAPIError, BrokerError, StorageError)
 _JOBS = Gauge("livepath_jobs", "Jobs in the ledger.", ["state"])
