@@ -5,12 +5,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.conftest import Studio
+from infra.demo import verify
+from tests.e2e.conftest import Studio, until
 from tests.e2e.watching import over, until_playing
 from tests.support.whep import TOKEN, Origin, whep_origin
 
@@ -142,9 +145,30 @@ async def test_fits_a_phone_and_every_field_has_a_name(
     assert await page.evaluate(unnamed) == []
 
 
+def recorded(studio: Studio, event: dict[str, Any], folder: Path) -> dict[str, tuple[str, float]]:
+    """End the event; the codec of each kind of media in its recording, and how many seconds of it
+    decode."""
+    studio.call("POST", f"/v1/events/{event['id']}/end")
+    studio.wait_for_state(event, "archived")
+
+    def made() -> list[str]:
+        assets = studio.call("GET", f"/v1/events/{event['id']}/assets")["items"]
+        return [asset["url"] for asset in assets if asset["kind"] == "mp4"]
+
+    until("the recording is made", lambda: bool(made()))
+    verify.download(made()[0], folder / "recording.mp4")
+    found = {}
+    for kind in ("video", "audio"):
+        with av.open(str(folder / "recording.mp4")) as container:
+            (stream,) = [stream for stream in container.streams if stream.type == kind]
+            times = [float(frame.time or 0) for frame in container.decode(stream)]
+            found[kind] = (stream.codec_context.name, times[-1] - times[0])
+    return found
+
+
 @pytest.mark.alone  # it encodes a camera, bridges its sound and decodes it again
 @pytest.mark.parametrize("transport", ["webrtc", "hls"])
-async def test_what_a_page_publishes_another_plays(
+async def test_what_a_page_publishes_another_plays_and_is_recorded(
     camera_browser: Browser, studio: Studio, player_libraries: None, transport: str, tmp_path: Path
 ) -> None:
     event = await asyncio.to_thread(studio.schedule, name="From a browser")
@@ -162,4 +186,7 @@ async def test_what_a_page_publishes_another_plays(
     await page.screenshot(path=tmp_path / f"publish-{transport}.png")
     await page.locator("#toggle").click()
     await asyncio.to_thread(studio.wait_for_state, event, "reconnecting")
-    await asyncio.to_thread(studio.call, "POST", f"/v1/events/{event['id']}/end")
+    found = await asyncio.to_thread(recorded, studio, event, tmp_path)
+    # Opus, as browsers send it, is no sound for LL-HLS and the archive.
+    assert {kind: codec for kind, (codec, _) in found.items()} == {"video": "h264", "audio": "aac"}
+    assert all(seconds > 3.0 for _, seconds in found.values()), found
