@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -75,6 +75,7 @@ def async_engine(url: str) -> AsyncEngine:
             event.listen(engine.sync_engine, "checkout", _require_life)
             event.listen(engine.sync_engine, "checkin", _note_use)
             event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
+            event.listen(engine.sync_engine, "handle_error", _tell_silence)
     # SQLAlchemy reports the connection of a cancelled task as an error, with a traceback.
     logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(_no_cancellation)
     return engine
@@ -154,6 +155,18 @@ def _leave_a_standby(context: ExceptionContext) -> None:
     """Its connections still answer: drop them all, so that the next ones look for who writes."""
     if sqlstate_of(context.original_exception) == _READ_ONLY_SERVER:
         context.is_disconnect = True
+
+
+def _tell_silence(context: ExceptionContext) -> OperationalError | None:
+    """asyncpg raises what the network does to a statement as it is, the end of `COMMAND_TIMEOUT_S`
+    too: make it the error of a database, and drop that one connection without asking it."""
+    error = context.original_exception
+    if not isinstance(error, OSError):
+        return None
+    context.is_disconnect = True
+    # One statement that takes too long says nothing of the other connections.
+    context.invalidate_pool_on_disconnect = False
+    return OperationalError(context.statement, None, error, connection_invalidated=True)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
