@@ -7,7 +7,7 @@ server that is slow must not hold one open.
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.control.context import ControlContext
@@ -22,12 +22,16 @@ from infra.keys import is_name
 from infra.outbox.catalogue import NoticeType, chosen
 from infra.outbox.recording import Notice, record
 from infra.webhooks import deliveries, signing
-from infra.webhooks.deliveries import DeliveryState
+from infra.webhooks.deliveries import HELD, DeliveryState, RowLock
 
 MOST = 20
 """Webhooks of a project."""
 REPLAYED = 1_000
 """Deliveries that one request sends once more."""
+EMPTIED = 1_000
+"""Deliveries that are deleted in one transaction, with their attempts."""
+CHANGED: RowLock = {}
+"""How a webhook is locked that is changed or deleted."""
 Told = tuple[WebhookDelivery, OutboxMessage, Sequence[WebhookAttempt]]
 
 
@@ -65,12 +69,13 @@ class WebhookService:
         query = select(Webhook).where(Webhook.project == self._project)
         return await page_of(self._session, query, Webhook, page)
 
-    async def get(self, webhook: str, *, for_update: bool = False) -> Webhook:
+    async def get(self, webhook: str, lock: RowLock | None = None) -> Webhook:
+        """`lock`: `CHANGED` or `deliveries.HELD`, until the end of the transaction."""
         hook = None
         if is_name(webhook):
             query = select(Webhook).where(Webhook.id == webhook, Webhook.project == self._project)
-            if for_update:
-                query = query.with_for_update()
+            if lock is not None:
+                query = query.with_for_update(**lock)
             hook = await self._session.scalar(query)
         if hook is None:
             raise NotFound(
@@ -80,9 +85,11 @@ class WebhookService:
         return hook
 
     async def patch(self, webhook: str, changes: WebhookPatch) -> Webhook:
-        hook = await self.get(webhook, for_update=True)
-        if changes.url is not None:
+        hook = await self.get(webhook, CHANGED)
+        if changes.url is not None and changes.url != hook.url:
             hook.url = changes.url
+            # What the address before did is no fault of this one.
+            hook.failing_since_ms = None
         if changes.types is not None:
             hook.types = list(changes.types)
         if changes.description is not None:
@@ -94,12 +101,27 @@ class WebhookService:
         hook.updated_ms = self._now_ms
         return hook
 
+    async def empty(self, webhook: str) -> bool:
+        """Stop deliveries and take some of the log, in a transaction of its own; whether that was
+        all. Two weeks of it are more than one statement may take."""
+        hook = await self.get(webhook, CHANGED)
+        hook.enabled, hook.disabled_reason = False, "it is being deleted"
+        some = (
+            select(WebhookDelivery.id)
+            .where(WebhookDelivery.webhook == hook.id)
+            .order_by(WebhookDelivery.created_ms, WebhookDelivery.id)
+            .limit(EMPTIED)
+        )
+        ids = (await self._session.scalars(some)).all()
+        await self._session.execute(delete(WebhookDelivery).where(WebhookDelivery.id.in_(ids)))
+        return len(ids) < EMPTIED
+
     async def delete(self, webhook: str) -> None:
-        """With everything that is owed to it, and its log."""
-        await self._session.delete(await self.get(webhook, for_update=True))
+        """With what is left of its log."""
+        await self._session.delete(await self.get(webhook, CHANGED))
 
     async def rotate_secret(self, webhook: str, grace_s: int) -> Webhook:
-        hook = await self.get(webhook, for_update=True)
+        hook = await self.get(webhook, CHANGED)
         hook.old_secret = hook.secret if grace_s else None
         hook.old_until_ms = self._now_ms + grace_s * 1000 if grace_s else None
         hook.secret = _new_secret()
@@ -108,7 +130,7 @@ class WebhookService:
 
     async def test(self, webhook: str) -> Told:
         """A message for this endpoint alone, whatever types it asked for."""
-        hook = await self.get(webhook)
+        hook = await self.get(webhook, HELD)
         _must_be_enabled(hook)
         data = {"webhook": hook.id}
         notice = Notice(self._project, None, NoticeType.WEBHOOK_TEST, data)
@@ -133,21 +155,23 @@ class WebhookService:
 
     async def replay(self, webhook: str, delivery: str) -> Told:
         """Another round of attempts for one delivery."""
-        hook = await self.get(webhook)
+        hook = await self.get(webhook, HELD)
         _must_be_enabled(hook)
         row = await self._one(webhook, delivery)
         if row.state == DeliveryState.PENDING:
             raise Conflict(
                 f"delivery {row.id} is on its way", "Wait until it is delivered or has failed."
             )
-        message = await self._session.get_one(OutboxMessage, row.message)
+        message = await self._session.get_one(
+            OutboxMessage, row.message, with_for_update=dict(HELD)
+        )
         await self._session.run_sync(deliveries.again, [(hook, message)], self._now_ms)
         return await self._told_of(hook, message)
 
     async def replay_range(self, webhook: str, wanted: TimeRange) -> tuple[int, int | None]:
         """How many deliveries begin anew, and the time from which on there are more. Messages that
         the endpoint never got, because it was not there or disabled, are among them."""
-        hook = await self.get(webhook)
+        hook = await self.get(webhook, HELD)
         _must_be_enabled(hook)
         held = (WebhookDelivery.message == OutboxMessage.position) & (
             WebhookDelivery.webhook == hook.id
@@ -168,6 +192,7 @@ class WebhookService:
             )
             .order_by(OutboxMessage.at_ms, OutboxMessage.sequence)
             .limit(REPLAYED + 1)
+            .with_for_update(of=OutboxMessage, **HELD)
         )
         rows = (await self._session.scalars(query)).all()
         again = [(hook, row) for row in rows[:REPLAYED]]

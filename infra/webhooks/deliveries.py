@@ -5,7 +5,9 @@ message. A claim is a lease: `next_attempt_ms` moves to its end, so what a kille
 due again by itself, with the same `webhook-id`. The number of the attempt is the fence: an outcome
 that comes after its lease was taken over changes nothing.
 
-Rows are locked in the order webhook, delivery. The caller owns the transaction.
+Rows are locked in the order webhook, message, delivery; webhooks by their ids. What is owed to a
+webhook is written while it is held (`HELD`): one that is deleted meanwhile would have no row for
+the delivery to refer to. The caller owns the transaction.
 
 Upstream: the relay (`owe`), the dispatcher (`claim`, `finish`), the control API (`again`).
 """
@@ -14,6 +16,7 @@ import secrets as randomness
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -33,6 +36,18 @@ MOST_ATTEMPTS = 50
 """Of a round. The schedule has eight; a delivery that has more lost its leases, and perhaps killed
 who held them."""
 GONE = 410
+
+
+class RowLock(TypedDict, total=False):
+    """How rows are locked, as `with_for_update` is told. SQLite has one writer at a time, and needs
+    no such lock."""
+
+    read: bool
+    key_share: bool
+
+
+HELD: RowLock = {"read": True, "key_share": True}
+"""For rows that must not be deleted before the end of the transaction; they may change."""
 
 
 class DeliveryState(StrEnum):
@@ -78,14 +93,19 @@ def owe(session: Session, messages: Iterable[OutboxMessage], now_ms: int) -> Non
     rows = list(messages)
     if not rows:
         return
-    query = select(Webhook).where(Webhook.project == rows[0].project, Webhook.enabled)
+    query = (
+        select(Webhook)
+        .where(Webhook.project == rows[0].project, Webhook.enabled)
+        .order_by(Webhook.id)
+        .with_for_update(**HELD)
+    )
     hooks = [(hook, chosen(hook.types)) for hook in session.scalars(query)]
     wanted = [(hook, row) for row in rows for hook, kinds in hooks if row.type in kinds]
     again(session, wanted, now_ms)
 
 
 def again(session: Session, wanted: Sequence[tuple[Webhook, OutboxMessage]], now_ms: int) -> None:
-    """Begin a round for each; one that is on its way stays as it is."""
+    """Begin a round for each; one that is on its way stays as it is. The webhooks are `HELD`."""
     if not wanted:
         return
     values = [

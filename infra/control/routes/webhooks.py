@@ -5,7 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from infra.control.context import ControlContext
-from infra.control.dependencies import Context, KeyHolder, Page, ProjectId, Session
+from infra.control.dependencies import (
+    Change,
+    Context,
+    KeyHolder,
+    Page,
+    ProjectId,
+    Session,
+    begun,
+)
 from infra.control.idempotency import AnswersOnce
 from infra.control.problems import Invalid
 from infra.control.schemas import at
@@ -60,7 +68,7 @@ async def _change(changes: WebhookPatch, _holder: KeyHolder, context: Context) -
 
 
 Creation = Annotated[WebhookCreate, Depends(_creation, scope="function")]
-Change = Annotated[WebhookPatch, Depends(_change, scope="function")]
+Changes = Annotated[WebhookPatch, Depends(_change, scope="function")]
 
 
 async def _service(session: Session, project: ProjectId, context: Context) -> WebhookService:
@@ -94,15 +102,23 @@ async def get_webhook(webhook: WebhookId, webhooks: Webhooks, context: Context) 
 
 @router.patch("/{webhook}", summary="Change a webhook")
 async def patch_webhook(
-    webhook: WebhookId, changes: Change, webhooks: Webhooks, context: Context
+    webhook: WebhookId, changes: Changes, webhooks: Webhooks, context: Context
 ) -> WebhookOut:
     return webhook_out(await webhooks.patch(webhook, changes), context.now_ms())
 
 
 @router.delete("/{webhook}", status_code=204, summary="Delete a webhook")
-async def delete_webhook(webhook: WebhookId, webhooks: Webhooks) -> None:
-    """With its log; what was not delivered yet is dropped."""
-    await webhooks.delete(webhook)
+async def delete_webhook(
+    webhook: WebhookId, project: KeyHolder, change: Change, context: Context
+) -> None:
+    """With its log; what was not delivered yet is dropped. Nothing is sent any more from the
+    beginning on; where the request is cut short, the webhook is left disabled: repeat it."""
+    emptied = False
+    while not emptied:
+        async with begun(context.databases.writing) as session:
+            emptied = await WebhookService(session, context, project).empty(webhook)
+    async with change() as session:
+        await WebhookService(session, context, project).delete(webhook)
 
 
 @router.post("/{webhook}/rotate-secret", summary="Replace the secret")

@@ -273,6 +273,17 @@ async def test_a_disabled_webhook_sends_nothing_until_it_is_enabled(
     assert (await api.post(f"{path}/deliveries/{failed['id']}/replay")).status_code == 202
 
 
+async def test_another_address_begins_with_a_clean_record(
+    api: httpx2.AsyncClient, deployment: Deployment
+) -> None:
+    path = f"{PATH}/{(await create(api))['id']}"
+    happen(deployment, NoticeType.EVENT_LIVE)
+    assert attempt(deployment, BAD) == 1
+    for changes, is_failing in ({"url": URL}, True), ({"url": URL + "/2"}, False):
+        changed = (await api.patch(path, json=changes)).json()
+        assert (changed["failing_since"] is not None) == is_failing
+
+
 async def test_nobody_else_sees_or_changes_it(
     api: httpx2.AsyncClient, other: httpx2.AsyncClient, deployment: Deployment
 ) -> None:
