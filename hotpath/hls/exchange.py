@@ -81,12 +81,15 @@ class Application(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        response = await self._answered(scope)
+        response = await self._answered(scope, receive)
+        if response is None:
+            return
         headers = list(response.headers)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
-    async def _answered(self, scope: Scope) -> Response:
+    async def _answered(self, scope: Scope, receive: Receive) -> Response | None:
+        """None: the client went first."""
         found: list[Response] = []
         query = scope["query_string"].decode("latin-1")
         headers = by_name(scope["headers"])
@@ -94,16 +97,35 @@ class Application(ABC):
         host = str(client[0]) if client else ""
         request = Request(scope["method"], scope["path"], query, headers, found.append, client=host)
         self.receive(request)
-        if found:
-            return found[0]
-        later: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        request.respond = lambda response: None if later.done() else later.set_result(response)
-        try:
-            return await later
-        except asyncio.CancelledError:
-            if request.left is not None:
-                request.left()
-            raise
+        return found[0] if found else await _later(request, receive)
+
+
+async def _later(request: Request, receive: Receive) -> Response | None:
+    """The answer of who has to wait for it."""
+    loop = asyncio.get_running_loop()
+    later: asyncio.Future[Response | None] = loop.create_future()
+
+    def answer(response: Response | None) -> None:
+        if not later.done():
+            later.set_result(response)
+
+    request.respond = answer
+    # A server may not cancel what nobody waits for: HTTP/2 ends a stream and keeps its connection.
+    watching = loop.create_task(_until_gone(receive))
+    watching.add_done_callback(lambda _: answer(None))
+    response: Response | None = None
+    try:
+        response = await later
+    finally:
+        watching.cancel()
+        if response is None and request.left is not None:
+            request.left()
+    return response
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def by_name(headers: Iterable[Header]) -> Mapping[bytes, bytes]:

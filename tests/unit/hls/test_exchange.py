@@ -30,15 +30,25 @@ class Now(Application):
         return True
 
 
-def asking(application: Application) -> "tuple[asyncio.Task[None], list[Any]]":
+def asking(
+    application: Application, gone: asyncio.Event | None = None
+) -> "tuple[asyncio.Task[None], list[Any]]":
+    """`gone`: the client is, but its connection stays; as HTTP/2 resets a stream."""
     sent: list[Any] = []
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def send(message: Any) -> None:
         sent.append(message)
 
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await (gone or asyncio.Event()).wait()
+        return {"type": "http.disconnect"}
+
     headers = [(b"accept", b"a"), (b"accept", b"b")]
     scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"y=1"}
-    call = application({**scope, "headers": headers}, None, send)  # type: ignore[arg-type]
+    call = application({**scope, "headers": headers}, receive, send)
     return asyncio.ensure_future(call), sent
 
 
@@ -79,6 +89,18 @@ async def test_a_client_that_goes_first() -> None:
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
+    assert application.left == 1
+    application.requests[0].respond(FOUND)
+    assert not sent
+
+
+async def test_a_client_that_goes_first_and_whose_task_nobody_cancels() -> None:
+    application, gone = Later(), asyncio.Event()
+    task, sent = asking(application, gone)
+    await asyncio.sleep(0)
+    assert application.left == 0
+    gone.set()
+    await task
     assert application.left == 1
     application.requests[0].respond(FOUND)
     assert not sent
