@@ -4,7 +4,6 @@ Invariant: what it makes has no B-frames and no delay, SPS and PPS stand before 
 comes exactly where it is asked for. A process to which NVENC was refused once does not ask again.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -19,6 +18,7 @@ from hotpath.encode.job import EncodeSettings
 from hotpath.media.clock import rescale
 from hotpath.media.h264 import ParameterSets, read_head
 from hotpath.media.unit import Codec, Format
+from infra.cores import available_cores
 
 E = TypeVar("E")
 NVENC, X264 = "h264_nvenc", "libx264"
@@ -31,7 +31,7 @@ _MAX_THREADS = 4
 
 
 def cores() -> int:
-    return len(os.sched_getaffinity(0))
+    return max(int(available_cores()), 1)
 
 
 def threads(settings: EncodeSettings) -> int:

@@ -29,6 +29,7 @@ from hotpath.encode.ladder_records import (
     LeftOut,
 )
 from hotpath.encode.life import BACKOFF_S
+from hotpath.encode.shares import Share, SharedCores
 from hotpath.media.unit import (
     VIDEO,
     Format,
@@ -56,15 +57,13 @@ class Ladder:
         publish: Publish,
         *,
         publish_rungs: Publish,
-        cores: Callable[[], float],
+        cores: SharedCores,
         on_warning: Callable[[str], None],
         settings: EncodeSettings = LADDER_SETTINGS,
         command: Sequence[str] = COMMAND,
         patience: Patience | None = None,
     ) -> None:
-        """`cores`: how much of the machine is left for this ladder when a child starts."""
-        self.taken = 0.0
-        """Cores that it is predicted to take."""
+        """`cores`: of the machine, which each child asks for its share of."""
         self.encoded: Counter[str] = Counter()
         """Pictures published, by rung."""
         self.delay_ns = 0
@@ -81,7 +80,11 @@ class Ladder:
         self._marks = LadderMarks([rung.name for rung in self._wanted], patience)
         self._child: LadderChild | None = None
         self._children: set[LadderChild] = set()
-        """Those that were retired and have not ended, too."""
+        """Those that have begun; those that were retired and have not ended, too."""
+        self._share: Share | None = None
+        """The present child's, once it has one."""
+        self._asking: dict[LadderChild, asyncio.Task[None] | None] = {}
+        """Children that have not begun: they wait for their share, or for `run`."""
         self._tasks: asyncio.TaskGroup | None = None
         self._over = asyncio.Event()
         self._end: ProgramEnd | None = None
@@ -91,6 +94,11 @@ class Ladder:
         self._restarts = 0
 
     # -- figures -----------------------------------------------------------------------------
+
+    @property
+    def taken(self) -> float:
+        """Cores that it is predicted to take; while its child measures, all that it was given."""
+        return 0.0 if self._share is None else self._share.taken
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -143,11 +151,11 @@ class Ladder:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                for child in self._children:
-                    tasks.create_task(self._keep(child), name="ladder child")
+                for child in self._asking:
+                    self._start(child, tasks)
                 await self._over.wait()
-                for child in self._children:
-                    child.close()
+                for child in [*self._asking, *self._children]:
+                    self._stop(child)
         finally:
             self._tasks = None
             self._conclude()
@@ -179,7 +187,7 @@ class Ladder:
         self._add(self._marks.expect([rung.name for rung in rungs], now))
         if not rungs:
             return
-        job = LadderJob(source, rungs, self._cores(), self._settings)
+        job = LadderJob(source, rungs, 0.0, self._settings)
         child = LadderChild(
             job,
             on_message=lambda message: self._hear(child, message),
@@ -187,17 +195,30 @@ class Ladder:
             command=self._command,
         )
         self._child = child
-        self._children.add(child)
+        self._asking[child] = None
         if self._tasks is not None:
-            self._tasks.create_task(self._keep(child), name="ladder child")
+            self._start(child, self._tasks)
+
+    def _start(self, child: LadderChild, tasks: asyncio.TaskGroup) -> None:
+        self._asking[child] = tasks.create_task(self._keep(child), name="ladder child")
+
+    def _stop(self, child: LadderChild) -> None:
+        child.close()
+        if (asking := self._asking.pop(child, None)) is not None:
+            asking.cancel()
 
     async def _keep(self, child: LadderChild) -> None:
+        share = self._share = await self._cores.ask()
+        del self._asking[child]
+        self._children.add(child)
+        child.give(share.given)
         try:
             await child.run()
         except Exception:
             log.exception("a ladder's child brought out a bug")
             self._failed(child)
         finally:
+            share.close()
             self._children.discard(child)
             if self._end is not None and self._child is child:
                 self._conclude()
@@ -206,13 +227,15 @@ class Ladder:
         child, self._child = self._child, None
         if child is None:
             return
-        if drain:
+        if drain and child not in self._asking:
             child.drain()
         else:
-            child.close()
+            self._stop(child)
         self._earlier += child.counts
         self._restarts += child.restarts
-        self.taken = 0.0
+        share, self._share = self._share, None
+        if share is not None:
+            share.close()
 
     def _finish(self, end: ProgramEnd) -> None:
         self._end = end
@@ -263,7 +286,8 @@ class Ladder:
     def _admit(self, child: LadderChild, admitted: Admitted) -> None:
         if self._child is not child:
             return
-        self.taken = admitted.cores
+        if self._share is not None:
+            self._share.settle(admitted.cores)
         for name in child.job.names:
             if name not in admitted.rungs:
                 self.trimmed[name] += 1

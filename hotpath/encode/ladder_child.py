@@ -69,6 +69,10 @@ class LadderChild:
         if not self._life.closed and not self._supply.draining:
             self._supply.offer((fed,))
 
+    def give(self, cores: float) -> None:
+        """It may take so many; before `run`."""
+        self.job = replace(self.job, cores=cores)
+
     def narrow(self, rungs: Collection[str]) -> None:
         """Its next child is to begin with these rungs of the job only."""
         kept = tuple(rung for rung in self.job.rungs if rung.name in rungs)

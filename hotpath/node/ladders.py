@@ -1,13 +1,12 @@
 """The ladders of this node: who runs them, what they may take, and what `/metrics` says about them.
 
 Invariant: every ladder's child ends when `run` does, and a bug in one ladder costs no other. All of
-them share the cores of the machine: a ladder that starts is given what is left of them.
+them share the cores that the process may use: a ladder that starts is given what is left of them.
 
 Upstream: `hotpath.node.launcher`, for events that ask for renditions. Downstream: `hotpath.encode`.
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -24,7 +23,9 @@ from prometheus_client.registry import Collector
 from hotpath.bus.stream import ProgramStream
 from hotpath.encode.ladder import Ladder, Publish
 from hotpath.encode.ladder_records import CPU_US, ENCODED
+from hotpath.encode.shares import SharedCores
 from hotpath.program.states import IngestWarning
+from infra.cores import available_cores
 from infra.renditions import LadderRung
 
 log = structlog.get_logger(__name__)
@@ -32,15 +33,11 @@ log = structlog.get_logger(__name__)
 WARNING = "renditions-trimmed"
 
 
-def all_cores() -> float:
-    return float(len(os.sched_getaffinity(0)))
-
-
 class Ladders:
     """Makes ladders and owns them; see the module for the invariant."""
 
     def __init__(self, cores: float | None = None) -> None:
-        self._cores = cores or all_cores()
+        self._cores = SharedCores(cores or available_cores())
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[Ladder] = set()
         self._earlier = Figures()
@@ -69,17 +66,13 @@ class Ladders:
             rungs,
             publish,
             publish_rungs=stream.publish,
-            cores=self._left,
+            cores=self._cores,
             on_warning=lambda words: on_warning(IngestWarning(WARNING, words)),
         )
         self._running.add(ladder)
         task = self._tasks.create_task(self._keep(ladder), name=f"ladder {stream.key}")
         task.add_done_callback(partial(self._gone, ladder))
         return ladder.publish
-
-    def _left(self) -> float:
-        """Cores that no ladder is predicted to take."""
-        return max(self._cores - sum(ladder.taken for ladder in self._running), 0.0)
 
     async def _keep(self, ladder: Ladder) -> None:
         try:
@@ -98,8 +91,9 @@ class Ladders:
         return Counter(name for ladder in self._running for name in ladder.running)
 
     def cores(self) -> float:
-        """Cores that the running ladders are predicted to take."""
-        return sum(ladder.taken for ladder in self._running)
+        """Cores that the running ladders are predicted to take; of those that are being measured,
+        all that they were given."""
+        return self._cores.taken
 
     def figures(self) -> "Figures":
         """Since the start."""

@@ -19,6 +19,7 @@ from hotpath.encode import ladder as ladder_module
 from hotpath.encode.job import EncodeSettings
 from hotpath.encode.ladder import Ladder
 from hotpath.encode.ladder_marks import Patience
+from hotpath.encode.shares import SharedCores
 from hotpath.hls.events import Event, SegmentReady
 from hotpath.hls.segmenter import Segmenter
 from hotpath.media.unit import (
@@ -84,7 +85,7 @@ class Running:
 async def running(
     rungs: Sequence[LadderRung] = RUNGS,
     *,
-    cores: float = 64,
+    cores: SharedCores | None = None,
     settings: EncodeSettings = PATIENT,
     **options: object,
 ) -> AsyncIterator[Running]:
@@ -94,7 +95,7 @@ async def running(
         rungs,
         stream.publish,
         publish_rungs=stream.publish,
-        cores=lambda: cores,
+        cores=cores or SharedCores(64),
         on_warning=warnings.append,
         settings=settings,
         patience=PATIENCE,
@@ -168,6 +169,18 @@ def _of_source(item: Item) -> bool:
             return format.track == VIDEO
         case _:
             return True
+
+
+async def test_ladders_that_begin_at_once_are_given_what_is_left() -> None:
+    items, cores = source_items(coded("h264", None, 6, 30)), SharedCores(2.0)
+    async with running(cores=cores) as first, running(cores=cores) as second:
+        ladders = [first.ladder, second.ladder]
+        for ladder in ladders:
+            ladder.publish(items[:1])
+        await until(lambda: all(0 < ladder.taken < 0.5 for ladder in ladders))
+        given = [ladder._child.job.cores for ladder in ladders if ladder._child is not None]
+        assert given == [2.0, 2.0 - ladders[0].taken]
+        assert cores.taken == ladders[0].taken + ladders[1].taken
 
 
 async def test_only_the_beginning_of_a_segment_is_an_idr() -> None:
@@ -277,7 +290,7 @@ async def test_a_rung_taller_than_the_source_is_left_out() -> None:
 
 async def test_a_ladder_that_the_machine_cannot_encode_is_trimmed_in_words() -> None:
     source = coded("h264", None, 6, 30)
-    async with running(cores=0.0001) as made:
+    async with running(cores=SharedCores(0.0001)) as made:
         await made.feed(source_items(source)[:60])
         await until(lambda: bool(made.warnings))
         await until(lambda: made.ladder.pid is None)

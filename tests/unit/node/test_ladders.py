@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from hotpath.bus.stream import ProgramStream
 from hotpath.encode.ladder import Ladder
-from hotpath.media.unit import ProgramEnd
+from hotpath.media.unit import FormatChange, ProgramEnd
 from hotpath.node.ladders import LadderCollector, Ladders
 from infra.keys import ProgramKey
 from infra.renditions import rungs_of
+from tests.support.bridges import until
+from tests.support.ladder import SOURCE
 
 
 @pytest.fixture
@@ -34,13 +38,40 @@ def put(ladders: Ladders, name: str) -> tuple[Ladder, ProgramStream]:
     return ladder, stream
 
 
-async def test_a_ladder_is_given_what_others_have_left(ladders: Ladders) -> None:
+async def test_ladders_that_begin_at_once_share_the_cores(ladders: Ladders) -> None:
+    """None has answered yet: the first has all of it, and is measured before the next begins."""
+    made = [put(ladders, name)[0] for name in ("first", "second", "third")]
+    for ladder in made:
+        ladder._command = (sys.executable, "-c", "import sys; sys.stdin.read()")
+        ladder.publish([FormatChange(SOURCE, 0)])
+    await until(lambda: made[0].pid is not None)
+    assert [ladder.taken for ladder in made] == [4.0, 0.0, 0.0]
+    assert [ladder.pid for ladder in made[1:]] == [None, None]
+    assert ladders.cores() == 4.0
+    share = made[0]._share
+    assert share is not None
+    share.settle(1.5)
+    await until(lambda: made[1].pid is not None)
+    assert [ladder.taken for ladder in made] == [1.5, 2.5, 0.0]
+    for ladder in made[:2]:
+        ladder.publish([ProgramEnd(final=True)])
+        ladder._conclude()
+    await until(lambda: made[2].pid is not None)
+    await until(lambda: made[2].taken == ladders.cores())
+
+
+async def test_a_ladder_that_ends_before_its_turn_takes_none(ladders: Ladders) -> None:
     first, _ = put(ladders, "first")
-    first.taken = 1.5
     second, _ = put(ladders, "second")
-    assert second._cores() == 2.5
-    second.taken = 3
-    assert first._cores() == 0.0
+    for ladder in (first, second):
+        ladder._command = (sys.executable, "-c", "import sys; sys.stdin.read()")
+        ladder.publish([FormatChange(SOURCE, 0)])
+    await until(lambda: first.pid is not None)
+    second.publish([FormatChange(replace(SOURCE, height=480), 1)])
+    second.publish([ProgramEnd(final=True)])
+    second._conclude()
+    await until(lambda: ladders._running == {first})
+    assert ladders.cores() == 4.0
 
 
 async def test_figures_outlive_their_ladder(ladders: Ladders) -> None:
