@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 
 EVENTS = ("drain", "move", "fallback", "revoked", "ended", "rendition", "marker")
 """Names that a channel may carry, as the `Link` header lists them."""
+FINAL = frozenset({"fallback", "revoked", "ended"})
+"""Those after which the session is over."""
+RETRY = b"retry: 2000\n\n"
+"""When an EventSource that was cut off comes back, ms."""
 MAX_QUEUED = 32
 KEEP_ALIVE = b": \n\n"
 
@@ -35,6 +39,8 @@ class Channel:
     def __init__(self) -> None:
         self.dropped = 0
         """Events that no reader came for in time."""
+        self.final: ControlEvent | None = None
+        """What said that the session is over."""
         self._queue: deque[ControlEvent] = deque()
         self._closed = False
         self._reader = 0
@@ -52,6 +58,8 @@ class Channel:
             self._queue.popleft()
             self.dropped += 1
         self._queue.append(event)
+        if event.name in FINAL:
+            self.final = event
         self._wake.set()
 
     def close(self) -> None:
@@ -70,7 +78,7 @@ class Channel:
         mine = self._reader
         self._wake.set()  # whoever read before leaves
         remembered = b"".join(event.encoded() for event in reminders())
-        yield b"retry: 2000\n\n" + remembered
+        yield RETRY + remembered
         while self._reader == mine:
             while self._queue and self._reader == mine:
                 yield self._queue.popleft().encoded()

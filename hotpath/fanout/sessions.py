@@ -18,6 +18,7 @@ from typing import Literal
 
 import structlog
 
+from hotpath.fanout.farewells import Farewells
 from hotpath.fanout.feed import Feed
 from hotpath.fanout.joins import observe_join
 from hotpath.fanout.kernel import Kernel
@@ -72,6 +73,7 @@ class Sessions:
         """Joins by result: `playing`, or why not: the problem's slug, or the reason of the end."""
         self.left: Counter[str] = Counter()
         """Sessions that are over, by reason."""
+        self.farewells = Farewells()
         self._mux = mux
         self._kernel = kernel
         self._gate = gate
@@ -187,6 +189,9 @@ class Sessions:
     def _closed(self, session: ViewerSession, reason: str) -> None:
         """From the session: everything it held outside of this table is given up."""
         self.table.pop(session.id, None)
+        final = session.channel.final
+        if final is not None:
+            self.farewells.keep(session.id, session.feed.key, final, time.monotonic_ns())
         if self._joining.pop(session.id, None) is not None:
             self.joins["no-picture"] += 1
         elif session.connected_ns is None:
@@ -208,6 +213,7 @@ class Sessions:
         while True:
             await asyncio.sleep(TICK_S)
             now = time.monotonic_ns()
+            self.farewells.forget(now)
             for session in list(self.table.values())[part::REVIEW_SLICES]:
                 self._isolated(session, session.review, now)
             part = (part + 1) % REVIEW_SLICES

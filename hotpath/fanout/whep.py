@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from hotpath.fanout.control import EVENTS
+from hotpath.fanout.control import EVENTS, RETRY, ControlEvent
 from hotpath.fanout.limits import Refused
 from hotpath.fanout.service import DRAINING, FanoutService, NotOnAir
 from hotpath.fanout.sessions import JoinRefused
@@ -154,8 +154,12 @@ class _Whep:
         return Response(status_code=200, headers={**CORS, "cache-control": "no-store"})
 
     async def events(self, request: Request) -> Response:
-        session = self._session(request)
         headers = {**CORS, "cache-control": "no-store", "x-accel-buffering": "no"}
+        farewell = self._farewell(request) if request.method == "GET" else None
+        if farewell is not None:
+            body = RETRY + farewell.encoded()
+            return Response(body, media_type="text/event-stream", headers=headers)
+        session = self._session(request)
         if request.method == "HEAD":  # must not take the place of who reads the channel
             return Response(headers=headers, media_type="text/event-stream")
         stream = session.channel.stream(
@@ -221,6 +225,14 @@ class _Whep:
         if session is None or str(session.feed.key) != key:
             raise _not_found("the session is over or never was", "POST a new offer.")
         return session
+
+    def _farewell(self, request: Request) -> ControlEvent | None:
+        names = request.path_params
+        try:
+            key = ProgramKey(names["project"], names["event"], names["feed"])
+        except ValueError:
+            return None
+        return self._service.viewers.farewells.take(names["session"], key, time.monotonic_ns())
 
     def _off_air(self, key: ProgramKey) -> HttpProblem:
         if self._service.is_over(key):

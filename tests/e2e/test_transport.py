@@ -152,6 +152,28 @@ async def test_the_end_is_shown_and_nothing_is_opened_again(
     assert len(origin.posts) == 1
 
 
+async def test_what_a_viewer_is_moved_to_is_said_and_announced(
+    browser: Browser, origin: Origin
+) -> None:
+    page = await watch(browser, origin)
+    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    note, announced, overlay = (page.locator(x) for x in ("#note", "#announce", "#overlay"))
+    origin.tell("s1", "rendition", rendition="720p", reason="20% of the packets are lost")
+    lower = "Picture at 720p. 20% of the packets are lost."
+    await expect(announced).to_have_text(lower, timeout=TIMEOUT_MS)
+    await expect(note).to_contain_text(lower)
+    await expect(overlay).to_be_hidden()
+    origin.tell("s1", "rendition", rendition="audio", reason="30% of the packets are lost")
+    await expect(page.locator("#overlay-title")).to_have_text("Sound only", timeout=TIMEOUT_MS)
+    await expect(overlay).to_be_visible()
+    await expect(page.locator("#spinner")).to_be_hidden()
+    await expect(announced).to_have_text("Sound only. 30% of the packets are lost.")
+    origin.tell("s1", "rendition", rendition="main", reason="the path has recovered")
+    await expect(overlay).to_be_hidden(timeout=TIMEOUT_MS)
+    await expect(announced).to_have_text("Live")
+    await expect(note).not_to_contain_text("Picture at")
+
+
 async def test_leaving_the_page_ends_the_session(browser: Browser, origin: Origin) -> None:
     page = await watch(browser, origin)
     await until(page, "livepath.playback.moving")

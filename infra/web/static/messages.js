@@ -52,9 +52,11 @@ export function badgeMode({ state, started, paused, moving, latency, target }) {
 
 /**
  * What covers the picture, or null when nothing should.
- * `event` is the playback info or null, `trouble` a code of playback.js or null.
+ * `event` is the playback info or null, `trouble` a code of playback.js or null, `rendition` what a
+ * WebRTC viewer was moved to ({rendition, reason}) or null. `announce`, where a screen reader is to
+ * hear more than the title.
  */
-export function overlayFor({ event, trouble, playing, finished, startsInMs, hasToken }) {
+export function overlayFor({ event, trouble, playing, finished, startsInMs, hasToken, rendition = null }) {
   if (trouble === "unsupported") {
     return { kind: "solid", title: "This browser cannot play the stream", text: "It lacks Media Source Extensions and native HLS. A current Chrome, Edge, Firefox or Safari plays it." };
   }
@@ -101,15 +103,32 @@ export function overlayFor({ event, trouble, playing, finished, startsInMs, hasT
   if (trouble === "offline" && !playing) {
     return { kind: "busy", busy: true, title: "Connection lost", text: "Trying again by itself." };
   }
+  if (rendition?.rendition === "audio") {
+    const text = `${why(rendition)} The picture comes back by itself.`.trim();
+    return { kind: "busy", title: "Sound only", text, announce: renditionText(rendition) };
+  }
   return null;
 }
 
+/** What a WebRTC viewer gets now that is not the best there is, and why; empty: the best. */
+export function renditionText(rendition) {
+  if (!rendition?.rendition || rendition.rendition === "main") return "";
+  const what = rendition.rendition === "audio" ? "Sound only" : `Picture at ${rendition.rendition}`;
+  return `${what}. ${why(rendition)}`.trim();
+}
+
+/** The server's reason as a sentence. */
+function why({ reason }) {
+  const words = String(reason ?? "");
+  return words && `${words[0].toUpperCase()}${words.slice(1)}.`;
+}
+
 /** The line below the title. */
-export function noteFor({ event, playing, muted }) {
+export function noteFor({ event, playing, muted, rendition = null }) {
   if (!event) return "";
   if (event.state === "reconnecting") return "The broadcaster's connection dropped; playback goes on when it is back.";
-  if (event.state === "live" && playing && muted) return "Playing without sound.";
-  return "";
+  const silent = event.state === "live" && playing && muted ? "Playing without sound." : "";
+  return [renditionText(rendition), silent].filter(Boolean).join(" ");
 }
 
 /** Rows of the stats overlay, [label, text]; what is not known is left out. `latency` in seconds. */

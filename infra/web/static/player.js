@@ -5,7 +5,7 @@ import { ServerClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { Entitlement } from "./entitlement.js";
 import { EventFeed } from "./event-feed.js";
-import { badgeMode, countdownText, delayText, noteFor, overlayFor, stateWord, tokenUrl } from "./messages.js";
+import { badgeMode, countdownText, delayText, noteFor, overlayFor, renditionText, stateWord, tokenUrl } from "./messages.js";
 import { Moments, kindWord } from "./moments.js";
 import { Rewind } from "./rewind.js";
 import { Sounds } from "./sounds.js";
@@ -61,16 +61,18 @@ function moving() {
   return playback.moving;
 }
 
+/** Draws what covers the picture, and returns the words of it that a screen reader hears; null: nothing does. */
 function renderOverlay() {
   const event = feed.event;
   const startsInMs = event?.starts_at ? Date.parse(event.starts_at) - clock.now() : 0;
   const trouble = feed.trouble === "not-found" || !event ? feed.trouble : playback.trouble;
-  const view = overlayFor({ event, trouble, playing: moving(), finished: playback.finished, startsInMs, hasToken: token !== "" });
+  const { finished, rendition } = playback;
+  const view = overlayFor({ event, trouble, playing: moving(), finished, startsInMs, hasToken: token !== "", rendition });
   const waiting = !view && event && !video.paused && !moving();
   const shown = view ?? (waiting ? { kind: "busy", busy: true, title: "", text: "" } : null);
   find("overlay").hidden = !shown;
   find("controls").hidden = view?.kind === "solid";
-  if (!shown) return;
+  if (!shown) return null;
   find("overlay").dataset.kind = shown.kind;
   find("spinner").hidden = !shown.busy;
   set("overlay-title", shown.title);
@@ -79,6 +81,7 @@ function renderOverlay() {
   if (shown.countdown) set("countdown", countdownText(startsInMs));
   find("overlay-action").hidden = !shown.action;
   set("overlay-action", shown.action ?? "");
+  return shown.announce ?? shown.title;
 }
 
 function renderBadge(latency) {
@@ -119,8 +122,8 @@ function render() {
   document.title = event?.name ? `${event.name} · Livepath` : "Livepath";
   find("state").dataset.state = state;
   set("state", stateWord(state));
-  set("note", noteFor({ event, playing: moving(), muted: video.muted }));
-  renderOverlay();
+  set("note", noteFor({ event, playing: moving(), muted: video.muted, rendition: playback.rendition }));
+  const covering = renderOverlay();
   renderBadge(latency);
   renderFacts(latency);
   sounds.render();
@@ -128,7 +131,7 @@ function render() {
   rewind.render(event?.dvr_window_s > 0 && (state === "live" || state === "reconnecting"));
   find("low-latency").hidden = !playback.canTryRealtime || find("facts").hidden;
   // A screen reader hears changes of state, not every second of latency.
-  const news = find("overlay").hidden ? stateWord(state) : find("overlay-title").textContent;
+  const news = covering ?? (renditionText(playback.rendition) || stateWord(state));
   if (news && news !== announced) {
     announced = news;
     set("announce", news);

@@ -67,6 +67,7 @@ export class Realtime extends EventTarget {
     this.finished = false;
     session.addEventListener("control", ({ detail }) => this.#control(session, detail));
     session.addEventListener("lost", () => this.#lost(session));
+    session.addEventListener("rendition", () => session === this.#session && this.#changed());
     this.#video.srcObject = session.stream;
     before?.close();
     clearInterval(this.#poll);
@@ -102,15 +103,25 @@ export class Realtime extends EventTarget {
     return undefined;
   }
 
-  /** A frame came a moment ago. */
+  /** A frame came a moment ago, or sound where that is all that the viewer gets. */
   get moving() {
     return Boolean(this.#session) && !this.#video.paused && performance.now() - this.#progressAt < STILL_MS;
+  }
+
+  /** What the server has moved this viewer to, and why: {rendition, reason}; null: nothing. */
+  get rendition() {
+    return this.#session?.rendition ?? null;
+  }
+
+  get #soundOnly() {
+    return this.rendition?.rendition === "audio";
   }
 
   /** Unix time in ms at which the programme took in the frame that is shown now, or null. */
   shownAt() {
     const { measured } = this;
-    if (!measured?.playoutUnixMs) return null;
+    // The picture of a viewer that gets sound alone stands still, and tells nothing of the sound.
+    if (!measured?.playoutUnixMs || this.#soundOnly) return null;
     return measured.playoutUnixMs + (performance.now() - measured.takenAt);
   }
 
@@ -159,7 +170,7 @@ export class Realtime extends EventTarget {
     if (!now || session !== this.#session) return;
     const before = this.measured?.session === session ? this.measured : null;
     const seconds = before ? (now.at - before.at) / 1000 : 0;
-    if (!before || now.decoded > before.decoded) {
+    if (!before || now.decoded > before.decoded || (this.#soundOnly && now.bytes > before.bytes)) {
       this.#progressAt = performance.now();
       if (this.trouble === "offline") this.#report(null);
     }

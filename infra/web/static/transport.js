@@ -97,6 +97,11 @@ export class Transport extends EventTarget {
     return !this.#video.paused && this.#video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA;
   }
 
+  /** What the server has moved a WebRTC viewer to, and why: {rendition, reason}; null: nothing. */
+  get rendition() {
+    return this.#mode === "webrtc" ? this.#realtime.rendition : null;
+  }
+
   /** Start playing `urls` ({whep, hls}); the same again changes nothing. */
   async load(urls) {
     if (this.#urls?.hls === urls.hls && this.#urls?.whep === urls.whep) return;

@@ -5,16 +5,21 @@ import { Exchange, onNetworkChange } from "./exchange.js";
 const PATIENCE_MS = 1500;
 const FIRST_FRAME_MS = 5000;
 const POLL_MS = 40;
+// After these the session is over, and so is its channel.
+const FINAL = ["fallback", "revoked", "ended"];
 // 1900 (NTP) to 1970 (Unix).
 const NTP_TO_UNIX_MS = 2_208_988_800_000;
 
 /**
  * Events: "lost" (it will not come back), "control" ({type, detail}: what the server asks for),
- * "marker" (one of the event's markers; it may come before the first picture, and again).
+ * "marker" (one of the event's markers; it may come before the first picture, and again),
+ * "rendition" (`rendition` has changed).
  * Invariant: after `close` no event is dispatched.
  */
 export class WhepSession extends EventTarget {
   stream = new MediaStream();
+  /** What the server has moved this viewer to, and why: {rendition, reason}; null: nothing yet. */
+  rendition = null;
   #exchange;
   #events = null;
   #offNetwork = () => {};
@@ -95,12 +100,17 @@ export class WhepSession extends EventTarget {
   #listen() {
     if (!this.#exchange.resource) return;
     this.#events = new EventSource(`${this.#exchange.resource}/events`);
-    for (const type of ["drain", "move", "fallback", "revoked", "ended"]) {
+    for (const type of ["drain", "move", ...FINAL]) {
       this.#events.addEventListener(type, (event) => {
+        if (FINAL.includes(type)) this.#events.close();
         this.#tell("control", { type, ...parsed(event.data) });
       });
     }
     this.#events.addEventListener("marker", (event) => this.#tell("marker", parsed(event.data)));
+    this.#events.addEventListener("rendition", (event) => {
+      this.rendition = parsed(event.data);
+      this.#tell("rendition");
+    });
   }
 
   async #firstFrame() {

@@ -24,6 +24,28 @@ async def test_a_drain_and_then_the_end(plane: Plane) -> None:
         plane.service.close(KEY)
         assert await heard.get() == ("ended", {"reason": "event-over"})
         assert await heard.get() is None
+
+
+async def test_who_was_reconnecting_hears_how_it_ended_and_once(plane: Plane) -> None:
+    plane.open()
+    async with watching(plane) as viewer:
+        plane.service.close(KEY)
+        events = f"{viewer.url}/events"
+        assert (await plane.client.head(events)).status_code == 404
+        elsewhere = events.replace(f"/{KEY.event}/", "/ev_2/")
+        assert (await plane.client.get(elsewhere)).status_code == 404
+        told = await plane.client.get(events)
+        assert told.headers["content-type"].startswith("text/event-stream")
+        assert told.headers["access-control-allow-origin"] == "*"
+        assert told.text == 'retry: 2000\n\nevent: ended\ndata: {"reason":"event-over"}\n\n'
+        assert (await plane.client.get(events)).status_code == 404
+
+
+async def test_who_left_by_itself_is_told_nothing_more(plane: Plane) -> None:
+    plane.open()
+    async with watching(plane) as viewer:
+        plane.service.drain("maintenance")
+        assert (await plane.client.delete(viewer.url)).status_code == 200
         assert (await plane.client.get(f"{viewer.url}/events")).status_code == 404
 
 

@@ -274,3 +274,39 @@ def test_a_publisher_without_trouble_is_left_alone() -> None:
 )
 def test_a_publisher_is_warned_of(known: dict[str, Any], words: str) -> None:
     assert words in warnings(**known)
+
+
+SOUND = {"rendition": "audio", "reason": "30% of the packets are lost"}
+
+
+@pytest.mark.parametrize(
+    ("rendition", "text"),
+    [
+        (None, ""),
+        ({"rendition": "main", "reason": "the path has recovered"}, ""),
+        ({}, ""),
+        (SOUND, "Sound only. 30% of the packets are lost."),
+        (
+            {"rendition": "720p", "reason": "the path cannot take the rendition"},
+            "Picture at 720p. The path cannot take the rendition.",
+        ),
+        ({"rendition": "360p"}, "Picture at 360p."),
+    ],
+)
+def test_a_viewer_reads_what_it_gets_and_why(rendition: Any, text: str) -> None:
+    live = {"event": {"state": "live"}, "playing": True, "muted": False, "rendition": rendition}
+    assert call([("renditionText", [rendition]), ("noteFor", [live])]) == [text, text]
+
+
+def test_sound_alone_is_said_over_the_picture_that_stands_still() -> None:
+    live = {"state": "live"}
+    shown = overlay(event=live, playing=True, rendition=SOUND)
+    assert shown == {
+        "kind": "busy",
+        "title": "Sound only",
+        "text": "30% of the packets are lost. The picture comes back by itself.",
+        "announce": "Sound only. 30% of the packets are lost.",
+    }
+    assert overlay(event=live, playing=True, rendition={"rendition": "720p"}) is None
+    lost = overlay(event=live, trouble="offline", playing=False, rendition=SOUND)
+    assert lost["title"] == "Connection lost"
