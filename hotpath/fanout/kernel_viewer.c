@@ -27,7 +27,8 @@ static int track_init(lp_viewer *viewer, lp_track *track, const lp_track_spec *s
     return !spec->rtx_payload_type || track->history;
 }
 
-/* A duplicate of the path's descriptor, if that can be sent on; else -1 and errno. */
+/* A duplicate of the path's descriptor, if that can be sent on; else -1 and errno. A socket keeps
+ * packets apart: datagrams, and where it is connected (ICE-TCP's pair) SOCK_SEQPACKET too. */
 static int path_open(const lp_path_spec *path)
 {
     int family = AF_UNSPEC, kind = 0;
@@ -39,7 +40,7 @@ static int path_open(const lp_path_spec *path)
         errno = EAFNOSUPPORT;
         return -1;
     }
-    if (kind != SOCK_DGRAM) {
+    if (kind != SOCK_DGRAM && (path->family || kind != SOCK_SEQPACKET)) {
         errno = EPROTOTYPE;
         return -1;
     }
@@ -66,7 +67,7 @@ static int command_path(lp_viewer *viewer, int kind, const lp_path_spec *path)
     return 0;
 }
 
-/* Returns NULL and sets errno when the path is no datagram socket or memory is short. */
+/* Returns NULL and sets errno when the path keeps no packets apart or memory is short. */
 lp_viewer *lp_viewer_new(lp_kernel *kernel, const lp_viewer_spec *spec, const lp_path_spec *path,
                          const lp_track_spec *tracks, int count)
 {

@@ -149,7 +149,7 @@ class ViewerSession:
         if self.closed is not None:
             return
         self.path = path
-        self.connected_ns = time.monotonic_ns()
+        now = time.monotonic_ns()
         tracks = kernel_tracks(self.media, self.randoms)
         self._viewer = self._kernel.add_viewer(
             keys, path, tracks, cname=CNAME, limits=ViewerLimits()
@@ -157,6 +157,7 @@ class ViewerSession:
         if self.media.audio is not None:
             self._viewer.attach("audio", self.feed.audio, start="live")
         self.feed.watch(self)
+        self.connected_ns = now  # last: a join that fails on the way here is counted as failed
         self._on_connected(self)
 
     def peer_moved(self, path: Path) -> None:

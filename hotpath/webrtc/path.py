@@ -10,8 +10,9 @@ class Path(NamedTuple):
     """
 
     fd: int
-    """Descriptor to send on; a datagram socket, also for ICE-TCP (see `address`)."""
+    """Descriptor to send on; the socket keeps packets apart, also for ICE-TCP (see `address`)."""
     address: tuple[str, int] | None
     """Numeric host and port; None: `fd` is connected (one end of a pair whose other end the
-    transport copies into a TCP stream) and takes one plain datagram at a time, never GSO."""
+    transport copies into a TCP stream; SOCK_SEQPACKET, as a datagram pair could hold only
+    `net.unix.max_dgram_qlen` packets) and takes one plain packet at a time, never GSO."""
     protocol: Literal["udp", "tcp"] = "udp"

@@ -170,8 +170,8 @@ def far_end(profile: SrtpProfile = GCM, out: socket.socket | None = None) -> Ite
 
 @contextmanager
 def narrow_end() -> Iterator[FarEnd]:
-    """A viewer behind a connected datagram pair that holds only a few datagrams."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    """A viewer behind a pair as the transport's for ICE-TCP, which holds only a few packets."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
         yield FarEnd(ours, theirs, shared=False)

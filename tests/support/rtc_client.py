@@ -142,6 +142,10 @@ class TcpWire(Wire):
                 size = int.from_bytes(await self._reader.readexactly(2), "big")
                 self.datagram_received(await self._reader.readexactly(size), None)
 
+    def hold(self) -> None:
+        """Read nothing any more, for ever: a page that hangs, a phone without a network."""
+        self._reader._transport.pause_reading()  # type: ignore[attr-defined]
+
     async def closed_by_server(self) -> None:
         async with asyncio.timeout(WAIT_S):
             await self._pump

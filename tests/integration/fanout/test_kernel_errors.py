@@ -7,8 +7,19 @@ from collections.abc import Iterator
 import pytest
 
 from hotpath.fanout.kernel import Kernel
+from hotpath.fanout.kernel_border import KernelError
 from hotpath.webrtc.path import Path
-from tests.support.kernel import VIDEO, FarEnd, far_end, frame, obeyed, place, push, wait_until
+from tests.support.kernel import (
+    VIDEO,
+    FarEnd,
+    far_end,
+    frame,
+    narrow_end,
+    obeyed,
+    place,
+    push,
+    wait_until,
+)
 from tests.support.netns import Link, link
 
 SO_NO_CHECK = 11
@@ -102,6 +113,41 @@ def test_a_refusal_on_a_connected_socket_is_the_viewers() -> None:
         push(stream, frame(1))
         wait_until(lambda: viewer.stats().errors > 0)
         assert viewer.stats().last_errno == errno.ECONNREFUSED
+
+
+def test_a_pair_whose_other_end_is_gone_costs_the_others_nothing() -> None:
+    with Kernel(shards=1) as kernel, narrow_end() as gone, far_end() as far:
+        stream = kernel.stream(90_000, video=True)
+        viewers = [one.join(kernel, VIDEO) for one in (gone, far)]
+        for viewer in viewers:
+            viewer.attach("video", stream, start="live")
+        obeyed(kernel)
+        push(stream, frame(0))
+        wait_until(lambda: viewers[0].stats().frames == 1)
+        gone.socket.close()  # with packets that nobody read: ECONNRESET once, then EPIPE
+        for number in range(1, 20):
+            push(stream, frame(number, 9))
+        assert len(far.take(3 + 19 * 9)) == 174
+        wait_until(lambda: viewers[0].stats().frames == 20)  # skipped, not stuck
+        stats, totals = viewers[0].stats(), kernel.totals()
+        assert (stats.packets, stats.last_errno) == (3, errno.EPIPE)
+        assert not stats.waiting
+        assert totals.errors.keys() == {"ECONNRESET", "EPIPE"}
+        assert viewers[1].stats().errors == 0
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM])
+def test_a_path_is_a_socket_that_keeps_packets_apart(kind: socket.SocketKind) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    with Kernel(shards=1) as kernel, ours, theirs, far_end() as far:
+        viewer, path = far.join(kernel), Path(ours.fileno(), None, "tcp")
+        if kind is socket.SOCK_STREAM:
+            with pytest.raises(KernelError, match="EPROTOTYPE"):
+                viewer.set_path(path)
+        else:
+            viewer.set_path(path)
+            obeyed(kernel)
+            assert not viewer.stats().gso
 
 
 def test_a_destination_without_a_route_is_counted(narrow_link: Link) -> None:
