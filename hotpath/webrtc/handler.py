@@ -35,7 +35,8 @@ class PeerHandler(Protocol):
     def peer_connected(self, keys: SrtpKeys, path: Path) -> None: ...
 
     def peer_moved(self, path: Path) -> None:
-        """Send there from now on; the old path's descriptor stays open for two more seconds."""
+        """Send there from now on. The old path's descriptor may be closed once this returns, so who
+        sends from another thread has a duplicate."""
 
     def peer_rtp(self, packet: bytes, received_ns: int) -> None:
         """A decrypted RTP packet of a publisher; `received_ns`: Unix ns."""

@@ -177,9 +177,7 @@ class Mux:
     def forget(self, peer: Peer) -> None:
         self._peers.discard(peer)
         self._timers.forget(peer)
-        for path in list(peer.routes):
-            if path.address is None:
-                self._tcp.close_link(path.fd)
+        self._tcp.forget(peer)
         self._table.forget(peer)
 
     def _drain(self, fd: int, bound: socket.socket) -> None:
@@ -236,8 +234,10 @@ class Mux:
             self.counters["dropped-stun-forged"] += 1
             return
         self.send(path, reply)
-        if not known and not peer.closed and not self._table.lead(path, peer, now):
-            self.counters["route-held"] += 1
+        if not known and not peer.closed:
+            if not self._table.lead(path, peer, now):
+                self.counters["route-held"] += 1
+            self._settle(peer)
 
     def _parse(self, data: bytes) -> Message | None:
         self.counters["stun"] += 1
@@ -280,10 +280,18 @@ class Mux:
             link.close()
             return
         path = self._tcp.adopt(link, peer)
-        peer.routes.add(path)
         reply = peer.receive_stun(message, frame, path, link.address, now)
         if reply is not None:
             link.send(reply)
+        if not peer.closed and path in peer.sources:
+            peer.routes.add(path)
+            self._settle(peer)
+
+    def _settle(self, peer: Peer) -> None:
+        """What the agent has forgotten, because others came, is let go here too."""
+        for path in self._table.settle(peer):
+            if path.address is None:
+                self._tcp.drop(path.fd)
 
 
 def _kind(first: int) -> str:

@@ -38,9 +38,14 @@ class RoutingTable:
             other[0].routes.discard(other[1])
         routes[path.address] = (peer, path)
         peer.routes.add(path)
-        for stale in peer.routes.difference(peer.sources):
-            self.unlead(stale, peer)
         return True
+
+    def settle(self, peer: Peer) -> set[Path]:
+        """Ways to `peer` that its agent no longer knows lead nowhere from now on; they are told."""
+        stale = peer.routes.difference(peer.sources)
+        for path in stale:
+            self.unlead(path, peer)
+        return stale
 
     def unlead(self, path: Path, peer: Peer) -> None:
         peer.routes.discard(path)

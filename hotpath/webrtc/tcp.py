@@ -2,8 +2,8 @@
 
 Invariant: a connection that has not sent an authentic check costs one bounded buffer and a few
 seconds; what one peer does not read stays with that peer: its pair fills up and the sender sees
-EAGAIN. Media reaches the stream through a pair of sockets, so that the fan-out kernel sends to it
-like to any datagram socket.
+EAGAIN. After `close` or `abort` no frame is looked at. Media reaches the stream through a pair of
+sockets that keeps packets apart, so the fan-out kernel sends to it like to any datagram socket.
 
 Upstream: `sockets`. Downstream: `tcp_links`. Spec: RFC 6544 (passive), RFC 4571 (framing).
 """
@@ -36,7 +36,7 @@ class TcpShell(Protocol):
     def link_closed(self, link: "TcpLink") -> None: ...
 
     def bury(self, route: "tuple[Peer, Path]", pair: socket.socket) -> None:
-        """Close it later: its number may still be in a sender's hands."""
+        """Close it when nobody can be told its number any more."""
 
     def count(self, what: str) -> None: ...
 
@@ -55,6 +55,7 @@ class TcpLink(asyncio.Protocol):
         self._buffer = bytearray()
         self._pair: tuple[socket.socket, socket.socket] | None = None
         self._reading = False
+        self._over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
@@ -76,7 +77,7 @@ class TcpLink(asyncio.Protocol):
         buffer = self._buffer
         buffer += data
         at = 0
-        while len(buffer) - at >= 2 and self._transport is not None:
+        while len(buffer) - at >= 2 and not self._over:
             size = (buffer[at] << 8) | buffer[at + 1]
             if size > MAX_FRAME:
                 self._shell.count("tcp-frame-too-large")
@@ -86,8 +87,9 @@ class TcpLink(asyncio.Protocol):
                 break
             frame = bytes(buffer[at + 2 : at + 2 + size])
             at += 2 + size
-            self._shell.link_frame(self, frame)
-        del buffer[:at]
+            if frame or self.route is None:  # empty ones are legal, and nothing
+                self._shell.link_frame(self, frame)
+        del buffer[: len(buffer) if self._over else at]
 
     def adopt(self, peer: Peer) -> Path:
         """An authentic check of `peer` came: this connection is a path from now on."""
@@ -110,24 +112,28 @@ class TcpLink(asyncio.Protocol):
         transport.write(len(data).to_bytes(2, "big") + data)
 
     def close(self) -> None:
+        """What was sent goes first, if the peer reads it."""
+        self._over = True
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
+        self._over = True
         if self._transport is not None:
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.pause_writing()
         self._transport = None
+        self._over = True
         self._buffer.clear()
+        self._shell.link_closed(self)
         if self._pair is not None and self.route is not None:
             near, far = self._pair
             self._pair = None
             near.shutdown(socket.SHUT_RDWR)
             far.close()
             self._shell.bury(self.route, near)
-        self._shell.link_closed(self)
 
     def pause_writing(self) -> None:
         """The peer does not read: leave the media in the pair, where the sender sees it."""

@@ -1,5 +1,8 @@
 """All ICE-TCP connections of the port: how many there may be, and which is which.
 
+Invariant: a peer holds at most `MOST_OF_A_PEER` connections and one descriptor of a past one; a
+connection that is closed is gone after `_PATIENCE_NS`, whether its peer reads what was sent or not.
+
 Upstream: `tcp`. Downstream: `mux`, which is told every frame.
 """
 
@@ -7,30 +10,19 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
 from hotpath.webrtc.tcp import TcpLink
 
-__all__ = ["TcpLink", "TcpLinks"]
+__all__ = ["MOST_OF_A_PEER", "TcpLink", "TcpLinks"]
 
+MOST_OF_A_PEER = 4
+"""Connections: each holds three descriptors, and a client needs one for each address it tries."""
 _PATIENCE_NS = 10_000_000_000
 """For a connection that has not sent an authentic check, and for one whose peer goes another way:
 browsers connect to every TCP candidate though they use UDP."""
 _MOST_STRANGERS_OF_ONE = 64
-_GRAVE_NS = 2_000_000_000
-"""How long a descriptor outlives its peer: a fan-out shard may be about to send to its number."""
-
-
-@dataclass(slots=True, eq=False)
-class _Grave:
-    """A descriptor whose connection is gone but whose number must not be given to another yet."""
-
-    peer: Peer
-    path: Path
-    pair: socket.socket
-    close_at: int | None = None
 
 
 class TcpLinks:
@@ -53,7 +45,12 @@ class TcpLinks:
         self._strangers: set[TcpLink] = set()
         self._strangers_of: Counter[str] = Counter()
         self._by_fd: dict[int, TcpLink] = {}
-        self._graves: list[_Grave] = []
+        """Adopted ones until they are gone."""
+        self._of: dict[Peer, list[TcpLink]] = {}
+        """Those that were neither closed nor dropped."""
+        self._graves: dict[Peer, tuple[Path, socket.socket]] = {}
+        """Descriptors whose connection is gone though it is its peer's path: a handler may still be
+        told the number, so it must not be another's."""
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
@@ -67,16 +64,22 @@ class TcpLinks:
             server.close()
         for link in (*self._strangers, *self._by_fd.values()):
             link.abort()
-        for grave in self._graves:
-            grave.pair.close()
+        for _, pair in self._graves.values():
+            pair.close()
         self._graves.clear()
         self._most = 0
 
     def adopt(self, link: TcpLink, peer: Peer) -> Path:
-        """`link` has proved to be `peer`'s."""
+        """`link` has proved to be `peer`'s; of too many the longest unheard gives way, unless it is
+        the one in use."""
+        new = link.route is None
+        if new:
+            self._make_room(peer)
         path = link.adopt(peer)
-        self._no_stranger(link)
-        self._by_fd[path.fd] = link
+        if new:
+            self._no_stranger(link)
+            self._by_fd[path.fd] = link
+            self._of.setdefault(peer, []).append(link)
         link.deadline_ns = self._now() + _PATIENCE_NS
         return path
 
@@ -87,29 +90,34 @@ class TcpLinks:
         else:
             self._counters["dropped-tcp-gone"] += 1
 
-    def close_link(self, fd: int) -> None:
+    def drop(self, fd: int) -> None:
+        """Its peer's agent no longer knows it."""
         link = self._by_fd.get(fd)
         if link is not None:
+            self._drop(link)
+
+    def forget(self, peer: Peer) -> None:
+        """It is closed: its connections too, when what was sent has left."""
+        for link in self._of.pop(peer, ()):
             link.close()
+        self._exhume(peer)
 
     def sweep(self, now: int) -> None:
         """Once a second: connections out of time, descriptors nobody can still use."""
         for link in list(self._by_fd.values()):
-            if link.route is None or link.route[0].path == link.route[1]:
+            if link.route is None:
+                continue
+            peer, path = link.route
+            if peer.path == path and not peer.closed:
                 link.deadline_ns = now + _PATIENCE_NS
-            elif link.route[0].connected and now >= link.deadline_ns:
-                self._counters["tcp-unused"] += 1
-                link.close()
+            elif now >= link.deadline_ns and (peer.connected or peer.closed):
+                self._counters["tcp-unread" if peer.closed else "tcp-unused"] += 1
+                link.abort()
         for link in [stranger for stranger in self._strangers if now >= stranger.deadline_ns]:
             self._counters["tcp-strangers-timed-out"] += 1
             link.abort()
-        for grave in list(self._graves):
-            if grave.close_at is None:
-                if grave.peer.closed or grave.peer.path != grave.path:
-                    grave.close_at = now + _GRAVE_NS
-            elif now >= grave.close_at:
-                self._graves.remove(grave)
-                grave.pair.close()
+        for peer in [one for one, (path, _) in self._graves.items() if one.path != path]:
+            self._exhume(peer)
 
     # What a link needs (`TcpShell`).
 
@@ -132,18 +140,47 @@ class TcpLinks:
     def link_closed(self, link: TcpLink) -> None:
         self._no_stranger(link)
         if link.route is not None:
-            peer, path = link.route
-            self._by_fd.pop(path.fd, None)
-            peer.routes.discard(path)  # the number may come back as another peer's
+            self._release(link)
+            self._by_fd.pop(link.route[1].fd, None)
 
     def bury(self, route: tuple[Peer, Path], pair: socket.socket) -> None:
-        if self._most:
-            self._graves.append(_Grave(*route, pair))
-        else:
+        peer, path = route
+        if not self._most or peer.closed or peer.path != path:
             pair.close()
+            return
+        self._exhume(peer)
+        self._graves[peer] = path, pair
 
     def count(self, what: str) -> None:
         self._counters[what] += 1
+
+    def _make_room(self, peer: Peer) -> None:
+        links = self._of.get(peer, [])
+        if len(links) >= MOST_OF_A_PEER:
+            spare = [one for one in links if one.route != (peer, peer.path)]
+            self._drop(min(spare, key=lambda one: one.deadline_ns))
+
+    def _drop(self, link: TcpLink) -> None:
+        self._counters["tcp-dropped"] += 1
+        self._release(link)
+        link.abort()
+
+    def _release(self, link: TcpLink) -> None:
+        """It leads nowhere and makes room; its number may come back as another peer's."""
+        if link.route is None:
+            return
+        peer, path = link.route
+        peer.routes.discard(path)
+        links = self._of.get(peer)
+        if links and link in links:
+            links.remove(link)
+            if not links:
+                del self._of[peer]
+
+    def _exhume(self, peer: Peer) -> None:
+        grave = self._graves.pop(peer, None)
+        if grave is not None:
+            grave[1].close()
 
     def _no_stranger(self, link: TcpLink) -> None:
         if link in self._strangers:
