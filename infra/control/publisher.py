@@ -12,7 +12,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import structlog
 from sqlalchemy import bindparam, func, or_, select, update
@@ -52,7 +52,8 @@ TOLD_WITHIN_S = 2.0
 """How long an answer waits for the bus. A pass takes some ten milliseconds, but on SQLite the one
 before it may wait for the disk."""
 _PER_QUERY = 1_000
-"""Events; databases bound the parameters of a query."""
+"""Rows; databases bound the parameters of a query, and the time that it takes."""
+Keyed = TypeVar("Keyed", ProjectSecret, SigningKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +185,12 @@ class DesiredPublisher:
             markers = await _markers(session, ids)
             revoked = await revocations_of(session, ids, now)
             tiers = await tiers_of(session, ids, now)
-            secret_rows = await session.scalars(
-                select(ProjectSecret).where(ProjectSecret.project.in_([p.id for p in projects]))
-            )
+            whose = [project.id for project in projects] if owed_only else None
             keys: dict[str, dict[str, str]] = {}
-            for row in secret_rows:
+            for row in await _of_projects(session, ProjectSecret, whose):
                 keys.setdefault(row.project, {})[row.kid] = row.secret
-            public_rows = await session.scalars(
-                select(SigningKey).where(SigningKey.project.in_([p.id for p in projects]))
-            )
             public: dict[str, dict[str, str]] = {}
-            for key in public_rows:
+            for key in await _of_projects(session, SigningKey, whose):
                 public.setdefault(key.project, {})[key.id] = key.public
         records = [
             DesiredRecord.of(_desired_project(p, keys.get(p.id, {}), public.get(p.id, {})))
@@ -228,9 +224,9 @@ class DesiredPublisher:
                     .values(published_revision=bindparam("reached"))
                 )
                 connection = await session.connection()
-                await connection.execute(
-                    statement, [{"row": row, "reached": revision} for row, revision in owed]
-                )
+                reached = [{"row": row, "reached": revision} for row, revision in owed]
+                for at in range(0, len(reached), _PER_QUERY):
+                    await connection.execute(statement, reached[at : at + _PER_QUERY])
 
     async def _rest(self, seconds: float) -> None:
         try:
@@ -251,6 +247,19 @@ async def _projects(session: AsyncSession, *, owed_only: bool) -> Sequence[Proje
     if owed_only:
         query = query.where(Project.published_revision < Project.revision)
     return (await session.scalars(query)).all()
+
+
+async def _of_projects(
+    session: AsyncSession, table: type[Keyed], projects: Sequence[str] | None
+) -> Sequence[Keyed]:
+    """Rows of these projects; None: of all."""
+    if projects is None:
+        return (await session.scalars(select(table))).all()
+    found: list[Keyed] = []
+    for at in range(0, len(projects), _PER_QUERY):
+        some = table.project.in_(projects[at : at + _PER_QUERY])
+        found += await session.scalars(select(table).where(some))
+    return found
 
 
 def _owed(rows: Iterable[Project | Event]) -> list[tuple[str, int]]:

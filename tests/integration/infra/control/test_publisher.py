@@ -4,22 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from infra.control.publisher import KEEP_CLOSED_MS, DesiredPublisher
-from infra.db.control import Event, Project
+from infra.db.control import Event, Project, ProjectSecret
 from infra.db.events_state import advance_event
 from infra.errors import BusUnavailable
 from infra.events.bus import connect
-from infra.events.desired import EPOCH, HASH, DesiredEvent
+from infra.events.desired import EPOCH, HASH, DesiredEvent, DesiredProject
 from infra.events.desired_bus import DesiredBus
 from infra.events.desired_reader import DesiredReader
 from infra.events.desired_state import DesiredSnapshot
 from infra.lifecycle import Actor, Trigger
-from tests.integration.infra.control.conftest import Deployment
+from tests.integration.infra.control.conftest import NOW_MS, Deployment
+from tests.support.databases import migrated_postgres
+from tests.support.postgres import PostgresServer
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.integration
@@ -101,6 +104,36 @@ async def test_a_new_bus_gets_everything_with_an_epoch(
         dvr_window_s=600,
     )
     assert (await on_bus(bus))[unrecorded].recording is False
+
+
+class TestOnPostgres:
+    @pytest.fixture
+    def migrated_url(self, postgres: PostgresServer) -> str:
+        return migrated_postgres(postgres)
+
+    async def test_there_may_be_more_projects_than_a_query_takes_parameters(
+        self, bus: DesiredBus, publisher: DesiredPublisher, deployment: Deployment
+    ) -> None:
+        add_projects(deployment, 33_000)
+        await publisher.publish()
+        assert owed(deployment) == []
+        with deployment.session() as session, session.begin():
+            session.execute(update(Project).values(revision=Project.revision + 1))
+        await publisher.publish()
+        assert owed(deployment) == []
+        raised = DesiredProject.model_validate_json((await bus.held())["project:many_33000"])
+        assert (raised.revision, list(raised.secrets)) == (2, ["k1"])
+
+
+def add_projects(deployment: Deployment, count: int) -> None:
+    """Published once; the last one has a secret."""
+    made: dict[str, Any] = {"created_ms": NOW_MS}
+    project = made | {"organisation": "others", "name": "x", "revision": 1, "published_revision": 1}
+    secret = made | {"kid": "k1", "secret": "c2VjcmV0"}
+    names = [f"many_{number}" for number in range(1, count + 1)]
+    with deployment.session() as session, session.begin():
+        session.execute(insert(Project), [project | {"id": name} for name in names])
+        session.add(ProjectSecret(**secret, project=names[-1]))
 
 
 async def test_changes_follow_and_cost_no_more_than_themselves(
