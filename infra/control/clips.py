@@ -28,6 +28,7 @@ from infra.db.control import OPEN_STATES, Event, Fact
 from infra.db.jobs import Asset, Job
 from infra.events.facts import FactType
 from infra.jobs.clip_request import MAX_CLIP_MS, ClipClock, ClipRequest
+from infra.jobs.filing import OwnKey
 from infra.keys import is_name
 from infra.lifecycle import EventState
 
@@ -46,7 +47,9 @@ class ClipService:
         self._events = EventService(session, context, project)
         self._jobs = JobService(session, context, project)
 
-    async def create(self, event_id: str, wanted: ClipCreate, key: str | None) -> tuple[Job, bool]:
+    async def create(
+        self, event_id: str, wanted: ClipCreate, key: OwnKey | None
+    ) -> tuple[Job, bool]:
         """The job that makes the clip, and whether it is new."""
         event = await self._events.get(event_id)
         request = _checked(event, wanted, self._context.now_ms())

@@ -20,7 +20,7 @@ from infra.control.service import EventService
 from infra.db.control import Event
 from infra.db.jobs import Asset, Function, Job, JobAttempt
 from infra.jobs import orders
-from infra.jobs.filing import JobRequest, insert_new, job_row, requested
+from infra.jobs.filing import JobRequest, OwnKey, insert_new, job_row, requested
 from infra.jobs.states import JobState
 from infra.keys import ProgramKey, is_name
 from infra.telemetry.tracing import current_traceparent
@@ -89,21 +89,17 @@ class JobService:
         self._project = project
         self._events = EventService(session, context, project)
 
-    async def request(self, event_id: str, wanted: JobCreate, key: str | None) -> tuple[Job, bool]:
-        """The job that does what is wanted, and whether it is new. Equal requests are one job;
-        with an idempotency key, requests with an equal key are."""
+    async def request(
+        self, event_id: str, wanted: JobCreate, key: OwnKey | None
+    ) -> tuple[Job, bool]:
+        """The job that does what is wanted, and whether it is new. Equal requests are one job,
+        also in days to come, unless their keys are different ones."""
         event = await self._events.get(event_id)
         asked = _request(await self._function(wanted.function), event, wanted, key)
         request = replace(asked, traceparent=current_traceparent())
         row = job_row(request, self._context.now_ms())
         is_new = await self._session.run_sync(lambda sync: insert_new(sync, Job, row))
-        job = await self._session.get_one(Job, request.id)
-        if job.params != wanted.params:
-            raise Invalid(
-                "the Idempotency-Key was used for another job of this event",
-                "Send a new key with every new job.",
-            )
-        return job, is_new
+        return await self._session.get_one(Job, request.id), is_new
 
     async def order(self, job_id: str, order: Order) -> tuple[Job, Sequence[JobAttempt]]:
         """Carries out `infra.jobs.orders.cancel` or `requeue`."""
@@ -125,7 +121,7 @@ class JobService:
         return function
 
 
-def _request(function: Function, event: Event, wanted: JobCreate, key: str | None) -> JobRequest:
+def _request(function: Function, event: Event, wanted: JobCreate, key: OwnKey | None) -> JobRequest:
     return requested(
         function.name,
         ProgramKey(event.project, event.id, wanted.feed),
@@ -133,7 +129,7 @@ def _request(function: Function, event: Event, wanted: JobCreate, key: str | Non
         queue=function.terms["queue"],
         max_attempts=function.terms["max_attempts"],
         timeout_s=function.terms["timeout_s"],
-        idempotency_key=key,
+        apart=key,
     )
 
 

@@ -40,6 +40,14 @@ class JobRequest:
     """What its attempts are part of."""
 
 
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """An idempotency key, and whose it is: it means nothing to others."""
+
+    caller: str
+    key: str
+
+
 def job_id(function: str, input_key: str, input_version: str) -> str:
     """`job_` and 20 base32 characters (100 bits) of a hash over all three, length-prefixed so that
     no two different triples run together."""
@@ -58,11 +66,12 @@ def requested(
     queue: str,
     max_attempts: int,
     timeout_s: int,
-    idempotency_key: str | None = None,
+    apart: OwnKey | None = None,
 ) -> JobRequest:
-    """What a client asks for. Equal parameters are the same job; with an idempotency key equal
-    keys are, within the programme."""
-    said = json.dumps(params, sort_keys=True) if idempotency_key is None else idempotency_key
+    """What a client asks for. Within the programme equal parameters are the same job, unless a key
+    tells them apart."""
+    told = params if apart is None else [apart.caller, apart.key, params]
+    said = json.dumps(told, sort_keys=True)
     version = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     key = f"request/{program}"
     return JobRequest(

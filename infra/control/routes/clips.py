@@ -8,7 +8,7 @@ from infra.control.clip_schemas import ClipCreate, ClipOut, ClipPage
 from infra.control.clips import ClipService
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
 from infra.control.idempotency import AnswersOnce
-from infra.control.routes.jobs import IdempotencyKey
+from infra.control.routes.jobs import KeyOfCaller
 
 router = APIRouter(prefix="/v1/events/{event}/clips", tags=["clips"], route_class=AnswersOnce)
 
@@ -28,10 +28,10 @@ async def create_clip(
     wanted: ClipCreate,
     response: Response,
     clips: Clips,
-    idempotency_key: IdempotencyKey = None,
+    key: KeyOfCaller,
 ) -> ClipOut:
     """201 for a new clip, 200 for one that was asked for before. Ask again until it is there."""
-    job, is_new = await clips.create(event, wanted, idempotency_key)
+    job, is_new = await clips.create(event, wanted, key)
     (shown,) = await clips.shown([job])
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/events/{event}/clips/{shown.id}"

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
-from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
+from infra.control.dependencies import Context, EventId, Page, ProjectId, Session, TheCaller
 from infra.control.idempotency import AnswersOnce
 from infra.control.job_schemas import FunctionList, JobCreate, JobDetail, JobOut, JobPage
 from infra.control.jobs import JobService, functions, job_with_attempts, page_of_jobs
 from infra.control.views import function_out, job_detail, job_out
 from infra.jobs import orders
+from infra.jobs.filing import OwnKey
 from infra.jobs.states import JobState
 
 router = APIRouter(tags=["jobs"], route_class=AnswersOnce)
@@ -22,6 +23,15 @@ IdempotencyKey = Annotated[
         description="A repeated request with the same key makes no second job.",
     ),
 ]
+
+
+async def _key_of_caller(
+    caller: TheCaller, idempotency_key: IdempotencyKey = None
+) -> OwnKey | None:
+    return None if idempotency_key is None else OwnKey(f"key {caller.key}", idempotency_key)
+
+
+KeyOfCaller = Annotated[OwnKey | None, Depends(_key_of_caller, scope="function")]
 
 
 async def _service(session: Session, project: ProjectId, context: Context) -> JobService:
@@ -54,10 +64,10 @@ async def create_job(
     wanted: JobCreate,
     response: Response,
     jobs: Jobs,
-    idempotency_key: IdempotencyKey = None,
+    key: KeyOfCaller,
 ) -> JobOut:
     """201 for a new job, 200 for one that was asked for before."""
-    job, is_new = await jobs.request(event, wanted, idempotency_key)
+    job, is_new = await jobs.request(event, wanted, key)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job_out(job)

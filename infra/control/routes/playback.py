@@ -23,6 +23,7 @@ from infra.control.views import playback_out
 from infra.control.vod import vod_of
 from infra.control.vod_schemas import VodOut
 from infra.db.control import Event
+from infra.jobs.filing import OwnKey
 
 router = APIRouter(prefix="/v1/playback", tags=["playback"], route_class=AnswersOnce)
 _bearer = HTTPBearer(
@@ -43,7 +44,8 @@ class Viewed:
     event: Event
     token: str | None
     """One that is good for it."""
-    may_clip: bool
+    clips_as: str | None
+    """Who makes clips; None: the token allows none."""
     shared: bool
     """Everybody would get the same answer."""
     clips: ClipService
@@ -69,7 +71,7 @@ async def viewed(
     return Viewed(
         found,
         token=sent.credentials if sent and claims else None,
-        may_clip=claims is not None and claims.clips,
+        clips_as=claims.subject if claims and claims.clips else None,
         shared=sent is None and admission.public,
         clips=ClipService(session, context, found.project),
     )
@@ -116,7 +118,9 @@ async def get_recording(
     """What there is of it by now. Ask again while it is `making`."""
     response.headers["Cache-Control"] = "public, max-age=2" if viewer.shared else "no-store"
     links, token = context.links, viewer.token
-    return await vod_of(session, viewer.event, links, token=token, may_clip=viewer.may_clip)
+    return await vod_of(
+        session, viewer.event, links, token=token, may_clip=viewer.clips_as is not None
+    )
 
 
 @router.post("/{event}/clips", status_code=201, summary="Make a clip; needs a token for clips")
@@ -124,12 +128,14 @@ async def create_clip(
     wanted: ClipCreate, response: Response, viewer: Viewer, idempotency_key: IdempotencyKey = None
 ) -> ClipOut:
     """As `POST /v1/events/{event}/clips`, with a viewer token that was issued with `clips`."""
-    if not viewer.may_clip:
+    if viewer.clips_as is None:
         raise Forbidden(
             "the token does not allow clips",
             'Ask the organiser for one that does: POST /v1/events/{event}/tokens {"clips": true}.',
         )
-    job, is_new = await viewer.clips.create(viewer.event.id, wanted, idempotency_key)
+    # Not the token's: a player that gets a new one is the same viewer.
+    key = OwnKey(f"viewer {viewer.clips_as}", idempotency_key) if idempotency_key else None
+    job, is_new = await viewer.clips.create(viewer.event.id, wanted, key)
     (shown,) = await viewer.clips.shown([job])
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/playback/{viewer.event.id}/clips/{shown.id}"

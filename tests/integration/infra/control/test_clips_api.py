@@ -120,6 +120,25 @@ async def test_a_request_sent_twice_makes_one_clip(api: httpx2.AsyncClient, path
     assert "Idempotency-Key was used" in refused.json()["detail"]
 
 
+async def test_two_viewers_may_choose_the_same_key(
+    api: httpx2.AsyncClient, viewer: httpx2.AsyncClient, event: str
+) -> None:
+    async def ask(subject: str, title: str) -> httpx2.Response:
+        wanted = {"clips": True, "subject": subject}
+        token = (await api.post(f"/v1/events/{event}/tokens", json=wanted)).json()["token"]
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "a"}
+        clip = {**GOAL, "title": title}
+        return await viewer.post(f"/v1/playback/{event}/clips", json=clip, headers=headers)
+
+    made = [await ask("ada", "Hers"), await ask("bob", "His"), await ask("eve", "Hers")]
+    assert [answer.status_code for answer in made] == [201] * 3
+    assert [answer.json()["title"] for answer in made] == ["Hers", "His", "Hers"]
+    assert len({answer.json()["id"] for answer in made}) == 3
+    with_a_new_token = await ask("ada", "Hers")
+    assert with_a_new_token.status_code == 200
+    assert with_a_new_token.json()["id"] == made[0].json()["id"]
+
+
 async def test_seconds_count_on_the_recording_of_an_event_that_is_over(
     api: httpx2.AsyncClient, deployment: Deployment, event: str, path: str
 ) -> None:

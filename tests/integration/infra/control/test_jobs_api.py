@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from infra.control.idempotency import KEEP_MS
 from infra.db.jobs import Function, Job
 from infra.storage.objects import ObjectStore
 from tests.integration.infra.control.conftest import Deployment
@@ -146,6 +147,42 @@ class TestAsking:
         refused = await ask("a", 2)
         assert refused.status_code == 409
         assert "Idempotency-Key was used" in refused.json()["detail"]
+
+    async def test_an_idempotency_key_is_its_callers_own(
+        self, api: httpx2.AsyncClient, deployment: Deployment, event: str
+    ) -> None:
+        fields = {"name": "second", "scopes": ["jobs:write"]}
+        secret = (await api.post("/v1/keys", json=fields)).json()["secret"]
+        async with deployment.client(secret) as second:
+            made = [
+                await client.post(
+                    f"/v1/events/{event}/jobs",
+                    json={"function": "highlight", "params": {"at": at}},
+                    headers={"Idempotency-Key": "a"},
+                )
+                for client, at in ((api, 1), (second, 1), (api, 1))
+            ]
+        assert [answer.status_code for answer in made] == [201] * 3
+        first, theirs, again = [answer.json()["id"] for answer in made]
+        assert first == again != theirs
+
+    async def test_an_idempotency_key_is_free_after_a_day_and_makes_nothing_twice(
+        self, api: httpx2.AsyncClient, deployment: Deployment, event: str
+    ) -> None:
+        async def ask(at: int) -> httpx2.Response:
+            wanted = {"function": "highlight", "params": {"at": at}}
+            headers = {"Idempotency-Key": "a"}
+            return await api.post(f"/v1/events/{event}/jobs", json=wanted, headers=headers)
+
+        first = await ask(1)
+        deployment.now_ms += KEEP_MS
+        same = await ask(1)
+        assert (same.status_code, same.json()["id"]) == (200, first.json()["id"])
+        assert (await ask(2)).status_code == 409
+        deployment.now_ms += KEEP_MS
+        other = await ask(2)
+        assert other.status_code == 201
+        assert other.json()["id"] != first.json()["id"]
 
     @pytest.mark.parametrize(
         ("wanted", "said"),
