@@ -1,13 +1,24 @@
 """Real peers on a real media process. Each says what it lacks when it cannot run."""
 
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser, async_playwright
 
+from tests.support.missing import missing
 from tests.support.webrtc import Node, media_node, on_air
+
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,6 +39,17 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that waits for a publisher."""
     with media_node(tmp_path_factory.mktemp("idle") / "data") as node:
         yield node
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    async with async_playwright() as playwright:
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip(missing("Chromium"))
+        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
 
 
 class _Page(BaseHTTPRequestHandler):

@@ -1,25 +1,15 @@
 """Chromium as a WHEP viewer: its jitter buffer decides how old a picture is when shown."""
 
 import asyncio
-import shutil
 import statistics
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Route
 
 from tests.support.network import Conditions, UdpRelay, through
 from tests.support.webrtc import Node
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-]
 # SRT's receive latency (120 ms) is part of it, and so is a browser that decodes in software.
 LATENCY_MS = 500.0
 # A browser, an encoder and the node share the machine with whatever else runs there: what holds in
@@ -29,16 +19,10 @@ REPAIRED = ("packetsLost", "nackCount", "retransmittedPacketsReceived", "pliCoun
 
 
 @pytest.fixture
-async def page(viewer_page: str) -> AsyncIterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    async with async_playwright() as playwright:
-        if chromium is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("no Chromium; run scripts/bootstrap --test")
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page()
-        await page.goto(viewer_page)
-        yield page
-        await browser.close()
+async def page(chromium: Browser, viewer_page: str) -> Page:
+    page = await chromium.new_page()
+    await page.goto(viewer_page)
+    return page
 
 
 async def watch(page: Page, url: str, name: str) -> None:

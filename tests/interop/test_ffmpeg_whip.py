@@ -1,5 +1,6 @@
 """ffmpeg's own WHIP muxer: it offers to be the passive side of DTLS and knows NACK but no PLI."""
 
+import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,11 @@ from functools import cache
 import pytest
 
 from tests.support.media import ffmpeg
+from tests.support.missing import missing
 from tests.support.webrtc import Node, watching
+
+BRINGS_WHIP = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+"""The program that the locked imageio-ffmpeg brings; those for other machines were not tried."""
 
 
 @cache
@@ -17,7 +22,9 @@ def has_whip() -> bool:
     return " whip " in muxers
 
 
-pytestmark = pytest.mark.skipif(not has_whip(), reason="this ffmpeg was built without WHIP")
+pytestmark = pytest.mark.skipif(
+    not has_whip(), reason=missing("WHIP in this ffmpeg", installed=BRINGS_WHIP)
+)
 
 
 @contextmanager

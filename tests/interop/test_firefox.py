@@ -10,13 +10,14 @@ import pytest
 
 from benchmarks.peer import own_address
 from tests.support.marionette import Browser, executable, firefox
+from tests.support.missing import has_firefox, missing
 from tests.support.webrtc import SMALL, Node, on_air
 
 pytestmark = [
-    pytest.mark.skipif(executable() is None, reason="no Firefox; install Debian's firefox-esr"),
+    pytest.mark.skipif(executable() is None, reason=missing("Firefox", installed=has_firefox())),
     pytest.mark.skipif(
         ctypes.util.find_library("avcodec") is None,
-        reason="Firefox decodes H.264 with the system's libavcodec; install libavcodec59",
+        reason=missing("libavcodec, which decodes H.264 for Firefox", installed=has_firefox()),
     ),
 ]
 

