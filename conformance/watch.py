@@ -177,20 +177,24 @@ class Watch:
 
     # -- asking ------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it could be begun."""
         if len(self._tasks) >= MAX_TASKS:
             work.close()
-            return
+            return False
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     def _ask(self, kind: str, uri: str, msn: int, part: int, map: str | None) -> None:
-        self._asked[uri] = None
         if map is not None and map not in self._inits:
-            self._inits[map] = asyncio.get_running_loop().create_future()
-            self._spawn(self._fetch_init(map))
-        self._spawn(self._fetch(kind, uri, msn, part, map))
+            init = asyncio.get_running_loop().create_future()
+            if not self._spawn(self._fetch_init(map, init)):
+                return  # who asks next tries again: none may wait for what nobody fetches
+            self._inits[map] = init
+        if self._spawn(self._fetch(kind, uri, msn, part, map)):
+            self._asked[uri] = None
 
     def _later(self, kind: str, uri: str, segment: Segment, until_s: float) -> None:
         async def work() -> None:
@@ -204,7 +208,7 @@ class Watch:
     def track_url(self, uri: str) -> str:
         return Track(self.uri, self.url, self.kind).absolute(uri)
 
-    async def _fetch_init(self, map: str) -> None:
+    async def _fetch_init(self, map: str, fetched: "asyncio.Future[Init | None]") -> None:
         init, trouble = None, ""
         try:
             exchange, body = await self._client.ask(self.track_url(map))
@@ -214,7 +218,7 @@ class Watch:
                 trouble = str(error)
             self.fetched.append(Fetched("init", exchange, map, init=init, unreadable=trouble))
         finally:
-            self._inits[map].set_result(init)
+            fetched.set_result(init)
 
     async def _fetch(self, kind: str, uri: str, msn: int, part: int, map: str | None) -> None:
         exchange, body = await self._client.ask(self.track_url(uri))
