@@ -9,6 +9,8 @@ from infra.control.schemas import In, Out, Timestamp
 from infra.keys import NAME
 
 MAX_PARAMS = 8_192
+ASKED_BEFORE = "It was asked for before: as it is by now."
+"""What 200 means where a new one is 201."""
 
 
 class AssetOut(Out):
@@ -89,7 +91,7 @@ class JobCreate(In):
     """Work on an event that a function does when it is asked."""
 
     function: str = Field(
-        max_length=64, examples=["clip"], description="One with `trigger` request."
+        max_length=64, examples=["clip-exact"], description="One with `trigger` request."
     )
     feed: str = Field("main", pattern=f"^{NAME}$")
     params: dict[str, Any] = Field(

@@ -8,6 +8,7 @@ from infra.control.clip_schemas import ClipCreate, ClipOut, ClipPage
 from infra.control.clips import ClipService
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session
 from infra.control.idempotency import AnswersOnce
+from infra.control.job_schemas import ASKED_BEFORE
 from infra.control.routes.jobs import KeyOfCaller
 
 router = APIRouter(prefix="/v1/events/{event}/clips", tags=["clips"], route_class=AnswersOnce)
@@ -22,7 +23,12 @@ async def _service(session: Session, project: ProjectId, context: Context) -> Cl
 Clips = Annotated[ClipService, Depends(_service)]
 
 
-@router.post("", status_code=201, summary="Make a clip of a stretch of the event")
+@router.post(
+    "",
+    status_code=201,
+    summary="Make a clip of a stretch of the event",
+    responses={200: {"model": ClipOut, "description": ASKED_BEFORE}},
+)
 async def create_clip(
     event: EventId,
     wanted: ClipCreate,

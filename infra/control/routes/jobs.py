@@ -6,7 +6,14 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from infra.control.dependencies import Context, EventId, Page, ProjectId, Session, TheCaller
 from infra.control.idempotency import AnswersOnce
-from infra.control.job_schemas import FunctionList, JobCreate, JobDetail, JobOut, JobPage
+from infra.control.job_schemas import (
+    ASKED_BEFORE,
+    FunctionList,
+    JobCreate,
+    JobDetail,
+    JobOut,
+    JobPage,
+)
 from infra.control.jobs import JobService, functions, job_with_attempts, page_of_jobs
 from infra.control.views import function_out, job_detail, job_out
 from infra.jobs import orders
@@ -58,7 +65,12 @@ async def get_job(job: JobId, session: Session, project: ProjectId) -> JobDetail
     return job_detail(*await job_with_attempts(session, project, job))
 
 
-@router.post("/v1/events/{event}/jobs", status_code=201, summary="Ask a function for its work")
+@router.post(
+    "/v1/events/{event}/jobs",
+    status_code=201,
+    summary="Ask a function for its work",
+    responses={200: {"model": JobOut, "description": ASKED_BEFORE}},
+)
 async def create_job(
     event: EventId,
     wanted: JobCreate,

@@ -10,6 +10,7 @@ from infra.control.clip_schemas import ClipCreate, ClipOut
 from infra.control.clips import ClipService
 from infra.control.dependencies import Admitted, Context, EventId, Session
 from infra.control.idempotency import AnswersOnce
+from infra.control.job_schemas import ASKED_BEFORE
 from infra.control.links import FEED
 from infra.control.problems import Forbidden
 from infra.control.requests import record_of
@@ -123,7 +124,12 @@ async def get_recording(
     )
 
 
-@router.post("/{event}/clips", status_code=201, summary="Make a clip; needs a token for clips")
+@router.post(
+    "/{event}/clips",
+    status_code=201,
+    summary="Make a clip; needs a token for clips",
+    responses={200: {"model": ClipOut, "description": ASKED_BEFORE}},
+)
 async def create_clip(
     wanted: ClipCreate, response: Response, viewer: Viewer, idempotency_key: IdempotencyKey = None
 ) -> ClipOut:

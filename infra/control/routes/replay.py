@@ -18,7 +18,12 @@ from infra.jobs.replay import CONTENT_TYPE, Replay
 router = APIRouter(prefix="/v1/events/{event}/replay", tags=["replay"])
 
 
-@router.put("", status_code=201, summary="Store what happened during the event")
+@router.put(
+    "",
+    status_code=201,
+    summary="Store what happened during the event",
+    responses={200: {"model": ReplayOut, "description": "It is there already."}},
+)
 async def put_replay(
     event: EventId,
     wanted: Replay,
