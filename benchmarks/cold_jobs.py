@@ -26,7 +26,7 @@ from coldpath.plan import ObjectVersion, plan
 from coldpath.runner import Outcome, Runner
 from infra.db.engine import sync_engine
 from infra.db.jobs import Job
-from infra.jobs.filing import JobRequest, requested
+from infra.jobs.filing import JobRequest, OwnKey, requested
 from infra.storage.objects import ObjectStore
 from tests.support.databases import migrated_sqlite
 
@@ -129,7 +129,7 @@ class Desk:
             queue=terms.queue,
             max_attempts=terms.max_attempts,
             timeout_s=terms.timeout_s,
-            idempotency_key=str(next(self._numbers)),
+            apart=OwnKey("bench", str(next(self._numbers))),
         )
         return self._run(request, media.bucket())
 

@@ -16,7 +16,7 @@ from coldpath.ledger import Ledger
 from coldpath.records import JobResult
 from infra.db.engine import sync_engine
 from infra.jobs.clip_request import EXACT, INSTANT
-from infra.jobs.filing import requested
+from infra.jobs.filing import OwnKey, requested
 from infra.keys import ProgramKey
 from infra.storage.memory import MemoryObjectStore
 from tests.support.databases import migrated_sqlite
@@ -76,7 +76,7 @@ class Asking:
         assert bound is not None
         request = requested(
             function, KEY, said,
-            queue="fast", max_attempts=99, timeout_s=60, idempotency_key=f"{said}{attempt}",
+            queue="fast", max_attempts=99, timeout_s=60, apart=OwnKey("test", str(attempt)),
         )  # fmt: skip
         self._ledger.file([request])
         lease = self._ledger.lease(request.id, "w/1")
