@@ -21,9 +21,10 @@ PATIENCE_S = 20.0
 
 @asynccontextmanager
 async def exchanged(
-    connection: RTCPeerConnection, url: str, token: str | None = None
+    connection: RTCPeerConnection, url: str, token: str | None = None, *, leaves: bool = True
 ) -> AsyncIterator[httpx2.Response]:
-    """The answer to the connection's offer, already applied; DELETEs the session at the end."""
+    """The answer to the connection's offer, already applied; DELETEs the session at the end, but
+    for one that does not leave by itself."""
     headers = {"content-type": "application/sdp"}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -35,9 +36,10 @@ async def exchanged(
         try:
             yield answer
         finally:
-            session = httpx2.URL(url).join(answer.headers["location"])
-            ended = await client.delete(session, headers=headers)
-            assert ended.is_success, ended.text
+            if leaves:
+                session = httpx2.URL(url).join(answer.headers["location"])
+                ended = await client.delete(session, headers=headers)
+                assert ended.is_success, ended.text
 
 
 class Watching:
@@ -52,7 +54,7 @@ class Watching:
 
 @asynccontextmanager
 async def viewing(
-    url: str, configuration: RTCConfiguration | None = None
+    url: str, configuration: RTCConfiguration | None = None, *, leaves: bool = True
 ) -> AsyncIterator[Watching]:
     connection = RTCPeerConnection(configuration or RTCConfiguration(iceServers=[]))
     tracks: dict[str, MediaStreamTrack] = {}
@@ -60,7 +62,7 @@ async def viewing(
     for kind in ("video", "audio"):
         connection.addTransceiver(kind, direction="recvonly")
     try:
-        async with exchanged(connection, url):
+        async with exchanged(connection, url, leaves=leaves):
             yield Watching(connection, tracks)
     finally:
         await connection.close()
