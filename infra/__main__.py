@@ -18,12 +18,13 @@ from infra.control.bootstrap import bootstrap, read_key_file
 from infra.control.server import now_ms, run_control
 from infra.db.engine import migrate, sync_engine
 from infra.db.outage import DATABASE_ERRORS
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, MigrationBlocked
 from infra.settings import ControlSettings
 from infra.telemetry.logs import configure_logging
 from infra.telemetry.tracing import start_tracing, stop_tracing
 
 _log = structlog.get_logger("infra")
+_DATABASE_ERRORS: tuple[type[Exception], ...] = (*DATABASE_ERRORS, MigrationBlocked)
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def main() -> int:
             runner.run(run_control(settings))
     except ConfigurationError as error:
         return _refuse(str(error))
-    except DATABASE_ERRORS as error:
+    except _DATABASE_ERRORS as error:
         _log.error("control cannot start or go on", error=_first_line(error))
         return 1
     finally:

@@ -10,17 +10,15 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query
 from pydantic import StringConstraints
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from infra.control.event_fields import LABEL, MAX_LABELS
 from infra.control.paging import CREATED, Order
 from infra.control.schemas import Moment, to_ms
-from infra.db.control import Event
+from infra.db.control import NO_START, Event
 from infra.lifecycle import EventState
 
 _LABELLED = rf"^{LABEL}:[^\x00]{{1,128}}$"
-_NO_START = 10**15 - 1
-"""Sorts behind every start there can be."""
 
 
 class Sort(StrEnum):
@@ -31,11 +29,12 @@ class Sort(StrEnum):
     """Those without a start come first."""
 
 
-_START: ColumnElement[int] = func.coalesce(Event.starts_at_ms, _NO_START)
+# Written out, as in the index: a parameter in its place would be another expression.
+_START: ColumnElement[int] = func.coalesce(Event.starts_at_ms, literal_column(str(NO_START)))
 
 
 def _start_of(event: Event) -> int:
-    return _NO_START if event.starts_at_ms is None else event.starts_at_ms
+    return NO_START if event.starts_at_ms is None else event.starts_at_ms
 
 
 _ORDERS: dict[Sort, Order[Any]] = {

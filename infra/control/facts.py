@@ -10,10 +10,11 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Any, cast
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import delete, select
+from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -51,6 +52,8 @@ MAX_BYTES = 32 * 1024
 MAX_AT_NS = 4_102_444_800 * 10**9  # the year 2100
 KEEP_MS = 14 * 24 * 3600 * 1000
 """Facts are deleted after this; longer than any replay from the capped stream."""
+TIDIED = 1_000
+"""Facts that are deleted at once."""
 REFUSED_AGAIN_MS = 60_000
 """A refusal is told to clients once, until it has not happened for this long."""
 _LOOKED_AT = 20
@@ -255,9 +258,16 @@ class FactConsumer:
         now = asyncio.get_running_loop().time()
         if now < self._tidy_at:
             return
-        self._tidy_at = now + _TIDY_S
+        old = Fact.at_ms < self._now_ms() - KEEP_MS
+        some = select(Fact.id).where(old).order_by(Fact.at_ms).limit(TIDIED)
+        unseen = {"synchronize_session": False}
         async with self._databases.writing() as session, session.begin():
-            await session.execute(delete(Fact).where(Fact.at_ms < self._now_ms() - KEEP_MS))
+            gone = await session.execute(
+                delete(Fact).where(Fact.id.in_(some)), execution_options=unseen
+            )
+        # What is left goes with the next batch, so that facts never wait long for tidying.
+        if cast("CursorResult[Any]", gone).rowcount < TIDIED:
+            self._tidy_at = now + _TIDY_S
 
     async def _wait(self, problem: str, backoff: Backoff) -> None:
         if self.problem is None:

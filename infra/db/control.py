@@ -16,6 +16,8 @@ OPEN_STATES = WAITING | {EventState.LIVE, EventState.RECONNECTING}
 """States in which publishers may connect."""
 UNSEEN = frozenset({EventState.DRAFT, EventState.CANCELLED})
 """States of events that viewers find nowhere."""
+NO_START = 10**15 - 1
+"""Sorts behind every start there can be; part of an index, so a migration changes it."""
 
 
 class Organisation(Base):
@@ -108,6 +110,9 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (
         Index(None, "project", "created_ms", "id"),
+        Index(None, "state", "project", "created_ms", "id"),
+        Index("ix_events_start", "project", text(f"coalesce(starts_at_ms, {NO_START})"), "id"),
+        Index(None, "updated_ms"),
         Index(
             "ix_events_owed",
             "id",
@@ -194,7 +199,7 @@ class Fact(Base):
     """A fact that a media node reported, kept once per fact id."""
 
     __tablename__ = "facts"
-    __table_args__ = (Index(None, "project", "event", "at_ms"),)
+    __table_args__ = (Index(None, "project", "event", "at_ms"), Index(None, "at_ms"))
 
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
     project: Mapped[str] = mapped_column(String(64))

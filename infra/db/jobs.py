@@ -21,6 +21,7 @@ class Job(Base):
         Index(None, "state", "next_attempt_ms"),
         Index(None, "function", "state", "finished_ms"),
         Index(None, "project", "event", "created_ms", "id"),
+        Index(None, "project", "created_ms", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)

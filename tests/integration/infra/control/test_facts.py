@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import select
 
+from infra.control import facts
 from infra.control.facts import MAX_BYTES, FactConsumer
 from infra.db.control import Event, Fact
 from infra.errors import BusUnavailable
@@ -293,3 +294,20 @@ async def test_old_facts_are_deleted(
     deployment.now_ms += 15 * 24 * 3600 * 1000
     await consumer(client, deployment).step(block_ms=1)
     assert kept(deployment) == []
+
+
+async def test_many_old_facts_are_deleted_some_at_a_time(
+    client: Redis, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "TIDIED", 2)
+    with deployment.session() as session, session.begin():
+        for number in range(5):
+            old = {"project": "default", "event": "ev_1", "type": "x", "detail": {}}
+            session.add(Fact(id=f"old-{number}", at_ms=number, **old))
+    one = consumer(client, deployment)
+    left = []
+    for _ in range(3):
+        await one.step(block_ms=1)
+        left.append(kept(deployment))
+    # The oldest first.
+    assert left == [["old-2", "old-3", "old-4"], ["old-4"], []]
