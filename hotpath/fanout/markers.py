@@ -19,10 +19,17 @@ class Markers:
 
     def __init__(self) -> None:
         self._known: dict[str, DesiredMarker] = {}
+        """Those that there are now."""
+        self._told: dict[str, DesiredMarker] = {}
+        """What viewers were told of each, gone or not; control bounds how many an event has."""
 
     def receive(self, markers: Sequence[DesiredMarker]) -> list[Mapping[str, object]]:
-        """These are all that there are now, oldest first; what viewers do not know yet."""
-        news = [marker for marker in markers if self._known.get(marker.id) != marker]
+        """These are all that there are now, oldest first; what viewers do not know yet.
+
+        One that was away for a while, because there were too many, is no news.
+        """
+        news = [marker for marker in markers if self._told.get(marker.id) != marker]
+        self._told |= {marker.id: marker for marker in news}
         self._known = {marker.id: marker for marker in markers}
         return [told(marker) for marker in news]
 

@@ -10,14 +10,13 @@ the answer may connect an encoder at once.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import structlog
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from infra.auth.access import NOBODY
 from infra.auth.revocation import Revocation
@@ -25,11 +24,11 @@ from infra.auth.tier_changes import TierChange
 from infra.control.context import Databases
 from infra.control.event_changes import timetable_of
 from infra.control.links import FEED
+from infra.control.marked import markers_of
 from infra.control.revoked import revocations_of, tiers_of
 from infra.control.schedule import holds_back
 from infra.control.schemas import Access
 from infra.db.control import OPEN_STATES, Event, Project, ProjectSecret, SigningKey
-from infra.db.markers import Marker
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import BusUnavailable
 from infra.events.bus import Backoff
@@ -46,8 +45,6 @@ from infra.lifecycle import EventState
 _log = structlog.get_logger(__name__)
 KEEP_CLOSED_MS = 24 * 3600 * 1000
 """How long nodes still hear of an event that is over: its last segments are served for a while."""
-MARKERS_SENT = 100
-"""An event's newest markers travel to the nodes; what is older has passed out of playlists."""
 TOLD_WITHIN_S = 2.0
 """How long an answer waits for the bus. A pass takes some ten milliseconds, but on SQLite the one
 before it may wait for the disk."""
@@ -182,7 +179,7 @@ class DesiredPublisher:
             events = (await session.scalars(query)).all()
             # After the events: what is newer than the revision read is sent once more later.
             ids = [event.id for event in events]
-            markers = await _markers(session, ids)
+            markers = await markers_of(session, ids, now)
             revoked = await revocations_of(session, ids, now)
             tiers = await tiers_of(session, ids, now)
             whose = [project.id for project in projects] if owed_only else None
@@ -271,34 +268,6 @@ def _desired_project(
 ) -> DesiredProject:
     return DesiredProject(
         id=project.id, secrets=keys, public_keys=public, revision=project.revision
-    )
-
-
-async def _markers(
-    session: AsyncSession, events: Sequence[str]
-) -> Mapping[str, Sequence[DesiredMarker]]:
-    """Event -> its newest markers, oldest first."""
-    newest = (Marker.created_ms.desc(), Marker.id.desc())
-    rank = func.row_number().over(partition_by=Marker.event, order_by=newest).label("rank")
-    found: dict[str, list[DesiredMarker]] = {}
-    for at in range(0, len(events), _PER_QUERY):
-        some = Marker.event.in_(events[at : at + _PER_QUERY])
-        ranked = select(Marker, rank).where(some).subquery()
-        sent = aliased(Marker, ranked)
-        query = select(sent).where(ranked.c.rank <= MARKERS_SENT)
-        for marker in await session.scalars(query.order_by(sent.created_ms, sent.id)):
-            found.setdefault(marker.event, []).append(_desired_marker(marker))
-    return found
-
-
-def _desired_marker(marker: Marker) -> DesiredMarker:
-    return DesiredMarker(
-        id=marker.id,
-        kind=marker.kind,
-        title=marker.title,
-        start_ms=marker.start_ms,
-        end_ms=marker.end_ms,
-        data=marker.data,
     )
 
 

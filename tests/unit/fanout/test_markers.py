@@ -23,6 +23,16 @@ def test_a_marker_is_news_once() -> None:
     assert markers.receive([one, two]) == []
 
 
+def test_a_marker_that_was_away_is_no_news_but_its_end_is() -> None:
+    markers, one, two = Markers(), marker("mk_1"), marker("mk_2")
+    markers.receive([one, two])
+    assert markers.receive([two]) == []
+    assert names(markers.recalled(NOW)) == ["mk_2"]
+    assert markers.receive([one, two]) == []
+    markers.receive([two])
+    assert names(markers.receive([marker("mk_1", end_ms=NOW), two])) == ["mk_1"]
+
+
 def test_an_end_is_news_of_a_marker_that_is_known() -> None:
     markers = Markers()
     markers.receive([marker("mk_1", title="Who?", data={"n": 3})])

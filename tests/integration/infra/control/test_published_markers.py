@@ -1,11 +1,12 @@
 """Markers reach the bus with their event: the newest of each, complete, and again after a loss."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
 
-from infra.control import publisher as publishing
+from infra.control import marked
 from infra.control.publisher import DesiredPublisher
 from infra.events.bus import connect
 from infra.events.desired import HASH, DesiredEvent, DesiredMarker
@@ -28,8 +29,8 @@ def publisher(bus: DesiredBus, deployment: Deployment) -> DesiredPublisher:
     return DesiredPublisher(bus, deployment.databases, deployment.clock, compare_s=3600)
 
 
-async def create(api: httpx2.AsyncClient) -> str:
-    return str((await api.post("/v1/events", json={"name": "x"})).json()["id"])
+async def create(api: httpx2.AsyncClient, **fields: object) -> str:
+    return str((await api.post("/v1/events", json={"name": "x", **fields})).json()["id"])
 
 
 async def mark(api: httpx2.AsyncClient, event: str, **fields: object) -> str:
@@ -67,8 +68,8 @@ async def test_the_newest_of_each_event_travel_in_order(
     deployment: Deployment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(publishing, "MARKERS_SENT", 3)
-    monkeypatch.setattr(publishing, "_PER_QUERY", 1)
+    monkeypatch.setattr(marked, "MARKERS_SENT", 3)
+    monkeypatch.setattr(marked, "_PER_QUERY", 1)
     first, second = await create(api), await create(api)
     made: dict[str, list[str]] = {first: [], second: []}
     for _ in range(5):
@@ -78,6 +79,81 @@ async def test_the_newest_of_each_event_travel_in_order(
     await publisher.publish()
     for event, markers in made.items():
         assert [one.id for one in (await on_bus(bus, event)).markers] == markers[-3:]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marked, "MARKERS_SENT", 3)
+
+
+def time_of(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat()
+
+
+async def later(
+    api: httpx2.AsyncClient, deployment: Deployment, event: str, count: int = 3, *, over: bool
+) -> list[str]:
+    """Markers, each made a second after the one before; those that are over took no time."""
+    made = []
+    for _ in range(count):
+        deployment.now_ms += 1000
+        end = {"end": time_of(deployment.now_ms)} if over else {}
+        made.append(await mark(api, event, **end))
+    return made
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("back_ms", [0, 500])
+async def test_the_end_of_an_older_marker_travels(
+    api: httpx2.AsyncClient,
+    bus: DesiredBus,
+    publisher: DesiredPublisher,
+    deployment: Deployment,
+    back_ms: int,
+) -> None:
+    event = await create(api)
+    old = await mark(api, event)
+    others = await later(api, deployment, event, over=False)
+    await publisher.publish()
+    assert [one.id for one in (await on_bus(bus, event)).markers] == others
+    deployment.now_ms += 1000
+    end_ms = deployment.now_ms - back_ms
+    await api.patch(f"/v1/events/{event}/markers/{old}", json={"end": time_of(end_ms)})
+    await publisher.publish()
+    ends = {one.id: one.end_ms for one in (await on_bus(bus, event)).markers}
+    assert ends == {old: end_ms} | dict.fromkeys(others)
+    await later(api, deployment, event, 2, over=True)
+    await publisher.publish()
+    assert old in [one.id for one in (await on_bus(bus, event)).markers]
+
+
+@pytest.mark.usefixtures("few")
+async def test_what_goes_on_is_not_displaced_by_what_is_over(
+    api: httpx2.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, deployment: Deployment
+) -> None:
+    event = await create(api)
+    open_ended = await mark(api, event)
+    ending = await mark(api, event, end=time_of(deployment.now_ms + 60_000))
+    over = await later(api, deployment, event, over=True)
+    await publisher.publish()
+    sent = [one.id for one in (await on_bus(bus, event)).markers]
+    assert sorted(sent) == sorted([open_ended, ending, *over])
+
+
+@pytest.mark.usefixtures("few")
+async def test_all_that_a_long_window_may_show_travels(
+    api: httpx2.AsyncClient, bus: DesiredBus, publisher: DesiredPublisher, deployment: Deployment
+) -> None:
+    event = await create(api, dvr_window_s=3600)
+    gone = await later(api, deployment, event, 4, over=True)
+    deployment.now_ms += 3600 * 1250
+    shown = await later(api, deployment, event, 1, over=True)
+    deployment.now_ms += 3600 * 500
+    shown += await later(api, deployment, event, 6, over=True)
+    await publisher.publish()
+    sent = [one.id for one in (await on_bus(bus, event)).markers]
+    assert sent == shown
+    assert not set(sent) & set(gone)
 
 
 async def test_what_the_bus_lost_is_repaired(
