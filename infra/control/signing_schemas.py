@@ -37,7 +37,11 @@ class JwkOut(Out):
     kid: str
     use: Literal["sig"]
     alg: Literal["EdDSA"]
-    project: str = Field(description="Whose tokens it signs: those with this `prj`.")
+    project: str | None = Field(
+        None,
+        description="Whose tokens it signs: those with this `prj`. Left out of the set of all, "
+        "which tells nobody what projects there are.",
+    )
 
 
 class JwksOut(Out):

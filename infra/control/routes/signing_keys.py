@@ -67,6 +67,7 @@ async def retire_signing_key(signing_key: SigningKeyId, keys: SigningKeys) -> Re
     "/.well-known/jwks.json",
     summary="Public keys by which anybody verifies viewer tokens",
     tags=["playback"],
+    response_model_exclude_none=True,
 )
 async def get_jwks(
     session: Session,
@@ -75,11 +76,12 @@ async def get_jwks(
         str | None, Query(max_length=64, description="Only those of this project.")
     ] = None,
 ) -> JwksOut:
-    """A JWK set (RFC 7517). It is empty where no project has had a signing key yet."""
+    """A JWK set (RFC 7517). It is empty where no project has had a signing key yet. Without
+    `project` it has the keys of all, and does not say whose they are."""
     query = select(SigningKey).order_by(SigningKey.created_ms.desc(), SigningKey.id.desc())
     if project is not None:
         query = query.where(SigningKey.project == project)
     rows = await session.scalars(query.limit(MOST))
     response.headers["Cache-Control"] = f"public, max-age={JWKS_AGE_S}"
-    keys = [JwkOut.model_validate({**jwk(r.id, r.public), "project": r.project}) for r in rows]
+    keys = [JwkOut.model_validate({**jwk(r.id, r.public), "project": project}) for r in rows]
     return JwksOut(keys=keys)

@@ -107,6 +107,17 @@ async def test_the_first_token_makes_the_first_key_and_all_verify_it(
     assert row.private not in str(listed)
 
 
+async def test_the_set_of_all_does_not_say_whose_they_are(
+    api: httpx2.AsyncClient, viewer: httpx2.AsyncClient
+) -> None:
+    (await api.post(KEYS)).raise_for_status()
+    for where, whose in (({"project": "default"}, {"project": "default"}), ({}, {})):
+        answer = await viewer.get("/.well-known/jwks.json", params=where)
+        (key,) = answer.json()["keys"]
+        known = {name: key[name] for name in ("kty", "crv", "x", "kid", "use", "alg")}
+        assert key == known | whose
+
+
 async def test_a_new_key_signs_when_everybody_knows_it(
     api: httpx2.AsyncClient, viewer: httpx2.AsyncClient, signing: Deployment
 ) -> None:
