@@ -11,14 +11,14 @@ encoder's clock, when the part has arrived; memory is the growth of private page
 
 The floor, in the same run, is the same server library with an application that knows nothing and
 answers as many bytes. Behind Varnish each player has a URL prefix of its own, so that each is
-checked, as with tokens; origin requests are counted by the origin. The floor of that is a bare
-Varnish, which lets everybody in. Where there are two cores, the server has one, players and
+checked, as with tokens; the origin counts what it is asked: requests for playlists and media, for
+each version and part, and checks of viewers a second. The floor of that is a bare Varnish, which
+lets everybody in. Where there are two cores, the server has one, players and
 publisher the other, and Varnish both, for the origin has little to do then.
 """
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import time
@@ -37,13 +37,13 @@ if not __package__:  # run as a file: the package is beside it
 from benchmarks.accounting import until_steady, usage
 from benchmarks.fanout import cores
 from benchmarks.hls_floor import floor_server
+from benchmarks.hls_metrics import origin_requests
 from benchmarks.livepath_server import livepath_server, on_cores
-from benchmarks.signalling import request
 from edge.varnish import Origin, Varnish, VarnishMissing
 from tests.support.webrtc import Node
 
 CLIENTS = (200, 1000)
-WIDTH = 130
+WIDTH = 150
 SECRET = "the-secret-of-a-benchmark"
 BARE = Path(__file__).with_name("bare.vcl")
 SRT_LATENCY_MS = 120
@@ -140,9 +140,9 @@ def behind_varnish(plan: Plan, node: Node, clients: int, idle: float, *, bare: b
     cores, origin = (*plan.server_cores, *plan.client_cores), Origin(node.origin, SECRET)
     with on_cores(cores), Varnish(origin, vcl=BARE) if bare else Varnish(origin) as varnish:
         url = f"{varnish.url}/live/{node.event_url.partition('/live/')[2]}/video.m3u8"
-        before = origin_requests(node)
-        both = play(plan, url, clients, [node.media.pid, varnish.pid], "--prefixes")
-        asked = origin_requests(node) - before
+        before, checks = origin_requests(node.origin), f"--origin={node.origin}"
+        both = play(plan, url, clients, [node.media.pid, varnish.pid], "--prefixes", checks)
+        asked = origin_requests(node.origin) - before
     requests = max(1, both["playlists"] + both["parts"])
     origin_s, edge_s = (float(server["cpu_s"]) for server in both["servers"])
     found = {
@@ -152,17 +152,9 @@ def behind_varnish(plan: Plan, node: Node, clients: int, idle: float, *, bare: b
         "origin_requests_per_version_and_part": round(
             asked / max(1, both["versions"] + both["names"]), 2
         ),
+        "checks_per_s": both["checks_per_s"],
     }
     return row("bare varnish" if bare else "behind varnish", both, found, memory=False)
-
-
-def origin_requests(node: Node) -> int:
-    """Playlists and media that the origin has answered."""
-    status, _, body = request("GET", f"{node.origin}/metrics")
-    if status != 200:
-        raise RuntimeError(f"no metrics: status {status}")
-    pattern = r'^livepath_hls_requests_total\{kind="(?:playlist|media)".*\} ([0-9.e+]+)$'
-    return round(sum(float(n) for n in re.findall(pattern, body, re.MULTILINE)))
 
 
 def row(name: str, both: Row, found: Row, *, memory: bool) -> Row:
@@ -188,6 +180,7 @@ def table(rows: Rows) -> Table:
         "kb_per_client": "KB/player",
         "requests_per_s": "requests/s",
         "origin_requests_per_version_and_part": "to origin",
+        "checks_per_s": "checks/s",
         "refused": "refused",
     }
     for heading in (*columns.values(), "delay p50/p95"):

@@ -19,12 +19,13 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.accounting import Usage, usage
+from benchmarks.hls_metrics import edge_checks
 from benchmarks.hls_playlist import Listing, Playlists
 from benchmarks.receive import DESCRIPTORS
 from benchmarks.stamped import DIGITS, MARK
@@ -257,10 +258,14 @@ class Moment:
     at: float
     servers: tuple[Usage, ...]
     client_cpu: float
+    checks: int | None
+    """That the origin has answered; None: it is not asked."""
 
 
-def moment(pids: Sequence[int]) -> Moment:
-    return Moment(time.monotonic(), tuple(usage([p]) for p in pids), time.process_time())
+def moment(given: argparse.Namespace) -> Moment:
+    checks = None if given.origin is None else edge_checks(given.origin)
+    servers = tuple(usage([pid]) for pid in given.server_pid)
+    return Moment(time.monotonic(), servers, time.process_time(), checks)
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
@@ -270,7 +275,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         prefixes=given.prefixes,
         probes=spread(given.probes, given.clients),
     )
-    before = moment(given.server_pid)
+    before = moment(given)
     try:
         began = time.monotonic()
         for number in range(given.clients):
@@ -285,9 +290,9 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
             )
         load.run(given.settle)
         load.counts = Counts()
-        first = moment(given.server_pid)
+        first = moment(given)
         load.run(given.seconds)
-        last = moment(given.server_pid)
+        last = moment(given)
     finally:
         load.close()
     return result(given, load, before, first, last)
@@ -308,6 +313,9 @@ def result(
         "mbit_per_s": round((counts.playlist_bytes + counts.part_bytes) * 8e-6 / seconds, 1),
         "playlist_bytes": round(counts.playlist_bytes / max(1, counts.playlists)),
         "part_bytes": round(counts.part_bytes / max(1, counts.parts)),
+        "checks_per_s": None
+        if first.checks is None or last.checks is None
+        else round((last.checks - first.checks) / seconds, 1),
         "refused": counts.refused,
         "stale": counts.stale,
         "versions": len(load.versions),
@@ -332,6 +340,7 @@ def main() -> int:
     parser.add_argument("url", help="of a media playlist")
     parser.add_argument("-n", "--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--origin", help="base URL of what counts the checks of an edge")
     parser.add_argument("--ramp", type=float, default=2.0, help="seconds in which they join")
     parser.add_argument("--settle", type=float, default=2.0)
     parser.add_argument("--probes", type=int, default=5)
