@@ -31,6 +31,8 @@ class Caller:
 
     key: str
     """Its id."""
+    digest: str
+    """Of the secret that it came with; a rotated key has another beside it."""
     organisation: str
     project: str
     scopes: frozenset[str]
@@ -62,6 +64,8 @@ class FoundKey:
     """A key with whose it is."""
 
     key: ApiKey
+    digest: str
+    """Of the secret that it was found by."""
     organisation: str
 
     def require_valid(self, now_ms: int) -> None:
@@ -87,7 +91,7 @@ async def found_key(session: AsyncSession, secret: str, now_ms: int) -> FoundKey
         raise Unauthorized(
             "the API key has been replaced", "Use the secret that its rotation answered with."
         )
-    return FoundKey(key, row[1])
+    return FoundKey(key, digest, row[1])
 
 
 async def opened(session: AsyncSession, found: FoundKey, wanted: str | None) -> Caller:
@@ -100,6 +104,7 @@ async def opened(session: AsyncSession, found: FoundKey, wanted: str | None) -> 
             raise NotThisProject()
     return Caller(
         key=key.id,
+        digest=found.digest,
         organisation=found.organisation,
         project=project,
         scopes=frozenset(key.scopes),

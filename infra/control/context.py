@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from infra.auth.jws import HS256, Algorithm
 from infra.control.audit import AuditTrail
+from infra.control.held_open import HeldOpen
 from infra.control.key_uses import KeyUses
 from infra.control.limits import Limits
 from infra.control.links import Links
@@ -69,3 +70,4 @@ class ControlContext:
     uses: KeyUses = field(default_factory=KeyUses)
     rings: SecretRings = field(default_factory=SecretRings)
     readings: Readings = field(default_factory=Readings)
+    held_open: HeldOpen = field(default_factory=HeldOpen)

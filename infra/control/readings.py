@@ -29,7 +29,7 @@ MOST = 1_000
 """Listeners of a process."""
 MOST_OF_PROJECT = 100
 LIFE_S = 3_600.0
-"""A listener comes back after this, with a key that is valid still."""
+"""A listener comes back after this."""
 
 
 class ReadingListener:
@@ -48,6 +48,12 @@ class ReadingListener:
     def end(self) -> None:
         self._life.cancel()
         self.offer(None)
+
+    def refuse(self) -> None:
+        """Its key opens nothing any more, and it gets nothing of what waits for it."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self.end()
 
     async def next(self) -> Reading | None:
         """None: there are no more."""

@@ -115,6 +115,9 @@ async def run_control(settings: ControlSettings) -> None:
                     group.create_task(readiness.run(), name="readiness"),
                     group.create_task(public.run(), name="public events"),
                     group.create_task(context.readings.run(), name="readings"),
+                    group.create_task(
+                        context.held_open.run(databases.reading, now_ms), name="held open"
+                    ),
                     group.create_task(context.uses.run(databases.writing), name="key uses"),
                     group.create_task(
                         context.trail.run(databases.writing, now_ms, settings.audit_days),

@@ -33,8 +33,7 @@ MOST = 1_000
 """Listeners of a process."""
 MOST_OF_PROJECT = 100
 LIFE_S = 3_600.0
-"""A stream ends after this: its listener comes back with its number, and with a key that is
-valid still."""
+"""A stream ends after this: its listener comes back with its number."""
 
 
 class Listener:
@@ -46,6 +45,8 @@ class Listener:
         """The last number that it was given, or passed over."""
         self.missed = False
         """Messages behind that number had been tidied away when it came."""
+        self.refused = False
+        """Its key opens nothing any more."""
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue(QUEUED)
         self._dropped = False
         self._life = asyncio.get_running_loop().call_later(LIFE_S, self.end)
@@ -66,6 +67,13 @@ class Listener:
         self._dropped = True
         if self._queue.empty():
             self._queue.put_nowait(None)
+
+    def refuse(self) -> None:
+        """No more messages, also of those that it has."""
+        self.refused = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self.end()
 
     async def next(self) -> Message | None:
         """The next message that it has not had; None: the stream is over."""
@@ -166,6 +174,8 @@ class Streams:
         database is away."""
         while (page := await self._older(listener)) is not None:
             for message in page:
+                if listener.refused:
+                    return
                 listener.sequence = message.sequence or listener.sequence
                 yield message
             if len(page) < PAGE:

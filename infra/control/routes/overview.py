@@ -7,10 +7,12 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from infra.auth.scopes import Scope, allows
+from infra.control.callers import Caller
+from infra.control.context import ControlContext
 from infra.control.dependencies import Context, EventId, KeyHolder, TheCaller, begun
 from infra.control.overview import Overview
 from infra.control.overview_schemas import OverviewOut, ReadingList, reading_out
-from infra.control.readings import ReadingListener, Readings
+from infra.control.readings import ReadingListener
 from infra.control.schemas import Moment, required_at, to_ms
 from infra.control.service import EventService
 
@@ -61,21 +63,23 @@ async def list_readings(
 class _Place:
     """Holds the listener of a request until its response has ended."""
 
-    def __init__(self, readings: Readings) -> None:
-        self._readings = readings
+    def __init__(self, context: ControlContext) -> None:
+        self._context = context
         self._listener: ReadingListener | None = None
 
-    def take(self, project: str) -> ReadingListener:
-        self._listener = self._readings.join(project)
+    def take(self, caller: Caller) -> ReadingListener:
+        self._listener = self._context.readings.join(caller.project)
+        self._context.held_open.add(caller, self._listener)
         return self._listener
 
     def give_back(self) -> None:
         if self._listener is not None:
-            self._readings.leave(self._listener)
+            self._context.held_open.discard(self._listener)
+            self._context.readings.leave(self._listener)
 
 
 async def _place(context: Context) -> AsyncIterator[_Place]:
-    place = _Place(context.readings)
+    place = _Place(context)
     try:
         yield place
     finally:
@@ -83,9 +87,11 @@ async def _place(context: Context) -> AsyncIterator[_Place]:
 
 
 async def _listener(
-    project: KeyHolder, place: Annotated[_Place, Depends(_place, scope="request")]
+    _alone: KeyHolder,
+    caller: TheCaller,
+    place: Annotated[_Place, Depends(_place, scope="request")],
 ) -> ReadingListener:
-    return place.take(project)
+    return place.take(caller)
 
 
 @router.get(
@@ -97,7 +103,7 @@ async def stream_readings(
 ) -> AsyncIterator[ServerSentEvent]:
     """Readings of all events of the project as they are taken: `event` is `reading`, `data` as in
     the list. Nothing makes up for those that a connection missed; the list has them. The stream
-    ends after an hour."""
+    ends after an hour, and within seconds when its key is revoked, expires or is replaced."""
     while (reading := await listener.next()) is not None:
         if event in (None, reading.event):
             yield ServerSentEvent(event=READING, raw_data=reading_out(reading).model_dump_json())

@@ -6,9 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from infra.control.dependencies import Context, KeyHolder
+from infra.control.callers import Caller
+from infra.control.context import ControlContext
+from infra.control.dependencies import Context, KeyHolder, TheCaller
 from infra.control.problems import Invalid, database_unavailable
-from infra.control.streaming import Listener, Streams
+from infra.control.streaming import Listener
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.outbox.catalogue import NoticeType, chosen, is_pattern
 
@@ -40,26 +42,28 @@ async def _types(
 class _Place:
     """Holds the listener of a request until its response has ended."""
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
+    def __init__(self, context: ControlContext) -> None:
+        self._context = context
         self._listener: Listener | None = None
 
-    async def take(self, project: str, sequence: int | None) -> Listener:
+    async def take(self, caller: Caller, sequence: int | None) -> Listener:
         try:
-            self._listener = await self._streams.join(project, sequence)
+            self._listener = await self._context.streams.join(caller.project, sequence)
         except DATABASE_ERRORS as error:
             if is_outage(error):
                 raise database_unavailable() from error
             raise
+        self._context.held_open.add(caller, self._listener)
         return self._listener
 
     def give_back(self) -> None:
         if self._listener is not None:
-            self._streams.leave(self._listener)
+            self._context.held_open.discard(self._listener)
+            self._context.streams.leave(self._listener)
 
 
 async def _place(context: Context) -> AsyncIterator[_Place]:
-    place = _Place(context.streams)
+    place = _Place(context)
     try:
         yield place
     finally:
@@ -67,7 +71,8 @@ async def _place(context: Context) -> AsyncIterator[_Place]:
 
 
 async def _listener(
-    project: KeyHolder,
+    _alone: KeyHolder,
+    caller: TheCaller,
     place: Annotated[_Place, Depends(_place, scope="request")],
     last_event_id: Annotated[
         str | None,
@@ -77,7 +82,7 @@ async def _listener(
         ),
     ] = None,
 ) -> Listener:
-    return await place.take(project, None if last_event_id is None else int(last_event_id))
+    return await place.take(caller, None if last_event_id is None else int(last_event_id))
 
 
 @router.get("", response_class=EventSourceResponse, summary="Follow public events")
@@ -92,8 +97,9 @@ async def stream(
     """What webhooks get, as it happens: `event` is the type, `data` the message, `id` its number.
 
     A comment comes every 15 seconds when nothing else does. The stream ends after an hour, or when
-    its client is too slow; the client goes on with `Last-Event-ID`. `stream.gap` says that messages
-    behind that id are no longer kept.
+    its client is too slow; the client goes on with `Last-Event-ID`. It ends within seconds when its
+    key is revoked, expires or is replaced. `stream.gap` says that messages behind that id are no
+    longer kept.
     """
     streams = context.streams
     # Sets the id of a client that has none, so that it misses nothing when it comes back.
