@@ -2,7 +2,7 @@
 
 Invariant: an attempt that lost its lease raises `LeaseLost` at its next progress report or output
 and writes no further object. One whose worker is about to go raises `Interrupted` at its next
-checkpoint, and only there.
+checkpoint, and only there. None writes an object of another event.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from coldpath.errors import Interrupted, LeaseLost
 from coldpath.ledger import Ledger
+from coldpath.own_keys import require_own
 from coldpath.records import JobResult, Lease
 from infra.errors import ObjectExists, StorageError
 from infra.storage.objects import ObjectInfo, ObjectStore
@@ -86,7 +87,9 @@ class JobContext:
             self._reported, self._reported_at = thousandths, now
 
     def put(self, key: str, data: bytes | Path, content_type: str) -> ObjectInfo:
-        """Stores an output under a content-keyed name, or finds it there already."""
+        """Stores an output under a content-keyed name, or finds it there already. Raises
+        `KeyRefused` for a name that is not of the job's own event (`coldpath.own_keys`)."""
+        require_own(self.lease, key)
         # Asks the database, not the flag: the flag may be a third of a lease old.
         self._ledger.extend(self.lease)
         # A taken name holds the same thing: names come from what the output is made from.

@@ -10,7 +10,8 @@ LivepathError (infra.errors)
     ├── TookTooLong        the attempt ran for longer than its job may; it is tried again
     ├── RetryLater         the job cannot run yet (an input is missing); try again after a pause
     └── PermanentFailure   trying again cannot help; the job is dead at once
-        └── DamagedMedia   a segment does not hold what its manifest says
+        ├── DamagedMedia   a segment does not hold what its manifest says
+        └── KeyRefused     a function wants to write or list what is not its event's
 """
 
 from infra.errors import LivepathError
@@ -54,3 +55,7 @@ class PermanentFailure(ColdPathError):
 
 class DamagedMedia(PermanentFailure):
     """Media bytes and manifest disagree."""
+
+
+class KeyRefused(PermanentFailure):
+    """A function wants to write or list an object that is not of its own event."""
