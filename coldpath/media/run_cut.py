@@ -21,7 +21,8 @@ from av.video.frame import VideoFrame
 
 from coldpath.errors import ColdPathError, DamagedMedia
 from coldpath.media import avcc, encoding
-from coldpath.media.cut_check import Ends, Thumb, thumb
+from coldpath.media.cut_check import Ends
+from coldpath.media.cut_ends import EndsSeen, beside
 from coldpath.media.encoding import Settings
 from coldpath.media.gops import Way, groups, is_open, share
 from coldpath.media.window import NS, Window
@@ -145,13 +146,13 @@ class RunCut:
             if self._origin is None:
                 self._begin(first, video)
             if self._ends.first is None:
-                self._ends.first = _thumb_of(video, group, first)
+                self._ends.first, self._ends.beside_first = beside(_shown(video, group), first)
             if took.way is Way.COPY:
                 yield from self._copies(video, group[: took.count])
             else:
                 yield from self._joins(video, settings, group, lo, hi)
         if kept:
-            self._ends.last = _thumb_of(video, kept, last)
+            self._ends.last, self._ends.beside_last = beside(_shown(video, kept), last)
             self._ends.last_at = self._place(last, video) * Fraction(1, video.timescale)
 
     def _copies(self, video: Source, packets: Iterable[AnyPacket]) -> Iterator[Placed]:
@@ -189,18 +190,19 @@ class RunCut:
         lasts: dict[int, int] = {}
         decoder = encoding.decoder(_video_codec(video))
         needed = self._needed(video, hi, read)
-        newest: VideoFrame | None = None
+        ends = EndsSeen(self._ends)
 
         def shown() -> Iterator[tuple[int, VideoFrame]]:
-            nonlocal newest
             for picture in encoding.pictures(decoder, needed):
-                if picture.pts is None or not lo <= picture.pts < hi:
+                if picture.pts is None:
+                    continue
+                wanted = lo <= picture.pts < hi
+                ends.receive(picture, wanted=wanted)
+                if not wanted:
                     continue
                 if self._origin is None:
                     self._begin(picture.pts, video)
-                if self._ends.first is None:
-                    self._ends.first = thumb(picture)
-                newest, pts = picture, self._place(picture.pts, video)
+                pts = self._place(picture.pts, video)
                 lasts[pts] = read.pop(picture.pts, 0)
                 self._ends.last_at = Fraction(pts, video.timescale)
                 yield pts, picture
@@ -209,8 +211,7 @@ class RunCut:
             self._tally.encoded += 1
             pts = pts_of(packet)
             yield self._picture(video, packet, bytes(packet), (pts, pts, lasts.pop(pts, 0)))
-        if newest is not None:
-            self._ends.last = thumb(newest)
+        ends.finish()
 
     def _needed(self, video: Source, hi: int, lasts: dict[int, int]) -> Iterator[AnyPacket]:
         """Packets up to the first group of which nothing is shown before `hi`, and their
@@ -280,9 +281,5 @@ def _video_codec(video: Source) -> VideoCodecContext:
     return video.codec
 
 
-def _thumb_of(video: Source, group: list[AnyPacket], pts: int) -> Thumb:
-    decoder = encoding.decoder(_video_codec(video))
-    for picture in encoding.pictures(decoder, group):
-        if picture.pts == pts:
-            return thumb(picture)
-    raise DamagedMedia(f"the picture at {pts} does not decode")
+def _shown(video: Source, group: list[AnyPacket]) -> Iterator[VideoFrame]:
+    return encoding.pictures(encoding.decoder(_video_codec(video)), group)

@@ -1,6 +1,6 @@
 """Exact cuts of real H.264, HEVC and AAC, read back by another demuxer than wrote the segments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -224,3 +224,41 @@ class TestCheck:
             check(out.path, {**out.units, "video": 79}, out.ends)
         with pytest.raises(DamagedMedia, match="the last picture is at"):
             check(out.path, out.units, Ends(out.ends.first, out.ends.last, out.ends.last_at * 2))
+
+    @pytest.mark.parametrize("way", ["joined", "encoded"])
+    @pytest.mark.parametrize("off", [-1, 1])
+    def test_a_cut_that_is_off_by_one_picture_is_found(
+        self, tmp_path: Path, way: str, off: int
+    ) -> None:
+        tracks = plain() if way == "joined" else encode(6.0, gop=FPS, codec="libx265")
+        recorded = [session(KEY, "i1", *tracks)]
+        out = made(recorded, tmp_path, 1.4, 4.6)
+        other = made(recorded, tmp_path, 1.4 + off / FPS, 4.6 + off / FPS)
+        wanted = out.ends
+        assert (len(wanted.beside_first), len(wanted.beside_last)) == (2, 2)
+        check(other.path, other.units, other.ends)
+        with pytest.raises(DamagedMedia, match="the first picture is the one beside"):
+            check(other.path, other.units, wanted)
+        first_is_right = replace(wanted, first=other.ends.first, beside_first=())
+        with pytest.raises(DamagedMedia, match="the last picture is the one beside"):
+            check(other.path, other.units, first_is_right)
+
+    @pytest.mark.parametrize(
+        "picture",
+        [
+            "color=c=gray:size=320x180:rate=25:duration=4",
+            # Two grey levels from picture to picture, and one in two pictures.
+            "color=c=white:size=320x180:rate=25:duration=4,fade=out:st=0:d=4",
+            "color=c=white:size=320x180:rate=25:duration=4,fade=out:st=0:d=20",
+            # Noise in every picture over one that stands still.
+            "color=c=gray:size=320x180:rate=25:duration=4,noise=alls=20:allf=t",
+        ],
+    )
+    @pytest.mark.parametrize("codec", ["libx264", "libx265"])
+    def test_pictures_that_hardly_differ_are_not_taken_for_each_other(
+        self, tmp_path: Path, picture: str, codec: str
+    ) -> None:
+        tracks = encode(4.0, bframes=0, gop=FPS, codec=codec, picture=picture)
+        out = made([session(KEY, "i1", *tracks)], tmp_path, 0.4, 2.6)
+        assert out.units["video"] == 55
+        assert out.ends.beside_first
