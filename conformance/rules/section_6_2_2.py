@@ -88,8 +88,13 @@ def order(seen: Observation) -> Iterator[Case]:
         with_parts = [bool(segment.parts) or segment.gap for segment in playlist.segments]
         first = with_parts.index(True) if True in with_parts else len(with_parts)
         if first < len(with_parts):
-            kept = all(with_parts[first:])
-            yield case(kept, f"{track.name}: parts from {playlist.segments[first].msn} on")
+            without = [
+                segment.msn
+                for segment, has in zip(playlist.segments[first:], with_parts[first:], strict=True)
+                if not has
+            ]
+            words = f"{track.name}: parts from {playlist.segments[first].msn} on"
+            yield case(not without, f"{words}, and not in {without}" if without else words)
 
 
 def _discontinuities(playlist: MediaPlaylist) -> dict[int, int]:

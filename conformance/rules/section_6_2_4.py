@@ -130,19 +130,33 @@ def discontinuity(seen: Observation) -> Iterator[Case]:
                     yield case(segment.discontinuity == other.discontinuity, words)
 
 
+def _apart(ours: MediaPlaylist, theirs: MediaPlaylist) -> float:
+    """Seconds between where they begin or where they end, whichever is more."""
+    (begin, end), (other_begin, other_end) = _reach(ours), _reach(theirs)
+    return max(abs(begin - other_begin), abs(end - other_end))
+
+
+def _reach(playlist: MediaPlaylist) -> tuple[float, float]:
+    dated = playlist.dated()
+    return dated[0][1], dated[-1][1] + dated[-1][0].length
+
+
 @must("6.2.4-content", "no rendition reaches further than a target duration beyond the others")
 def content(seen: Observation) -> Iterator[Case]:
     if (first := _first(seen)) is None:
         yield no_matter("there is one rendition")
         return
-    ours = first[1].dated()
     for track, last in seen.lasts[1:]:
-        theirs = last.dated()
-        if not ours or not theirs:
+        # Their versions are of different moments: one may have lost a segment in between.
+        found = [
+            _apart(ours.playlist, theirs.playlist)
+            for ours in first[0].versions[-2:]
+            for theirs in track.versions[-2:]
+            if ours.playlist.dated() and theirs.playlist.dated()
+        ]
+        if not found:
             continue
-        ends = (ours[-1][1] + ours[-1][0].length, theirs[-1][1] + theirs[-1][0].length)
-        apart = max(abs(ours[0][1] - theirs[0][1]), abs(ends[0] - ends[1]))
-        most = float(last.target_duration or 0)
+        apart, most = min(found), float(last.target_duration or 0)
         words = f"{track.name} and {first[0].name}: {apart:.2f} s apart, most {most:g} s"
         yield case(apart <= most + seen.lag_s, words)
 

@@ -189,12 +189,18 @@ def _held(seen: Observation, name: str) -> Iterator[Case]:
 @must("6.2.5.2-next-segment", "a part beyond the last of its segment is part 0 of the next one")
 def next_segment(seen: Observation) -> Iterator[Case]:
     for track, probe in _probed(seen, "part beyond segment"):
-        if not _blocks(track) or probe.wanted is None:
+        if not _blocks(track) or probe.wanted is None or _came(track, probe.wanted):
             continue
         found = probe.playlist
         # After the end there is no next one.
         later = found is not None and (found.ended or found.edge >= (probe.wanted[0] + 1, 0))
         yield case(later, f"{_words(track, probe)}: asked for {probe.wanted}")
+
+
+def _came(track: Track, wanted: tuple[int, int | None]) -> bool:
+    """The segment was longer than those before it, and has this part itself."""
+    segment = track.segments.get(wanted[0])
+    return segment is not None and len(segment.parts) > (wanted[1] or 0)
 
 
 @must("6.2.5.2-old", "for an old segment the whole playlist comes at once, even if it has gone")

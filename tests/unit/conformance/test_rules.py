@@ -98,6 +98,21 @@ def test_what_is_waited_for_when_the_playlist_ends_never_comes(
     assert judge(BY_ID[id], going_on).outcome is Outcome.BROKEN
 
 
+def test_a_part_that_its_longer_segment_has_itself_is_not_beyond_it() -> None:
+    its_own = observed(change=answers("part beyond segment", wanted=(5, 2)))
+    assert judge(BY_ID["6.2.5.2-next-segment"], its_own).outcome is Outcome.NOT_SEEN
+
+
+def test_renditions_are_held_against_each_other_as_they_were_at_one_time() -> None:
+    def newer_in_one(seen: Any) -> Any:
+        one, other = seen.tracks
+        earlier = replace(one, versions=(*one.versions[:40], one.versions[-1]))
+        return replace(seen, tracks=(earlier, replace(other, versions=other.versions[:40])))
+
+    verdict = judge(BY_ID["6.2.4-content"], observed(change=newer_in_one))
+    assert verdict.outcome is Outcome.OK, verdict.evidence
+
+
 def test_a_hinted_part_that_is_listed_as_lost_may_be_gone() -> None:
     uri = f"video-{GAP - 1}.1.m4s"
     gone = files("hint", status=lambda one: 404 if one.uri == uri else one.exchange.status)
