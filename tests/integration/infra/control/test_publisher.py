@@ -51,8 +51,13 @@ def publisher(bus: DesiredBus, deployment: Deployment) -> DesiredPublisher:
 
 def owed(deployment: Deployment) -> list[str]:
     with deployment.reading() as session:
-        rows = [*session.scalars(select(Project)), *session.scalars(select(Event))]
-        return [row.id for row in rows if row.published_revision != row.revision]
+        return [
+            row
+            for table in (Project, Event)
+            for row in session.scalars(
+                select(table.id).where(table.published_revision != table.revision)
+            )
+        ]
 
 
 async def on_bus(bus: DesiredBus) -> dict[str, DesiredEvent]:
