@@ -11,8 +11,8 @@ Why each setting is as it is:
 - queues instead of priorities: a Redis broker has none worth the name.
 - `worker_cancel_long_running_tasks_on_connection_loss` off: on, a broker restart loses tasks.
 - a consumer of our own (`coldpath.reconnecting`): without it, too, a broker restart ends workers.
-- soft shutdown: on SIGTERM (remapped to SIGQUIT in `coldpath.worker`) a job has a few seconds to
-  finish, then it is handed back.
+- no soft shutdown of Celery's, which sleeps for all of its time: on SIGTERM `coldpath.worker` waits
+  until no job is worked on (`coldpath.grace`).
 """
 
 from typing import Any
@@ -23,7 +23,6 @@ from celery import Celery
 from infra.errors import ConfigurationError
 
 JOB_TASK = "livepath.job"
-SOFT_SHUTDOWN_S = 4.0
 QUEUES = ("fast", "bulk")
 
 
@@ -39,7 +38,6 @@ def create_app(broker_url: str, *, visibility_timeout_s: float = 60) -> Celery:
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_consumer="coldpath.reconnecting:ReconnectingConsumer",
-        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_S,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,

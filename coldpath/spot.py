@@ -1,8 +1,10 @@
 """Notices that this machine is about to be taken away, and what a worker does about them.
 
 A rebalance recommendation: no more work is taken, what runs goes on to its next checkpoint or its
-end. A stop notice, two minutes ahead: the same, and the worker stops in order before the machine
-does. EC2 tells both over IMDSv2 (`latest/meta-data/events/recommendations/rebalance` and
+end, and then the worker ends, so that whoever supervises it starts another. One that is there when
+the worker starts is known to who started it here, and changes nothing. A stop notice, two minutes
+ahead: no more work is taken, and the worker stops in order before the machine does. EC2 tells both
+over IMDSv2 (`latest/meta-data/events/recommendations/rebalance` and
 `latest/meta-data/spot/instance-action`, 404 while there is nothing to tell).
 
 Upstream: the metadata service. Downstream: `coldpath.worker`.
@@ -24,8 +26,9 @@ log = logging.getLogger(__name__)
 
 POLL_S = 5.0
 TOKEN_TTL_S = 300
-MARGIN_S = 20.0
-"""Before the machine goes: time for the ordered stop, and for the clocks to differ."""
+MARGIN_S = 16.0
+"""Before the machine goes, when jobs have had their time to end: for the ordered stop, and for the
+clocks to differ."""
 _TOKEN, _TOKEN_TTL = "X-aws-ec2-metadata-token", "X-aws-ec2-metadata-token-ttl-seconds"
 _REBALANCE = "/latest/meta-data/events/recommendations/rebalance"
 _ACTION = "/latest/meta-data/spot/instance-action"
@@ -115,7 +118,8 @@ class StopFlag:
 class Watch:
     """Asks again and again, in a thread of its own.
 
-    `drain` is called once, with the first notice; `stop` once, `MARGIN_S` before the machine goes.
+    `drain` is called once, with the first notice, unless that is a recommendation from before the
+    first question; `stop` once, `MARGIN_S` and `grace_s` before the machine goes.
     """
 
     def __init__(
@@ -125,13 +129,18 @@ class Watch:
         stop: Callable[[Notice], None],
         *,
         poll_s: float = POLL_S,
+        grace_s: float = 0.0,
     ) -> None:
         self._metadata = metadata
         self._drain, self._stop = drain, stop
         self._poll_s = poll_s
+        self._ahead_s = MARGIN_S + grace_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spot", daemon=True)
         self._draining = False
+        self._answered = False
+        self._started_late = False
+        """After the recommendation."""
 
     def start(self) -> None:
         self._thread.start()
@@ -151,9 +160,21 @@ class Watch:
                 notice, failures = None, failures + 1
                 if failures.bit_count() == 1:
                     log.warning("the metadata service failed %d times: %s", failures, error)
+            else:
+                notice = self._news(notice)
             if notice is not None and self._heed(notice):
                 return
             self._over.wait(self._poll_s)
+
+    def _news(self, notice: Notice | None) -> Notice | None:
+        """Without the recommendation that the first answer told of."""
+        if notice is None or notice.ends_at is not None:
+            self._answered = True
+            return notice
+        if not self._answered:
+            self._answered = self._started_late = True
+            log.warning("%s from before the start: work is taken all the same", notice.reason)
+        return None if self._started_late else notice
 
     def _heed(self, notice: Notice) -> bool:
         """Whether nothing is left to be told."""
@@ -162,7 +183,7 @@ class Watch:
             self._drain(notice)
         if notice.ends_at is None:
             return False
-        self._over.wait(max(0.0, notice.ends_at - MARGIN_S - time.time()))
+        self._over.wait(max(0.0, notice.ends_at - self._ahead_s - time.time()))
         if not self._over.is_set():
             self._stop(notice)
         return True

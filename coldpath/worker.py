@@ -2,9 +2,10 @@
 
 The main process talks to the broker, keeps deliveries invisible and answers health questions. It
 forks the pool's processes; each makes its own database engine and store connection when it starts,
-because neither survives a fork. On SIGTERM jobs have `SOFT_SHUTDOWN_S` to finish; what is left is
-handed back to the ledger, so another worker takes it at once. A notice that the machine is about to
-go (`coldpath.spot`) stops the taking of work; jobs with checkpoints are handed back at the next.
+because neither survives a fork. On SIGTERM jobs have `LIVEPATH_WORKER_GRACE_S` to finish; what is
+left is handed back to the ledger, so another worker takes it at once. A notice that the machine is
+about to go (`coldpath.spot`) stops the taking of work; jobs with checkpoints are handed back at the
+next. After a mere recommendation to leave the machine, a worker that has nothing left to do ends.
 """
 
 import logging
@@ -20,6 +21,7 @@ from typing import Any
 # Read by billiard when it is imported: SIGTERM starts the soft shutdown, not an endless wait.
 os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
+from billiard import current_process
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning, SoftTimeLimitExceeded
 from prometheus_client import Gauge
@@ -28,6 +30,7 @@ from sqlalchemy.exc import OperationalError
 from coldpath.app import JOB_TASK, check_broker_url, create_app
 from coldpath.draining import drain_step
 from coldpath.functions.registry import load
+from coldpath.grace import AtWork
 from coldpath.heartbeat import VisibilityHeartbeat
 from coldpath.ledger import Ledger
 from coldpath.runner import Runner
@@ -75,7 +78,7 @@ class Worker:
         )
         self._app.steps["worker"].add(VisibilityHeartbeat)
         self._app.steps["worker"].add(
-            drain_step(lambda: self._draining is not None, _queues(settings))
+            drain_step(lambda: self._draining is not None, _queues(settings), self._drained)
         )
         self._runner: Runner | None = None
         self._celery: Any = None
@@ -83,6 +86,7 @@ class Worker:
         self._told_to_stop = False
         self._stopping = StopFlag()
         """Seen by the pool's processes."""
+        self._at_work = AtWork(settings.worker_concurrency)
         self._draining: Notice | None = None
         self._ops = OpsServer(settings.worker_host, settings.worker_port, self._checks())
 
@@ -106,7 +110,7 @@ class Worker:
 
     def _work(self) -> None:
         self._celery = _celery_worker(self._app, self._settings, self._name)
-        self._tell_before(self._celery)
+        self._celery.wait_for_soft_shutdown = self._wait_for_jobs
         watch = self._watch()
         try:
             self._celery.start()
@@ -132,7 +136,8 @@ class Worker:
             """Runs one job; the outcome is in the ledger, the return value is for the log."""
             if self._runner is None:
                 raise RuntimeError("the pool process was not initialised")
-            return str(self._runner.run(job_id, (task.request.headers or {}).get(HEADER)))
+            with self._at_work.working():
+                return str(self._runner.run(job_id, (task.request.headers or {}).get(HEADER)))
 
         signals.worker_process_init.connect(self._process_init, weak=False)
         signals.worker_process_shutdown.connect(lambda **_: stop_tracing(), weak=False)
@@ -140,15 +145,12 @@ class Worker:
         # Celery configures logging unless somebody listens here; the role has done it.
         signals.setup_logging.connect(lambda **_: None, weak=False)
 
-    def _tell_before(self, celery: Any) -> None:
-        """Celery's own signal of a stop comes when the soft shutdown is over."""
-        wait = celery.wait_for_soft_shutdown
-
-        def tell_and_wait() -> None:
-            self._shutting_down()
-            wait()
-
-        celery.wait_for_soft_shutdown = tell_and_wait
+    def _wait_for_jobs(self) -> None:
+        """In place of Celery's soft shutdown, which sleeps on when all jobs have ended; and its own
+        signal of a stop comes when that is over."""
+        self._shutting_down()
+        if not self._at_work.wait_for_nobody(self._settings.worker_grace_s):
+            log.warning("jobs still run after %g s", self._settings.worker_grace_s)
 
     def _shutting_down(self, **_: Any) -> None:
         self._told_to_stop = True
@@ -158,7 +160,13 @@ class Worker:
         url = self._settings.imds_url
         if not url:
             return None
-        watch = Watch(Metadata(url), self._drain, self._stop, poll_s=self._settings.imds_poll_s)
+        watch = Watch(
+            Metadata(url),
+            self._drain,
+            self._stop,
+            poll_s=self._settings.imds_poll_s,
+            grace_s=self._settings.worker_grace_s,
+        )
         watch.start()
         return watch
 
@@ -168,6 +176,14 @@ class Worker:
         self._draining = notice
         self._stopping.set()
 
+    def _drained(self) -> None:
+        """Nothing is left to do. A machine that goes for certain is left when it goes: whoever
+        started this worker again would find the same notice there."""
+        notice = self._draining
+        if notice is not None and notice.ends_at is None:
+            log.warning("%s: no job is left, so this worker ends", notice.reason)
+            os.kill(os.getpid(), signal.SIGTERM)
+
     def _stop(self, notice: Notice) -> None:
         log.warning("%s: this worker stops now", notice.reason)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -175,6 +191,7 @@ class Worker:
     def _process_init(self, **_: Any) -> None:
         # A pool process that outlives a killed main process must not keep its port.
         self._ops.close_inherited()
+        self._at_work.take_place(getattr(current_process(), "index", 0))
         settings = self._settings
         # Here and not before the fork, which a thread that sends would not survive.
         start_tracing("worker", settings.otlp_endpoint)

@@ -316,6 +316,12 @@ class WorkerSettings(RoleSettings):
         "runs beside them.",
     )
     worker_queues: str = Field("fast,bulk", description="Comma-separated queues to take from.")
+    worker_grace_s: float = Field(
+        4.0,
+        ge=0,
+        description="Seconds that jobs have to end after SIGTERM; then they are handed back, which "
+        "takes up to 10 s more.",
+    )
     visibility_timeout_s: int = Field(
         60, description="Seconds after which a dead worker's delivery is handed out again."
     )

@@ -13,6 +13,7 @@ class _Service(BaseHTTPRequestHandler):
 
     documents: dict[str, str]
     tokens: list[str]
+    asked: list[str]
 
     def do_PUT(self) -> None:
         assert int(self.headers["X-aws-ec2-metadata-token-ttl-seconds"]) > 0
@@ -21,9 +22,12 @@ class _Service(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self.tokens or self.headers["X-aws-ec2-metadata-token"] != self.tokens[-1]:
-            return self._answer(401, "")
-        found = self.documents.get(self.path.rpartition("/")[2])
-        return self._answer(404, "") if found is None else self._answer(200, found)
+            self._answer(401, "")
+            return
+        name = self.path.rpartition("/")[2]
+        found = self.documents.get(name)
+        self._answer(404, "") if found is None else self._answer(200, found)
+        self.asked.append(name)
 
     def _answer(self, status: int, text: str) -> None:
         self.send_response(status)
@@ -41,6 +45,8 @@ class Service:
     def __init__(self) -> None:
         self.documents: dict[str, str] = {}
         self.tokens: list[str] = []
+        self.asked: list[str] = []
+        """Names of the documents that were asked for, in order; the notice of a stop comes last."""
         handler = type("Handler", (_Service,), vars(self))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"

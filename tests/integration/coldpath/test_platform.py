@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -199,6 +200,7 @@ def test_a_rebalance_notice_hands_long_work_to_another_machine(
         job.waits(1)
         first = job.holder()
         other = world.worker()
+        answered(world, cloud)
         cloud.rebalance()
         world.stack.until(
             "it takes no more", lambda: "no work is taken any more" in spot.log.read_text()
@@ -212,13 +214,68 @@ def test_a_rebalance_notice_hands_long_work_to_another_machine(
         world.file("steps", "later", folder="", steps=0)
         world.stack.until_state("later", "succeeded")
         assert world.stack.attempts("later")[0].worker.partition("/")[0] == second
-        cloud.stop(in_s=1)
         assert spot.process.wait(20) == 0
         job.all()
         done = world.stack.until_state("spot", "succeeded")
     assert done.attempt_count == 1
     assert world.outcomes("spot") == ["handed-back", "succeeded"]
     assert other.runs
+
+
+def answered(world: World, cloud: Service) -> None:
+    """A worker has asked, so what is said from now on is news to it."""
+    world.stack.until("a worker asks", lambda: "instance-action" in cloud.asked)
+
+
+def test_a_worker_that_a_rebalance_notice_leaves_without_work_ends_and_another_takes_work(
+    world: World,
+) -> None:
+    world.no_worker()
+    with Service().running() as cloud:
+        spot = world.stack.worker(LIVEPATH_IMDS_URL=cloud.url)
+        answered(world, cloud)
+        cloud.rebalance()
+        assert spot.process.wait(20) == 0
+        assert "no job is left, so this worker ends" in spot.log.read_text()
+        world.file("steps", "replaced", folder="", steps=0)
+        # The same machine still has the recommendation.
+        again = world.stack.worker(LIVEPATH_IMDS_URL=cloud.url)
+        world.stack.until_state("replaced", "succeeded")
+        assert again.terminate() == 0
+
+
+def test_a_stop_notice_hands_back_what_has_no_checkpoint(world: World, tmp_path: Path) -> None:
+    world.no_worker()
+    with Service().running() as cloud:
+        spot = world.stack.worker(LIVEPATH_IMDS_URL=cloud.url, LIVEPATH_WORKER_GRACE_S="0.1")
+        world.file("held", "doomed", go=str(tmp_path / "go"))
+        world.stack.until_state("doomed", "running")
+        cloud.stop(in_s=1)
+        assert spot.process.wait(20) == 0
+    assert world.outcomes("doomed") == ["handed-back"]
+    (tmp_path / "go").touch()
+    world.worker()
+    world.stack.until_state("doomed", "succeeded")
+
+
+def test_a_job_without_a_checkpoint_ends_within_a_longer_grace(
+    world: World, tmp_path: Path
+) -> None:
+    world.no_worker()
+    worker = world.stack.worker(LIVEPATH_WORKER_GRACE_S="120")
+    world.file("held", "grace", go=str(tmp_path / "go"))
+    world.stack.until_state("grace", "running")
+    worker.process.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    # Without the setting it would be handed back after 4 s.
+    world.stack.until("the usual time is over", lambda: time.monotonic() > told + 6)
+    assert worker.runs
+    assert states(world, "grace") == ["running"]
+    (tmp_path / "go").touch()
+    # And nobody waits for the rest of the two minutes.
+    assert worker.process.wait(30) == 0
+    assert world.outcomes("grace") == ["succeeded"]
+    assert "jobs still run" not in worker.log.read_text()
 
 
 def test_sigterm_hands_long_work_back_at_its_next_checkpoint(world: World, tmp_path: Path) -> None:

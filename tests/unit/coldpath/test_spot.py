@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx2
@@ -95,11 +96,44 @@ def test_a_recommendation_drains_and_a_stop_ends(service: Service) -> None:
     heard = Heard()
     watch = Watch(Metadata(service.url), heard.drain, heard.stop, poll_s=0.02)
     watch.start()
+    answered_once(service)
     service.rebalance()
     assert heard.until(1, 0)
     service.stop(in_s=MARGIN_S)
     assert heard.until(1, 1)
     watch.close()
+
+
+def test_a_recommendation_from_before_the_start_changes_nothing(service: Service) -> None:
+    """Else a worker that ended because of it would be started again to end again, for ever."""
+    service.rebalance()
+    heard = Heard()
+    watch = Watch(Metadata(service.url), heard.drain, heard.stop, poll_s=0.02)
+    watch.start()
+    answered_once(service)
+    answered_once(service)
+    assert heard.until(0, 0)
+    service.stop(in_s=MARGIN_S)
+    assert heard.until(1, 1)
+    watch.close()
+
+
+def test_a_stop_leaves_jobs_their_time_to_end(service: Service) -> None:
+    heard = Heard()
+    watch = Watch(Metadata(service.url), heard.drain, heard.stop, poll_s=0.02, grace_s=600)
+    watch.start()
+    service.stop(in_s=MARGIN_S + 600)
+    assert heard.until(1, 1)
+    watch.close()
+
+
+def answered_once(service: Service) -> None:
+    """Returns when one more question was answered whole."""
+    before = len(service.asked)
+    until = time.monotonic() + PATIENCE_S
+    while "instance-action" not in service.asked[before:]:
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 class LateMetadata(Metadata):
@@ -109,7 +143,9 @@ class LateMetadata(Metadata):
 
     def read(self, now: float) -> Notice | None:
         self.asked += 1
-        return super().read(now) if self.asked < 3 else Notice("rebalance recommendation", None)
+        if self.asked < 3:
+            return super().read(now)
+        return None if self.asked == 3 else Notice("rebalance recommendation", None)
 
 
 def test_a_service_that_is_away_is_asked_again() -> None:
@@ -122,7 +158,7 @@ def test_a_service_that_is_away_is_asked_again() -> None:
     watch.start()
     assert heard.until(1, 0)
     watch.close()
-    assert metadata.asked >= 3
+    assert metadata.asked >= 4
 
 
 def test_a_flag_is_down_until_it_is_set() -> None:
