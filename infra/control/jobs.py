@@ -80,6 +80,9 @@ async def functions(session: AsyncSession) -> Sequence[Function]:
     return (await session.scalars(select(Function).order_by(Function.name))).all()
 
 
+_GIVEN_UP = (JobState.DEAD, JobState.CANCELLED)
+
+
 class JobService:
     """Orders of one project's clients, within one transaction."""
 
@@ -93,13 +96,17 @@ class JobService:
         self, event_id: str, wanted: JobCreate, key: OwnKey | None
     ) -> tuple[Job, bool]:
         """The job that does what is wanted, and whether it is new. Equal requests are one job,
-        also in days to come, unless their keys are different ones."""
+        also in days to come, unless their keys are different ones; one that was given up or
+        cancelled gets another round."""
         event = await self._events.get(event_id)
         asked = _request(await self._function(wanted.function), event, wanted, key)
         request = replace(asked, traceparent=current_traceparent())
         row = job_row(request, self._context.now_ms())
         is_new = await self._session.run_sync(lambda sync: insert_new(sync, Job, row))
-        return await self._session.get_one(Job, request.id), is_new
+        job = await self._session.get_one(Job, request.id)
+        if job.state in _GIVEN_UP:
+            job, _ = await self.order(job.id, orders.requeue)
+        return job, is_new
 
     async def order(self, job_id: str, order: Order) -> tuple[Job, Sequence[JobAttempt]]:
         """Carries out `infra.jobs.orders.cancel` or `requeue`."""
@@ -135,5 +142,6 @@ def _request(function: Function, event: Event, wanted: JobCreate, key: OwnKey | 
 
 _REMEDIES: dict[Order, str] = {
     orders.cancel: "Only a job that is not over can be cancelled.",
-    orders.requeue: "Only a dead job can be given another round; others go on by themselves.",
+    orders.requeue: "Only a dead or cancelled job can be given another round; "
+    "others go on by themselves.",
 }

@@ -19,7 +19,6 @@ from infra.control.schemas import required_at
 from infra.control.service import EventService
 from infra.db.control import Event
 from infra.db.jobs import Job
-from infra.jobs import orders
 from infra.jobs.replay import FUNCTION, NAME, Replay, ReplayRequest, content_after, digest_of
 from infra.jobs.states import JobState
 from infra.keys import ProgramKey, VodKey
@@ -61,10 +60,7 @@ class ReplayService:
     async def file(self, event_id: str, place: Place) -> tuple[Job, bool]:
         """The job that lists what was stored, and whether it is new."""
         wanted = JobCreate(function=FUNCTION, feed=FEED, params=place.request.model_dump())
-        job, is_new = await self._jobs.request(event_id, wanted, None)
-        if job.state == JobState.DEAD.value:
-            job, _ = await self._jobs.order(job.id, orders.requeue)
-        return job, is_new
+        return await self._jobs.request(event_id, wanted, None)
 
     async def get(self, event_id: str) -> Job:
         """The job of the newest."""

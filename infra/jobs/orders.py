@@ -16,7 +16,7 @@ from infra.jobs.states import JobState, JobTrigger, sources
 
 
 def cancel(session: Session, job: str, now: int) -> bool:
-    """Stops the job for good; False when it is over already."""
+    """Stops the job; False when it is over already."""
     values = {**released(JobState.CANCELLED, now), "finished_ms": now}
     changed = _transition(session, job, JobTrigger.CANCEL, values)
     if changed:
@@ -25,7 +25,7 @@ def cancel(session: Session, job: str, now: int) -> bool:
 
 
 def requeue(session: Session, job: str, now: int) -> bool:
-    """Gives a dead job a fresh round of attempts; False when it is not dead."""
+    """Gives a dead or cancelled job a fresh round of attempts; False when it is neither."""
     values = {
         **released(JobState.QUEUED, now),
         "attempt_count": 0,

@@ -1,14 +1,14 @@
 """Job states as a transition table.
 
-Invariant: a job changes state only along an edge of the table, and `succeeded` and `cancelled`
-have no way out; an illegal trigger raises and changes nothing. The ledger builds the WHERE clause
+Invariant: a job changes state only along an edge of the table, and `succeeded` has no way out; an
+illegal trigger raises and changes nothing. The ledger builds the WHERE clause
 of each of its updates from this table, so the database enforces the same edges.
 
     queued ──lease──► leased ──start──► running ──succeed──► succeeded
       ▲  ▲               │ hand_back       │ fail, expire
       │  └───────────────┴─────────────────┤
       └─due── retrying ◄──retry── failed ◄─┘
-                                  └──bury──► dead ──requeue──► queued
+                                  └──bury──► dead, cancelled ──requeue──► queued
 """
 
 from enum import StrEnum
@@ -43,7 +43,7 @@ class JobTrigger(StrEnum):
     BURY = "bury"
     """No attempts left, or trying again cannot help."""
     REQUEUE = "requeue"
-    """A person gives a dead job another round."""
+    """Somebody gives a job that was given up another round."""
     CANCEL = "cancel"
 
 
@@ -68,6 +68,7 @@ TRANSITIONS: dict[tuple[JobState, JobTrigger], JobState] = {
     (_S.FAILED, _T.BURY): _S.DEAD,
     (_S.RETRYING, _T.DUE): _S.QUEUED,
     (_S.DEAD, _T.REQUEUE): _S.QUEUED,
+    (_S.CANCELLED, _T.REQUEUE): _S.QUEUED,
     (_S.QUEUED, _T.CANCEL): _S.CANCELLED,
     (_S.LEASED, _T.CANCEL): _S.CANCELLED,
     (_S.RUNNING, _T.CANCEL): _S.CANCELLED,

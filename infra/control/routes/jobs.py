@@ -91,7 +91,9 @@ async def cancel_job(job: JobId, jobs: Jobs) -> JobDetail:
     return job_detail(*await jobs.order(job, orders.cancel))
 
 
-@router.post("/v1/jobs/{job}/retry", summary="Give a dead job another round of attempts")
+@router.post(
+    "/v1/jobs/{job}/retry", summary="Give a dead or cancelled job another round of attempts"
+)
 async def retry_job(job: JobId, jobs: Jobs) -> JobDetail:
     return job_detail(*await jobs.order(job, orders.requeue))
 

@@ -206,12 +206,24 @@ class TestAsking:
         refused = await api.post("/v1/events/ev_none/jobs", json={"function": "highlight"})
         assert refused.status_code == 404
 
+    async def test_what_was_cancelled_can_be_asked_for_again(
+        self, api: httpx2.AsyncClient, event: str
+    ) -> None:
+        wanted = {"function": "highlight", "params": {"at": 1}}
+        first = (await api.post(f"/v1/events/{event}/jobs", json=wanted)).json()
+        cancelled = await api.post(f"/v1/jobs/{first['id']}/cancel")
+        assert cancelled.json()["state"] == "cancelled"
+        again = await api.post(f"/v1/events/{event}/jobs", json=wanted)
+        assert (again.status_code, again.json()["id"]) == (200, first["id"])
+        assert again.json()["state"] == "queued"
+
 
 class TestOrders:
-    async def test_a_dead_job_gets_another_round(
-        self, api: httpx2.AsyncClient, deployment: Deployment
+    @pytest.mark.parametrize("state", ["dead", "cancelled"])
+    async def test_a_job_that_was_given_up_gets_another_round(
+        self, api: httpx2.AsyncClient, deployment: Deployment, state: str
     ) -> None:
-        job = add_job(deployment, "ev_1", state="dead")
+        job = add_job(deployment, "ev_1", state=state)
         done = (await api.post(f"/v1/jobs/{job}/retry")).json()
         assert (done["state"], done["attempt_count"]) == ("queued", 0)
         assert deployment.rings > 0

@@ -27,13 +27,14 @@ T = JobTrigger
         ((T.LEASE, T.START, T.LEASE), JobState.LEASED),
         ((T.LEASE, T.FAIL, T.BURY, T.REQUEUE), JobState.QUEUED),
         ((T.CANCEL,), JobState.CANCELLED),
+        ((T.CANCEL, T.REQUEUE), JobState.QUEUED),
     ],
 )
 def test_a_life_of_a_job(triggers: tuple[JobTrigger, ...], state: JobState) -> None:
     assert walk(*triggers) is state
 
 
-@pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.CANCELLED])
+@pytest.mark.parametrize("state", [JobState.SUCCEEDED])
 @pytest.mark.parametrize("trigger", list(JobTrigger))
 def test_nothing_leaves_a_final_state(state: JobState, trigger: JobTrigger) -> None:
     with pytest.raises(IllegalTransition):
@@ -47,7 +48,7 @@ def test_an_illegal_trigger_says_what_is_legal() -> None:
 
 def test_sources_are_the_edges_of_the_table() -> None:
     assert states.sources(JobTrigger.SUCCEED) == {JobState.LEASED, JobState.RUNNING}
-    assert states.sources(JobTrigger.REQUEUE) == {JobState.DEAD}
+    assert states.sources(JobTrigger.REQUEUE) == {JobState.DEAD, JobState.CANCELLED}
 
 
 @settings(deadline=None)
