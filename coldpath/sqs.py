@@ -8,8 +8,10 @@ Upstream: S3 notifications (directly, or SNS in between). Downstream: `coldpath.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
@@ -28,7 +30,35 @@ WAIT_S = 2
 """Long poll; short enough that the dispatcher stops in time."""
 _BATCH = 10
 _PAUSE_S = 5.0
-_REGION_LABEL = 2  # sqs.<region>.amazonaws.com
+_R = r"([a-z]{2}(?:-[a-z]+)+-\d+)"
+_PUBLIC = re.compile(rf"(?:sqs\.{_R}|{_R}\.queue)\.amazonaws\.com(?:\.cn)?")
+"""How queues are named, now and formerly; boto knows where they are."""
+_OTHER = re.compile(
+    rf"(?:vpce-[a-z0-9-]+\.sqs\.{_R}\.vpce|sqs-fips\.{_R})\.amazonaws\.com(?:\.cn)?"
+    rf"|sqs\.{_R}\.api\.aws"
+)
+"""Other doors to them: of a VPC, FIPS, IPv6."""
+_NAMELESS = "queue.amazonaws.com"
+"""The former name in us-east-1."""
+
+
+class Place(NamedTuple):
+    """Where a queue is. None: the environment says the region, boto the endpoint."""
+
+    region: str | None
+    endpoint: str | None
+
+
+def place_of(queue_url: str) -> Place:
+    """What the URL says of that. A host that is not AWS's is the endpoint itself."""
+    parts = urlsplit(queue_url)
+    host, endpoint = parts.hostname or "", f"{parts.scheme}://{parts.netloc}"
+    if host == _NAMELESS:
+        return Place("us-east-1", None)
+    if public := _PUBLIC.fullmatch(host):
+        return Place(public[1] or public[2], None)
+    other = _OTHER.fullmatch(host)
+    return Place(other and (other[1] or other[2] or other[3]), endpoint)
 
 
 class SqsPoller:
@@ -37,23 +67,25 @@ class SqsPoller:
     def __init__(self, queue_url: str, take: Callable[[list[ObjectCreated]], object]) -> None:
         self._url = queue_url
         self._take = take
-        parts = urlsplit(queue_url)
-        labels = (parts.hostname or "").split(".")
-        aws = labels[-2:] == ["amazonaws", "com"] and len(labels) > _REGION_LABEL + 1
+        place = place_of(queue_url)
         self._sqs = boto3.client(
             "sqs",
-            region_name=labels[1] if aws else None,
-            endpoint_url=None if aws else f"{parts.scheme}://{parts.netloc}",
+            region_name=place.region,
+            endpoint_url=place.endpoint,
             config=Config(connect_timeout=3, read_timeout=WAIT_S + 5, retries={"max_attempts": 1}),
         )
 
     def run(self, stop: threading.Event) -> None:
-        """Polls until `stop` is set."""
+        """Polls until `stop` is set, whatever happens: the events that do not come this way are
+        found by the reconciler, but nobody does its work where the dispatcher has ended."""
         while not stop.is_set():
             try:
                 self.poll()
             except (BotoCoreError, ClientError) as error:
                 log.warning("cannot read %s: %s", self._url, error)
+                stop.wait(_PAUSE_S)
+            except Exception:
+                log.exception("a fault while reading %s", self._url)
                 stop.wait(_PAUSE_S)
 
     def poll(self) -> int:
@@ -76,5 +108,9 @@ class SqsPoller:
             self._take(s3events.s3(body.encode("utf-8", "surrogatepass")))
         except (EventFormatError, StorageError, DBAPIError) as error:
             log.warning("left a message in %s: %s", self._url, error)
+            return False
+        except Exception:
+            # Raised further it would keep the messages behind this one from being read.
+            log.exception("left a message in %s", self._url)
             return False
         return True

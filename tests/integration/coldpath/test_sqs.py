@@ -1,21 +1,15 @@
 """The SQS adapter against moto's S3 and SQS: real notifications, with their quirks."""
 
 import json
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
-import boto3
 import pytest
 
 from coldpath.s3events import ObjectCreated
 from coldpath.sqs import SqsPoller
 from infra.errors import StorageError
+from tests.support.moto import CREDENTIALS, Aws, moto_server
 from tests.support.s3 import free_ports
 
 pytestmark = pytest.mark.integration
@@ -25,75 +19,14 @@ PART = 5 * 1024 * 1024
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    server = Path(sys.executable).with_name("moto_server")
-    process = subprocess.Popen(
-        [str(server), "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urlopen(f"{url}/moto-api/data.json", timeout=2).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "moto does not start"
-                time.sleep(0.05)
+    with moto_server() as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
-
-
-class Aws:
-    """A bucket that notifies a queue."""
-
-    def __init__(self, url: str) -> None:
-        account: dict[str, Any] = {
-            "endpoint_url": url,
-            "region_name": "us-east-1",
-            "aws_access_key_id": "AK",
-            "aws_secret_access_key": "SK",
-        }
-        self.s3 = boto3.client("s3", **account)
-        self.sqs = boto3.client("sqs", **account)
-        self.s3.create_bucket(Bucket="media")
-        self.queue = self.sqs.create_queue(
-            QueueName="events", Attributes={"VisibilityTimeout": "0"}
-        )["QueueUrl"]
-        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])
-        self.s3.put_bucket_notification_configuration(
-            Bucket="media",
-            NotificationConfiguration={
-                "QueueConfigurations": [
-                    {"QueueArn": arn["Attributes"]["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
-                ]
-            },
-        )
-
-    def waiting(self) -> int:
-        answer = self.sqs.get_queue_attributes(
-            QueueUrl=self.queue, AttributeNames=["ApproximateNumberOfMessages"]
-        )
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
-
-    def close(self) -> None:
-        for key in self.s3.list_objects_v2(Bucket="media").get("Contents", []):
-            self.s3.delete_object(Bucket="media", Key=key["Key"])
-        self.s3.delete_bucket(Bucket="media")
-        self.sqs.delete_queue(QueueUrl=self.queue)
-        self.s3.close()
-        self.sqs.close()
 
 
 @pytest.fixture
 def aws(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
     aws = Aws(moto)
     yield aws
     aws.close()
