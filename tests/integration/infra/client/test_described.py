@@ -133,9 +133,13 @@ class Described:
         return self.schema(content.get("application/json", {}).get("schema", {}))
 
     def answer(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
-        (good,) = [code for code in said["responses"] if code.startswith("2")]
-        content = said["responses"][good].get("content", {})
-        return self.schema(content.get("application/json", {}).get("schema", {}))
+        """One, although it may come with several statuses."""
+        good = [told for code, told in said["responses"].items() if code.startswith("2")]
+        schemas = [
+            told.get("content", {}).get("application/json", {}).get("schema", {}) for told in good
+        ]
+        assert all(schema == schemas[0] for schema in schemas)
+        return self.schema(schemas[0])
 
 
 @pytest.fixture
