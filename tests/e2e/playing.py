@@ -169,6 +169,14 @@ class Player:
                 f"{(await self.read()).summary}; the page said {self.said[-10:]}"
             ) from None
 
+    async def ask_for(self, height: int) -> None:
+        """Take this rendition from the next segment on, whatever the link carries; hls.js only."""
+        await self.page.evaluate(
+            """height => { const { hls } = player;
+            hls.loadLevel = hls.levels.findIndex(level => level.height === height); }""",
+            height,
+        )
+
     async def read(self) -> Record:
         found = await self.page.evaluate("record")
         return Record(

@@ -35,6 +35,9 @@ AWAY_S = 5.0
 """How long the publisher is gone."""
 BACK_MS = 15_000
 """Time for a player to be as near to live as before, whatever came between."""
+STOOD_MS = 3_000
+"""How long a player may stand still from the loss to well after the return, all in all: until the
+slate is there, 1.2 s, less what it has buffered, and once more when the publisher is back."""
 BETWEEN = 1_500_000
 """Bits a second: more than the lower rung with sound takes, less than the source."""
 SWITCH_MS = 45_000
@@ -153,6 +156,23 @@ async def test_low_latency_mode_stays_on(
     assert not air.trimmed
 
 
+async def test_a_level_that_is_asked_for_is_taken_without_a_stall(opened: Open, air: Air) -> None:
+    assert not air.trimmed  # a busy machine has but one level
+    player = await opened("hls.js", air.media.http_port)
+    await player.until(f"last.at >= {SETTLING_MS}")
+    for _ in range(2):
+        record = await player.read()
+        height = next(each for each in HEIGHTS if each != record.samples[-1].height)
+        await player.ask_for(height)
+        await player.until(f"last.height === {height}", SWITCH_MS)
+    switched = (await player.read()).now
+    await player.until(f"last.at >= {switched + CALM_MS}", playing.START_MS + CALM_MS)
+    record = await player.read()
+    print(player.name, record.summary)  # noqa: T201 - for who asks with -rP
+    assert record.heights[-3:] in ([240, 360, 240], [360, 240, 360]), record.summary
+    keeps_up(record, SETTLING_MS)
+
+
 async def test_a_publisher_that_comes_back_is_seen_without_a_reload(opened: Open, air: Air) -> None:
     players = await both(opened, air)
     left = [(await player.read()).now for player in players]
@@ -168,6 +188,8 @@ async def test_a_publisher_that_comes_back_is_seen_without_a_reload(opened: Open
         record = await player.read()
         print(player.name, record.summary)  # noqa: T201 - for who asks with -rP
         assert not [error for error in record.errors if error["fatal"]], record.summary
+        stood = sum(stall.ms for stall in record.stalls_since(gone)) + record.standing
+        assert stood < STOOD_MS, record.summary
         if player.name == "hls.js":
             keeps_up(record, record.now - BACK_MS / 2)
         else:
