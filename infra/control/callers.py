@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sqlalchemy import BindParameter, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from infra.auth.apikeys import hash_api_key
 from infra.auth.scopes import Scope, allows, within
 from infra.control.problems import NotThisProject, Unauthorized
 from infra.control.schemas import required_at
@@ -80,12 +79,18 @@ class FoundKey:
             )
 
 
-async def found_key(session: AsyncSession, secret: str, now_ms: int) -> FoundKey:
-    """The key with this secret, whether or not it opens anything now."""
-    digest = hash_api_key(secret)
+class UnknownKey(Unauthorized):
+    """No key has this secret, nor had it before a rotation."""
+
+    def __init__(self) -> None:
+        super().__init__("the API key is not known", "Check the key; it may have been replaced.")
+
+
+async def found_key(session: AsyncSession, digest: str, now_ms: int) -> FoundKey:
+    """The key whose secret has this digest, whether or not it opens anything now."""
     row = (await session.execute(_KEY, {"digest": digest})).first()
     if row is None:
-        raise Unauthorized("the API key is not known", "Check the key; it may have been replaced.")
+        raise UnknownKey()
     key: ApiKey = row[0]
     if key.hash != digest and now_ms >= (key.previous_until_ms or 0):
         raise Unauthorized(

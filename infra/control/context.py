@@ -16,6 +16,7 @@ from infra.control.presign import Presigner
 from infra.control.readings import Readings
 from infra.control.secret_rings import SecretRings
 from infra.control.streaming import Streams
+from infra.control.turned_away import TurnedAway
 from infra.control.viewing import Viewing
 from infra.db.engine import READ_ONLY
 from infra.telemetry.ops import Check
@@ -66,6 +67,7 @@ class ControlContext:
     token_algorithm: Algorithm = HS256
     """What new viewer tokens are signed with."""
     limits: Limits = field(default_factory=Limits)
+    turned_away: TurnedAway = field(default_factory=TurnedAway)
     trail: AuditTrail = field(default_factory=AuditTrail)
     uses: KeyUses = field(default_factory=KeyUses)
     rings: SecretRings = field(default_factory=SecretRings)

@@ -21,9 +21,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from infra.auth.apikeys import hash_api_key
 from infra.auth.scopes import KEY_SCHEME, READING, Scope, allows, required
 from infra.control.audit import entry_of
-from infra.control.callers import Caller, found_key, opened
+from infra.control.callers import Caller, UnknownKey, found_key, opened
 from infra.control.context import ControlContext
 from infra.control.idempotency import claim
 from infra.control.paging import Cursor, PageRequest
@@ -81,10 +82,12 @@ async def admitted(request: Request, context: Context) -> AsyncIterator[Admissio
             yield Admission(None, None, stack.aclose)
             return
         try:
-            secret = await _secret_of(request)
+            digest = hash_api_key(await _secret_of(request))
+            _turn_away_again(context, record_of(request), digest)
             session = await stack.enter_async_context(begun(context.databases.reading))
-            caller = await _identified(request, session, secret, context.now_ms())
+            caller = await _identified(request, context, session, digest)
         except Unauthorized:
+            await stack.aclose()
             await _count_address(context, record_of(request))
             raise
         reading = request.method in READING
@@ -103,9 +106,24 @@ async def _secret_of(request: Request) -> str:
     return str(credentials.credentials)
 
 
-async def _identified(request: Request, session: AsyncSession, secret: str, now_ms: int) -> Caller:
-    record = record_of(request)
-    found = await found_key(session, secret, now_ms)
+def _turn_away_again(context: ControlContext, record: RequestRecord, digest: str) -> None:
+    """Refuse, without asking anybody, what was refused a moment ago."""
+    if context.turned_away.is_unknown(digest):
+        raise UnknownKey()
+    record.verdict = context.turned_away.over_quota(digest, context.limits)
+    if record.verdict is not None:
+        raise _used_up()
+
+
+async def _identified(
+    request: Request, context: ControlContext, session: AsyncSession, digest: str
+) -> Caller:
+    record, now_ms = record_of(request), context.now_ms()
+    try:
+        found = await found_key(session, digest, now_ms)
+    except UnknownKey:
+        context.turned_away.note_unknown(digest)
+        raise
     # Also a key that opens nothing any more is somebody's.
     record.key, record.project = found.key.id, found.key.project
     found.require_valid(now_ms)
@@ -119,10 +137,15 @@ async def _count_key(
 ) -> None:
     record.verdict = await context.limits.take_key(caller.key)
     if record.verdict is not None and not record.verdict.allowed:
-        raise TooManyRequests("this API key has used up its requests")
+        context.turned_away.note_over_quota(caller.digest, record.verdict)
+        raise _used_up()
     if not allows(caller.scopes, needed):
         raise LacksScope(needed)
     context.uses.note(caller.key, context.now_ms())
+
+
+def _used_up() -> TooManyRequests:
+    return TooManyRequests("this API key has used up its requests")
 
 
 async def _count_address(context: ControlContext, record: RequestRecord) -> None:

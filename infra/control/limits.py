@@ -15,7 +15,7 @@ import asyncio
 import ipaddress
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from prometheus_client import Counter
@@ -107,6 +107,14 @@ class Limits:
     async def take_ip(self, ip: str) -> Verdict | None:
         """One request without a valid API key from this address."""
         return await self._of(self._per_ip, network_of(ip))
+
+    def refused_again(self, verdict: Verdict, retry_ms: int) -> Verdict:
+        """For who comes before the time that a refusal named, of which `retry_ms` are left. Nobody
+        else's requests can have brought that time nearer."""
+        _LIMITED.labels(verdict.quota.policy).inc()
+        passed_ms = verdict.retry_ms - retry_ms
+        reset_ms = max(retry_ms, verdict.reset_ms - passed_ms)
+        return replace(verdict, retry_ms=retry_ms, reset_ms=reset_ms)
 
     async def _of(self, quota: Quota, subject: str) -> Verdict | None:
         if self._take is None or quota.requests == 0:

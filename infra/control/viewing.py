@@ -2,11 +2,13 @@
 
 Invariant: a decision depends on the programme that a key names, on the token, on where the viewer
 is, and on what the database said within the last two seconds; while it is away, on what it said
-last. A token that opens the live stream of a programme opens its recording, whatever its tier.
+last. However many ask for an event at once, the database is asked once. A token that opens the live
+stream of a programme opens its recording, whatever its tier.
 
 Upstream: `routes.objects`, `routes.playback`. Tokens: `infra.auth.tokens`.
 """
 
+import asyncio
 import base64
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -32,7 +34,7 @@ from infra.lifecycle import EventState
 
 FRESH_MS = 2_000
 KNOWN = 2_048
-"""Events that are remembered."""
+"""Events that are remembered, and as many that are not there."""
 _FIX = "Ask the organiser for a link of your own; it carries the token."
 
 
@@ -69,6 +71,9 @@ class Viewing:
         self._reading = reading
         self._now_ms = now_ms
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._absent: OrderedDict[str, int] = OrderedDict()
+        """Event that is not there, or that viewers do not see -> when that was so."""
+        self._asking: dict[str, asyncio.Future[_Known | None]] = {}
 
     async def require(self, program: ProgramKey, token: str | None, address: str) -> Admission:
         """Lets the viewer at `address` in, or raises what is to be answered."""
@@ -121,20 +126,51 @@ class Viewing:
         known = self._known.get(event)
         if known is not None and abs(now - known.at_ms) < FRESH_MS:
             return known
+        if abs(now - self._absent.get(event, -FRESH_MS)) < FRESH_MS:
+            return None
         try:
-            found = await self._ask(event, now)
+            found = await self._asked(event, now)
         except DATABASE_ERRORS as error:
             if not is_outage(error):
                 raise
             if known is None:
                 raise database_unavailable() from error
             return known
-        self._known.pop(event, None)
-        if found is not None:
-            self._known[event] = found
-            if len(self._known) > KNOWN:
-                self._known.popitem(last=False)
         return found
+
+    async def _asked(self, event: str, now: int) -> _Known | None:
+        """What the database says; who comes meanwhile is told with who asked first."""
+        while (asking := self._asking.get(event)) is not None:
+            await asyncio.wait([asking])
+            # Whoever asked may have left.
+            if not asking.cancelled():
+                return asking.result()
+        asking = self._asking[event] = asyncio.get_running_loop().create_future()
+        try:
+            found = await self._ask(event, now)
+            self._remember(event, found, now)
+            asking.set_result(found)
+        except Exception as error:
+            asking.set_exception(error)
+            # Also where nobody else waits.
+            asking.exception()
+            raise
+        finally:
+            del self._asking[event]
+            asking.cancel()
+        return found
+
+    def _remember(self, event: str, found: _Known | None, now: int) -> None:
+        self._known.pop(event, None)
+        self._absent.pop(event, None)
+        # Apart, so that names that somebody makes up push out nothing that there is.
+        if found is None:
+            self._absent[event] = now
+        else:
+            self._known[event] = found
+        for kept in (self._known, self._absent):
+            if len(kept) > KNOWN:
+                kept.popitem(last=False)
 
     async def _ask(self, event: str, now: int) -> _Known | None:
         async with self._reading() as session:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from infra.control import callers
+from infra.control import dependencies
 from infra.control.middleware import MAX_BODY
 from infra.renditions import NAMES
 from tests.integration.infra.control.conftest import Deployment
@@ -150,10 +150,10 @@ async def test_a_wrong_method(api: httpx2.AsyncClient) -> None:
 async def test_an_outage_in_the_middle_of_a_request_is_503(
     api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_key: str) -> str:
+    def broken(*_: object) -> None:
         raise OperationalError("SELECT", {}, ConnectionResetError())
 
-    monkeypatch.setattr(callers, "hash_api_key", broken)
+    monkeypatch.setattr(dependencies, "found_key", broken)
     response = await api.get("/v1/events")
     assert problem(response)["status"] == 503
     assert response.headers["Retry-After"]
@@ -163,10 +163,10 @@ async def test_an_outage_in_the_middle_of_a_request_is_503(
 async def test_a_bug_is_500_without_its_secrets(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_key: str) -> str:
+    def broken(*_: object) -> None:
         raise RuntimeError("passphrase hunter2")
 
-    monkeypatch.setattr(callers, "hash_api_key", broken)
+    monkeypatch.setattr(dependencies, "found_key", broken)
     transport = httpx2.ASGITransport(deployment.app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://control.test") as client:
         response = await client.get("/v1/events", headers={"Authorization": "Bearer x"})
