@@ -1,6 +1,9 @@
 """Rows that other roles would write."""
 
+from typing import Any, Protocol
+
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from infra.db.events_state import advance_event
 from infra.db.jobs import Asset, Function, Job, JobAttempt
@@ -10,7 +13,14 @@ from infra.lifecycle import ACTORS, Trigger
 from infra.outbox.catalogue import NoticeType
 from infra.outbox.recording import Notice, record
 from infra.webhooks.deliveries import again
-from tests.integration.infra.control.conftest import Deployment
+
+
+class Deployment(Protocol):
+    """A database of control's, and what time it is there."""
+
+    now_ms: int
+
+    def session(self) -> Session: ...
 
 
 def add_functions(deployment: Deployment, *names: str) -> None:
@@ -38,31 +48,37 @@ def add_job(
     *,
     state: str = "succeeded",
     at: int = 0,
+    project: str = "default",
+    **more: Any,
 ) -> str:
-    """A job with two attempts; returns its id."""
+    """A job with two attempts; `more` are fields that are not those of an archive's. Its id."""
     now = deployment.now_ms + at
     with deployment.session() as session, session.begin():
+        fields: dict[str, Any] = {
+            "function": "archive",
+            "input_key": f"live/{project}/{event}/main/i1/manifest.json",
+            "queue": "bulk",
+            "outputs": {"keys": ["vod/x"]},
+            **more,
+        }
         session.add(
             Job(
                 id=name,
-                project="default",
+                project=project,
                 event=event,
                 feed="main",
-                function="archive",
-                input_key=f"live/default/{event}/main/i1/manifest.json",
                 input_version=name,
-                queue="bulk",
                 state=state,
                 attempt_count=2,
                 max_attempts=5,
                 progress=1000,
                 fence=2,
-                outputs={"keys": ["vod/x"]},
                 cost={"wall_ms": 12},
                 created_ms=now,
                 updated_ms=now + 30,
                 started_ms=now + 10,
                 finished_ms=now + 30,
+                **fields,
             )
         )
         session.flush()
@@ -70,7 +86,7 @@ def add_job(
             session.add(
                 JobAttempt(
                     id=f"{name}-{number}",
-                    project="default",
+                    project=project,
                     job=name,
                     number=number,
                     worker="w1",
@@ -82,27 +98,37 @@ def add_job(
     return name
 
 
-def add_delivery(deployment: Deployment, webhook: str) -> str:
-    """A message of project `default`, on its way to the webhook; returns the delivery's id."""
+def add_delivery(
+    deployment: Deployment, webhook: str, *, project: str = "default", state: str = "pending"
+) -> str:
+    """A message of the project, on its way to the webhook or there or lost; the delivery's id."""
     with deployment.session() as session, session.begin():
-        notice = Notice("default", None, NoticeType.WEBHOOK_TEST, {})
+        notice = Notice(project, None, NoticeType.WEBHOOK_TEST, {})
         position = record(session, notice, deployment.now_ms, target=webhook)
         hook, message = session.get_one(Webhook, webhook), session.get_one(OutboxMessage, position)
         again(session, [(hook, message)], deployment.now_ms)
-        mine = select(WebhookDelivery.id).where(WebhookDelivery.message == position)
-        return session.scalars(mine).one()
+        mine = select(WebhookDelivery).where(WebhookDelivery.message == position)
+        row = session.scalars(mine).one()
+        row.state = state
+        return row.id
 
 
 def add_asset(
-    deployment: Deployment, event: str, job: str, name: str = "archive.mp4", kind: str = "mp4"
+    deployment: Deployment,
+    event: str,
+    job: str,
+    name: str = "archive.mp4",
+    kind: str = "mp4",
+    *,
+    project: str = "default",
 ) -> str:
     """An asset of the event; returns its object key."""
-    key = f"vod/default/{event}/main/c0ffee/{name}"
+    key = f"vod/{project}/{event}/main/c0ffee/{name}"
     with deployment.session() as session, session.begin():
         session.add(
             Asset(
-                id=f"as_{name.replace('.', '-')}",
-                project="default",
+                id=f"as_{event}-{name.replace('.', '-')}",
+                project=project,
                 event=event,
                 feed="main",
                 kind=kind,
