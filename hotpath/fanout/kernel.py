@@ -6,7 +6,7 @@ call. See `kernel.h` for the threads' own rules. Upstream: `feed` pushes frames,
 Downstream: the mux's sockets. Spec: RFC 3711, 7714, 4588, 3550; docs/adr/0007-fanout-kernel.md.
 """
 
-import os
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -39,6 +39,7 @@ from hotpath.fanout.kernel_figures import (
 )
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.srtp import SrtpKeys
+from infra.cores import available_cores
 
 __all__ = [
     "DELAY_BOUNDS_MS",
@@ -223,14 +224,18 @@ class Viewer:
 
 
 class Kernel:
-    """Owns the shards. `shards`: threads, one for each core unless said otherwise."""
+    """Owns the shards.
+
+    `shards`: threads; unless said otherwise one for each core that this process may use.
+    """
 
     def __init__(
         self, *, shards: int | None = None, crypto: Literal["auto", "evp", "none"] = "auto"
     ) -> None:
         """`crypto`: `evp` leaves intel-ipsec-mb out; `none` protects nothing, and exists so that
         `benchmarks/fanout.py` can measure the floor. Packets have the same sizes in all."""
-        shards = len(os.sched_getaffinity(0)) if shards is None else shards
+        if shards is None:
+            shards = min(math.ceil(available_cores()), int(lib.LP_SHARDS_MAX))
         if not 0 < shards <= lib.LP_SHARDS_MAX:
             raise ValueError(f"a kernel has 1 to {lib.LP_SHARDS_MAX} shards, not {shards}")
         handle = lib.lp_kernel_new(shards, _CRYPTO[crypto])

@@ -111,7 +111,7 @@ class Load:
     """How busy this process is, over the last `window_ns`."""
 
     def __init__(
-        self, busy: float, send_delay_ms: int, cores: int = 1, window_ns: int = 4 * SECOND
+        self, busy: float, send_delay_ms: int, cores: float = 1, window_ns: int = 4 * SECOND
     ) -> None:
         self._busy = busy
         self._delay_ns = send_delay_ms * 1_000_000
@@ -180,8 +180,8 @@ class Load:
 class Gate:
     """Counts who is in and decides who may come in; see the module for the invariant."""
 
-    def __init__(self, limits: Limits, cores: int = 1) -> None:
-        """`cores`: those that this process may run on."""
+    def __init__(self, limits: Limits, cores: float = 1) -> None:
+        """`cores`: as many as this process may use."""
         self.limits = limits
         self.load = Load(limits.busy, limits.send_delay_ms, cores)
         self.viewers = 0

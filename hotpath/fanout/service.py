@@ -9,7 +9,6 @@ on the event loop.
 """
 
 import asyncio
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -32,6 +31,7 @@ from hotpath.webrtc.sdp import Offer
 from hotpath.webrtc.turn import TurnServers
 from infra.auth.access import Access, Denied
 from infra.auth.policy import UNLIMITED, Rights
+from infra.cores import available_cores
 from infra.events.desired import DesiredMarker
 from infra.keys import ProgramKey
 from infra.proxies import Proxies
@@ -85,7 +85,7 @@ class FanoutService:
         self.proxies = proxies or Proxies()
         """Those that are believed whose requests they bring."""
         self.keep_alive_s = keep_alive_s
-        self.gate = Gate(limits or Limits(), cores=len(os.sched_getaffinity(0)))
+        self.gate = Gate(limits or Limits(), cores=available_cores())
         self.viewers = Sessions(mux, kernel, self.gate)
         self._make_bridge = make_bridge
         self._linger_s = linger_s

@@ -36,6 +36,16 @@ SILENT_S = 5.0
 """A connection that nobody used for so long is asked whether it lives."""
 # Alembic keeps its context in module globals.
 _ONE_AT_A_TIME = threading.Lock()
+_NOTICE_SILENCE: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""Of libpq, in s and ms: a server whose host vanished is noticed within a quarter of a minute, not
+after TCP's own, whether we wait for it or it for us. A statement may still take as long as it
+needs."""
 _USED = "used"
 _READ_ONLY_SERVER = "25006"
 """SQLSTATE of a write to a server that became a standby."""
@@ -52,7 +62,9 @@ def sync_engine(url: str) -> Engine:
             # Roles that keep their state in SQLite need not load the driver.
             import psycopg
 
-            connect = partial(psycopg.connect, text, connect_timeout=CONNECT_TIMEOUT_S)
+            connect = partial(
+                psycopg.connect, text, connect_timeout=CONNECT_TIMEOUT_S, **_NOTICE_SILENCE
+            )
             engine = create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
             event.listen(engine, "handle_error", _leave_a_standby)
     return engine
