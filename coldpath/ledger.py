@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from coldpath.attempts import MAX_ERROR, failure_values, finish_attempt, give_up_attempt
 from coldpath.clock import Clock, database_now_ms
-from coldpath.errors import KeyRefused, LeaseLost
+from coldpath.errors import LeaseLost
 from coldpath.event_state import advance_or_catch_up
 from coldpath.notices import tell_asset, tell_dead, tell_succeeded
 from coldpath.own_keys import require_own
@@ -110,12 +110,10 @@ class Ledger:
     def succeed(
         self, lease: Lease, result: JobResult, cost: Mapping[str, Any], log: str | None = None
     ) -> None:
-        """Records outputs and assets and moves the event on, all or nothing.
-
-        Where an asset is not of the job's own event the job is dead instead, and `KeyRefused`
-        is raised.
-        """
-        self._refuse_foreign(lease, result, log)
+        """Records outputs and assets and moves the event on, all or nothing; raises `KeyRefused`,
+        and records nothing, where an asset is not of the job's own event."""
+        for asset in result.assets:
+            require_own(lease, asset.key)
         with Session(self.engine) as session, session.begin():
             now = self.clock(session)
             values = {
@@ -228,15 +226,6 @@ class Ledger:
             return session.scalar(
                 select(Job.lease_owner).where(Job.id == job, Job.state.in_(states.OWNED))
             )
-
-    def _refuse_foreign(self, lease: Lease, result: JobResult, log: str | None) -> None:
-        try:
-            for asset in result.assets:
-                require_own(lease, asset.key)
-        except KeyRefused as error:
-            # Whoever calls is done with the job: nobody else would write down why it is over.
-            self.fail(lease, f"{type(error).__name__}: {error}", permanent=True, log=log)
-            raise
 
     def _bury_spent(self, session: Session, job: str, now: int, dead_owner: str | None) -> bool:
         """The poison cap: the last attempt did not live to report its failure."""

@@ -34,6 +34,7 @@ from coldpath.lease_keeper import LeaseKeeper
 from coldpath.ledger import Ledger
 from coldpath.log_tail import LogTail
 from coldpath.metering import MeteredStore
+from coldpath.own_keys import require_own
 from coldpath.records import JobResult, Lease
 from infra.db.outage import is_outage
 from infra.errors import LivepathError, StorageBusy, StorageError
@@ -178,7 +179,10 @@ class Runner:
         ):
             ends = Ends(keeper.lost, self._stopping)
             context = JobContext(lease, self._ledger, store, Path(folder), ends)
-            return self._run(bound.run, context)
+            result = self._run(bound.run, context)
+            for asset in result.assets:
+                require_own(lease, asset.key)
+            return result
 
     def _run(self, function: JobFunction, context: JobContext) -> JobResult:
         """An outage of minutes must not use up the attempts of every job that meets it."""
