@@ -109,7 +109,7 @@ class MadeUp:
             sent.append(message)
 
         async def receive() -> Any:
-            raise AssertionError("the origin reads no body")
+            await asyncio.Event().wait()  # the client stays
 
         async with asyncio.timeout(5):
             await self.origin(scope, receive, send)

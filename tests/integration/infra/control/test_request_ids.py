@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from infra.control import callers
+from infra.control import dependencies
 from tests.integration.infra.control.conftest import Deployment
 
 pytestmark = pytest.mark.integration
@@ -32,7 +32,7 @@ async def test_a_bug_has_one_too(deployment: Deployment, monkeypatch: pytest.Mon
     def broken(_key: str) -> str:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(callers, "hash_api_key", broken)
+    monkeypatch.setattr(dependencies, "hash_api_key", broken)
     transport = httpx2.ASGITransport(deployment.app, raise_app_exceptions=False)
     headers = {"Authorization": "Bearer x", "X-Request-Id": "r1"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://control.test") as client:
