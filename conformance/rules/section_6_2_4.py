@@ -167,12 +167,20 @@ def date_ranges(seen: Observation) -> Iterator[Case]:
     if len(with_dates) < 2:
         yield no_matter("there are not two renditions with date ranges")
         return
-    first, theirs = with_dates[0]
-    said = {(date.quoted("ID"), date.pairs) for date in theirs.dates}
-    for track, last in with_dates[1:]:
-        ours = {(date.quoted("ID"), date.pairs) for date in last.dates}
-        differ = sorted(str(id) for id, _ in ours ^ said)
+    first, _ = with_dates[0]
+    for track, _ in with_dates[1:]:
+        # Their versions are of different moments: one may have got a range, or lost it, in between.
+        found = [
+            _said(ours.playlist) ^ _said(theirs.playlist)
+            for ours in track.versions[-2:]
+            for theirs in first.versions[-2:]
+        ]
+        differ = sorted(str(id) for id, _ in min(found, key=len))
         yield case(not differ, f"{track.name} and {first.name} differ in {differ or 'nothing'}")
+
+
+def _said(playlist: MediaPlaylist) -> set[tuple[str | None, object]]:
+    return {(date.quoted("ID"), date.pairs) for date in playlist.dates}
 
 
 @must("6.2.3", "while segments are encrypted, an EXT-X-KEY with a URI applies to them")

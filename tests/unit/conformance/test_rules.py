@@ -113,6 +113,19 @@ def test_renditions_are_held_against_each_other_as_they_were_at_one_time() -> No
     assert verdict.outcome is Outcome.OK, verdict.evidence
 
 
+@pytest.mark.parametrize(("versions", "outcome"), [(1, Outcome.OK), (2, Outcome.BROKEN)])
+def test_a_date_range_may_come_to_one_rendition_a_moment_sooner(
+    versions: int, outcome: Outcome
+) -> None:
+    poll = '#EXT-X-DATERANGE:ID="poll"'
+    late = '#EXT-X-DATERANGE:ID="late",START-DATE="2030-01-01T00:00:00Z"\n'
+    sooner, others = observed(edit=swap(poll, late + poll)).tracks[0], observed().tracks
+    one = (*others[0].versions[: 40 - versions], *sooner.versions[40 - versions : 40])
+    tracks = (replace(sooner, versions=one), replace(others[1], versions=others[1].versions[:40]))
+    seen = observed(change=lambda seen: replace(seen, tracks=tracks))
+    assert judge(BY_ID["6.2.4-dateranges"], seen).outcome is outcome
+
+
 def test_a_hinted_part_that_is_listed_as_lost_may_be_gone() -> None:
     uri = f"video-{GAP - 1}.1.m4s"
     gone = files("hint", status=lambda one: 404 if one.uri == uri else one.exchange.status)
