@@ -220,6 +220,7 @@ class SessionLedger:
         # A second attempt may come when the uploader has taken everything away already.
         if self.folder.journal.exists():
             write_manifest(self.folder)
+            self._ring()
         self.finished = True
 
 
