@@ -1,11 +1,13 @@
 """The uploader's loop over a store in memory that can be made to fail."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from hotpath.hls import uploader_schedule
 from hotpath.hls.spool import Spool
+from hotpath.hls.spool_layout import DOORBELL
 from hotpath.hls.spool_recovery import recover
 from infra.manifest import SessionManifest
 from tests.support.spool import Feed, folder, open_session, segment_bytes
@@ -126,6 +128,19 @@ def test_manifests_go_in_the_order_of_the_incarnations(
     recover(tmp_path)
     running.until_empty()
     assert store.order[-2:] == [key("manifest.json", "m1"), key("manifest.json", "m2")]
+
+
+def test_the_bell_rings_when_the_manifest_is_there(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.bind(str(tmp_path / DOORBELL))
+        bell.settimeout(10)
+        spool = Spool(tmp_path, 1 << 30, lambda *_: None, lambda *_: None)
+        session = open_session(spool)
+        Feed(session).segments(range(2))
+        session.seal(final=True)
+        while not list(tmp_path.rglob("manifest.json")):
+            bell.recv(16)
+        assert spool.close()
 
 
 def test_the_doorbell_wakes_it_at_once(
