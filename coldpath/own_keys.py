@@ -4,8 +4,7 @@ Invariant: a key that passes names the lease's project and event, so no function
 makes or lists an object of another tenant; and it is of a kind that functions make (`vod/`,
 `work/`), so none passes for what was recorded. The grammar is that of `infra.keys`.
 
-Upstream: `coldpath.context` for what is written; `coldpath.runner` and `coldpath.ledger` for what
-is listed.
+Upstream: `coldpath.context` for what is written, `coldpath.runner` for what is listed.
 """
 
 from coldpath.errors import KeyRefused

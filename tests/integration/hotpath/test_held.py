@@ -9,11 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hotpath.program.checkpoint import Checkpoint
 from infra.auth.access import NOBODY
-from infra.events.desired import EPOCH, HASH, LOG, DesiredEvent, event_field, project_field
+from infra.events.desired import DesiredEvent
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType
 from infra.publishers import Role
 from infra.telemetry.stages import METRIC
+from tests.support.desired import say
 from tests.support.medianode import (
     PATIENCE_S,
     PROJECT,
@@ -154,15 +155,6 @@ def bus(tmp_path: Path) -> Iterator[ValkeyServer]:
     folder.mkdir()
     with ValkeyServer(folder) as server:
         yield server
-
-
-def say(bus: ValkeyServer, wanted: DesiredEvent) -> None:
-    """What control does with a change."""
-    with bus.client() as client:
-        client.hset(HASH, project_field(PROJECT.id), PROJECT.model_dump_json())
-        client.hset(HASH, event_field(wanted.id), wanted.model_dump_json())
-        client.xadd(LOG, {"field": event_field(wanted.id)})
-        client.set(EPOCH, "test")
 
 
 def taken(media: MediaProcess) -> float:

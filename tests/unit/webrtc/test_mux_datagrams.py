@@ -15,7 +15,7 @@ from hotpath.webrtc.handshake import Work
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
-from hotpath.webrtc.srtp import SrtpKeys
+from tests.support.silent import Silent
 
 CLIENT, OTHER, STRANGER = ("192.0.2.1", 1000), ("192.0.2.2", 2000), ("203.0.113.1", 666)
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
@@ -43,26 +43,6 @@ class DryMux(Mux):
         self.sent.clear()
         self.receive(self.fd, data, source, self.time, 0)
         return list(self.sent)
-
-
-class Silent:
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-
-    def peer_connected(self, keys: SrtpKeys, path: Path) -> None:
-        raise AssertionError("nobody finished a handshake")
-
-    def peer_moved(self, path: Path) -> None:
-        raise AssertionError("nobody moved")
-
-    def peer_rtp(self, packet: bytes, received_ns: int) -> None:
-        raise AssertionError("no authentic media came")
-
-    def peer_rtcp(self, packet: bytes, received_ns: int) -> None:
-        raise AssertionError("no authentic media came")
-
-    def peer_closed(self, reason: str) -> None:
-        self.reasons.append(reason)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from hotpath.webrtc.handshake import Work
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
-from hotpath.webrtc.srtp import SrtpKeys
 from hotpath.webrtc.tcp import MAX_FRAME, TcpLink
+from tests.support.silent import Silent
 
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 S = 1_000_000_000
@@ -98,23 +98,6 @@ class DryMux(Mux):
     def holds_connections(self) -> bool:
         tcp = self._tcp
         return any((tcp._strangers, tcp._strangers_of, tcp._by_fd, tcp._of, tcp._graves))
-
-
-class Silent:
-    def peer_connected(self, keys: SrtpKeys, path: Path) -> None:
-        raise AssertionError("nobody finished a handshake")
-
-    def peer_moved(self, path: Path) -> None:
-        raise AssertionError("nobody moved")
-
-    def peer_rtp(self, packet: bytes, received_ns: int) -> None:
-        raise AssertionError("no authentic media came")
-
-    def peer_rtcp(self, packet: bytes, received_ns: int) -> None:
-        raise AssertionError("no authentic media came")
-
-    def peer_closed(self, reason: str) -> None:
-        pass
 
 
 def sockets() -> int:
