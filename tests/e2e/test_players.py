@@ -43,7 +43,15 @@ BETWEEN = 1_500_000
 SWITCH_MS = 45_000
 """hls.js measures whole segments, and the first ones on a slow link take long."""
 CALM_MS = 10_000
-"""After the switch; in the second half nothing stalls."""
+"""After a switch that was asked for, a player plays on for as long."""
+CALM = """
+record.samples[0].at <= last.at - 5000 && record.samples.every(
+    ({ at, height, low }) => at < last.at - 5000 || (height === %d && low)
+) && record.stalls.every(({ at, ms }) => at + ms < last.at - 5000) && record.standing < 250
+"""
+"""Five seconds of one height in low-latency mode, without a stall."""
+CALM_BY_MS = 90_000
+"""Shaka goes up once more by what it measured before the link became slow, and learns by stalling."""
 SLOW_S = 8.0
 """Behind live at most, once a link that became too slow is given what it can carry."""
 
@@ -213,18 +221,10 @@ async def test_a_slow_link_is_given_the_lower_rendition(opened: Open, air: Air) 
         for link in links:
             link.rate = BETWEEN
         for player in (hls, shaka):
-            await player.until(f"last.height === {low}", SWITCH_MS)
-        for player in (hls, shaka):
-            now = (await player.read()).now
-            await player.until(f"last.at >= {now + CALM_MS}", playing.START_MS + CALM_MS)
+            await player.until(CALM % low, CALM_BY_MS)
             record = await player.read()
             print(player.name, record.summary)  # noqa: T201 - for who asks with -rP
-            since = record.now - CALM_MS / 2
-            samples = record.since(since)
             assert not [error for error in record.errors if error["fatal"]], record.summary
-            assert {sample.height for sample in samples} == {low}, record.summary
-            assert all(sample.low for sample in samples), record.summary
             # Each stall on the way has moved hls.js's target further from live.
-            assert record.stalls_since(since) == [], record.summary
-            assert record.latency(since) < SLOW_S, record.summary
+            assert record.latency(record.now - 5_000) < SLOW_S, record.summary
     assert not air.trimmed
