@@ -8,6 +8,7 @@ BENCH_ARGS ?=
 CONFORMANCE_ARGS ?=
 LOAD_ARGS ?=
 SOAK_ARGS ?=
+export AGAIN ?= 1
 CHAOS_ARGS ?=
 MINUTES ?= 10
 UP_ARGS ?=
@@ -34,14 +35,14 @@ doctor: bootstrap ## Say what this machine lacks and how to fix it
 
 # Most tests wait more than they work, so four run side by side, the long ones first, and two that
 # start a stack or a browser. Real peers, and tests that count packets or milliseconds, measure, and
-# have the machine to themselves.
+# have the machine to themselves. What fails has a second try, by itself, and is named: scripts/steady.
 test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
 ifeq ($(TEST_ARGS),)
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" tests/integration tests/unit
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" tests/e2e
-	$(BIN)/pytest -m alone tests/integration
-	$(BIN)/pytest -m alone tests/e2e
-	$(BIN)/pytest tests/interop
+	scripts/steady -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" tests/integration tests/unit
+	scripts/steady -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" tests/e2e
+	scripts/steady -m alone tests/integration
+	scripts/steady -m alone tests/e2e
+	scripts/steady tests/interop
 else
 	$(BIN)/pytest $(TEST_ARGS)
 endif
