@@ -88,7 +88,7 @@ class Ledger:
                 return None
             close_attempts(session, job, now, "lost", "another attempt took the job over")
             session.execute(insert(JobAttempt).values(attempt_row(taken, owner, now)))
-            return lease_of(taken)
+            return lease_of(taken, _postponed(session, taken))
 
     def start(self, lease: Lease) -> None:
         """The function is about to run."""
@@ -264,6 +264,20 @@ class Ledger:
         ).scalar_one_or_none()
         if written is None:
             raise LeaseLost(f"{lease.job}: attempt {lease.fence} no longer owns the job")
+
+
+def _postponed(session: Session, job: Job) -> int:
+    """Attempts of this round that were postponed; asked only where some attempt did not count."""
+    if job.fence == job.attempt_count:
+        return 0
+    found = session.scalar(
+        select(func.count()).where(
+            JobAttempt.job == job.id,
+            JobAttempt.outcome == "postponed",
+            JobAttempt.started_ms >= job.started_ms,
+        )
+    )
+    return found or 0
 
 
 def _run_out(now: int, dead_owner: str | None) -> ColumnElement[bool]:

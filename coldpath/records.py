@@ -30,6 +30,8 @@ class Lease:
     """What an earlier attempt had done, as it said itself."""
     timeout_s: int = 3600
     """An attempt that takes longer is ended."""
+    postponed: int = 0
+    """Earlier attempts, since the job was last queued anew, that found store or database away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def asset_id(key: str) -> str:
     return "as_" + base64.b32encode(digest).decode("ascii").lower()[:20]
 
 
-def lease_of(job: Job) -> Lease:
+def lease_of(job: Job, postponed: int = 0) -> Lease:
     return Lease(
         job=job.id,
         function=job.function,
@@ -75,6 +77,7 @@ def lease_of(job: Job) -> Lease:
         params=job.params,
         checkpoint=job.checkpoint,
         timeout_s=job.timeout_s,
+        postponed=postponed,
     )
 
 

@@ -200,7 +200,7 @@ class Runner:
         """A store or a database that refuses just this, just now. It may do so for ever."""
         busy = isinstance(error, StorageBusy)
         busy = busy or (isinstance(error, DBAPIError) and is_outage(error))
-        return busy and _uncounted(lease) < BUSY_MOST
+        return busy and lease.postponed < BUSY_MOST
 
     def _store_is_away(self) -> bool:
         try:
@@ -211,7 +211,7 @@ class Runner:
 
     def _postponed(self, lease: Lease, error: StoreAway, tail: LogTail) -> Outcome:
         log.warning("%s: store or database are away: %s", lease.job, error)
-        pause = min(AWAY_MS << min(_uncounted(lease), 10), AWAY_MOST_MS)
+        pause = min(AWAY_MS << min(lease.postponed, 10), AWAY_MOST_MS)
         self._patiently(
             lease.job,
             lambda: self._ledger.postpone(lease, str(error), delay_ms=pause, log=tail.text),
@@ -255,11 +255,6 @@ class Runner:
             return None
         pid = int(owner.rpartition("/")[2])
         return None if pid != os.getpid() and _lives(pid) else owner
-
-
-def _uncounted(lease: Lease) -> int:
-    """Earlier attempts that did not count."""
-    return lease.fence - lease.attempt
 
 
 def _describe(span: Span, lease: Lease, outcome: Outcome) -> None:

@@ -73,7 +73,9 @@ class JobOut(Out):
     cost: dict[str, Any]
     created_at: Timestamp
     updated_at: Timestamp
-    started_at: Timestamp | None
+    started_at: Timestamp | None = Field(
+        description="When its first attempt began; of a job that was retried, the first one since."
+    )
     finished_at: Timestamp | None
     next_attempt_at: Timestamp | None
 

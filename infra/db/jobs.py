@@ -62,7 +62,7 @@ class Job(Base):
     created_ms: Mapped[int]
     updated_ms: Mapped[int]
     started_ms: Mapped[int | None]
-    """When the first attempt began."""
+    """When the first attempt of this round began; a job that is queued anew begins another one."""
     finished_ms: Mapped[int | None]
 
 

@@ -30,6 +30,8 @@ def requeue(session: Session, job: str, now: int) -> bool:
         **released(JobState.QUEUED, now),
         "attempt_count": 0,
         "delivery_sent_ms": None,
+        # The first attempt of the new round says when it began.
+        "started_ms": None,
         "finished_ms": None,
     }
     return _transition(session, job, JobTrigger.REQUEUE, values)

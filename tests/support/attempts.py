@@ -59,6 +59,11 @@ class Bench:
         with Session(self.engine) as session:
             return list(session.scalars(select(JobAttempt.outcome).order_by(JobAttempt.number)))
 
+    def past(self) -> None:
+        """What attempts there were began a minute earlier: rounds of a test are too close."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(JobAttempt).values(started_ms=JobAttempt.started_ms - 60_000))
+
     def set(self, **values: object) -> None:
         with Session(self.engine) as session, session.begin():
             session.execute(update(Job).where(Job.id == self.job).values(**values))

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure
 from coldpath.records import JobResult
-from coldpath.runner import AWAY_MOST_MS, BUSY_MOST, Outcome
+from coldpath.runner import AWAY_MOST_MS, AWAY_MS, BUSY_MOST, Outcome
 from infra.errors import StorageBusy, StorageError
 from tests.support.attempts import Bench
 
@@ -125,9 +125,38 @@ class TestBusy:
             raise StorageBusy("GET: 500")
 
         runner = bench.given(function)
-        bench.set(fence=BUSY_MOST)
+        for _ in range(BUSY_MOST):
+            assert runner.run(bench.job) is Outcome.POSTPONED
+            bench.set(next_attempt_ms=0)
         assert runner.run(bench.job) is Outcome.FAILED
         assert bench.row().attempt_count == 1
+
+    def test_it_begins_anew_with_a_job_that_is_queued_anew(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            raise StorageBusy("GET: 500")
+
+        runner = bench.given(function)
+        for _ in range(3):
+            assert runner.run(bench.job) is Outcome.POSTPONED
+            bench.set(next_attempt_ms=0)
+        assert bench.ledger.cancel(bench.job)
+        assert bench.ledger.requeue(bench.job)
+        bench.past()
+        assert runner.run(bench.job) is Outcome.POSTPONED
+        assert (bench.row().next_attempt_ms or 0) - bench.row().updated_ms == AWAY_MS
+
+    def test_attempts_that_a_worker_gave_back_are_no_outage(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            context.checkpoint({})
+            raise StorageBusy("GET: 500")
+
+        runner = bench.given(function)
+        bench.stopping = True
+        for _ in range(3):
+            assert runner.run(bench.job) is Outcome.HANDED_BACK
+        bench.stopping = False
+        assert runner.run(bench.job) is Outcome.POSTPONED
+        assert (bench.row().next_attempt_ms or 0) - bench.row().updated_ms == AWAY_MS
 
     def test_a_database_that_was_away_inside_of_the_function_does_not_count(
         self, bench: Bench
