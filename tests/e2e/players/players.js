@@ -32,6 +32,19 @@ async function hlsJs(video, url, recorder) {
   return { facts: () => hlsFacts(playback.hls) };
 }
 
+// Shaka 5.2 goes by the file name of a live playlist's first segment, and throws while the only one
+// is still being made and has none.
+async function loaded(player, url) {
+  for (;;) {
+    try {
+      return await player.load(url);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
 async function shakaPlayer(video, url, recorder) {
   const { shaka } = window;
   shaka.polyfill.installAll();
@@ -55,7 +68,7 @@ async function shakaPlayer(video, url, recorder) {
   });
   window.player = player;
   await player.attach(video);
-  await player.load(url);
+  await loaded(player, url);
   video.play();
   const { streaming } = player.getConfiguration();
   const manifest = player.getManifest();
