@@ -6,6 +6,7 @@ checkpoint, and only there. None writes an object of another event.
 """
 
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from coldpath.errors import Interrupted, LeaseLost
+from coldpath.errors import Interrupted, LeaseLost, NoSpace
 from coldpath.ledger import Ledger
 from coldpath.own_keys import require_own
 from coldpath.records import JobResult, Lease
+from coldpath.storable import require_storable
 from infra.errors import ObjectExists, StorageError
 from infra.storage.objects import ObjectInfo, ObjectStore
 
+SPARE_BYTES = 256 << 20
 _REPORT_EVERY_S = 0.25
 """A write is a transaction: one for each per cent would cost a quick job more than its work."""
 
@@ -68,6 +71,7 @@ class JobContext:
         """Notes in the ledger what need not be done again: JSON of a few kilobytes, media in
         objects that it names. Where the worker is about to go, this is where the attempt ends."""
         self.check()
+        require_storable("what the checkpoint notes", dict(done))
         self._ledger.checkpoint(self.lease, done)
         if self._ends.stopping():
             raise Interrupted(f"{self.lease.job}: the worker has to stop; another one goes on")
@@ -85,6 +89,17 @@ class JobContext:
         if thousandths - self._reported >= 10 and now - self._reported_at >= _REPORT_EVERY_S:
             self._ledger.progress(self.lease, thousandths)
             self._reported, self._reported_at = thousandths, now
+
+    def require_space(self, size: int) -> None:
+        """Before so many bytes are written to `scratch`: raises `NoSpace` unless its disk has them
+        and keeps `SPARE_BYTES` for whoever else writes there, such as a media node."""
+        free = shutil.disk_usage(self.scratch).free
+        if free < size + SPARE_BYTES:
+            raise NoSpace(
+                f"{size >> 20} MiB do not fit on the disk of this worker, which has "
+                f"{free >> 20} MiB and keeps {SPARE_BYTES >> 20}: free some, or put "
+                "LIVEPATH_DATA_DIR on a larger one"
+            )
 
     def put(self, key: str, data: bytes | Path, content_type: str) -> ObjectInfo:
         """Stores an output under a content-keyed name, or finds it there already. Raises

@@ -9,6 +9,8 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
+from coldpath.storable import text
+
 MOST = 16_000
 _LINE = 2_000
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -32,7 +34,7 @@ class LogTail(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            line = self.format(record)[:_LINE]
+            line = text(self.format(record)[:_LINE])
         except Exception:  # noqa: BLE001 - a mistake in a log line is no reason to fail a job
             self.handleError(record)
             return

@@ -7,24 +7,25 @@ Upstream: `coldpath.worker` (a delivery named the job). Downstream: `coldpath.le
 function that is bound to the job.
 """
 
+import errno
 import logging
 import os
-import resource
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from asyncio import CancelledError
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from coldpath.binding import Registry
 from coldpath.context import Ends, JobContext, JobFunction
 from coldpath.errors import (
+    ColdPathError,
     Interrupted,
     LeaseLost,
+    NoSpace,
     PermanentFailure,
     RetryLater,
     StoreAway,
@@ -36,6 +37,9 @@ from coldpath.log_tail import LogTail
 from coldpath.metering import MeteredStore
 from coldpath.own_keys import require_own
 from coldpath.records import JobResult, Lease
+from coldpath.scratch import folder_of, lives
+from coldpath.spent import Spent
+from coldpath.storable import require_storable_result, said
 from infra.db.outage import is_outage
 from infra.errors import LivepathError, StorageBusy, StorageError
 from infra.storage.objects import ObjectStore
@@ -52,6 +56,8 @@ AWAY_MS, AWAY_MOST_MS = 5_000, 300_000
 after each that did, up to the second."""
 BUSY_MOST = 30
 """Attempts that do not count although the store itself answers: about two hours of them."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SIGNALS = 64
 
 
 class Outcome(StrEnum):
@@ -63,27 +69,8 @@ class Outcome(StrEnum):
     HANDED_BACK = "handed-back"
     """The worker is about to go; another one goes on from the checkpoint."""
     POSTPONED = "postponed"
-    """Object store or database are away; the job is tried again when they may be back."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    """Time on the wall and on processors, with that of child processes that have ended."""
-
-    wall_s: float
-    cpu_s: float
-
-    @classmethod
-    def now(cls) -> "_Spent":
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        own = time.process_time()
-        return cls(time.monotonic(), own + children.ru_utime + children.ru_stime)
-
-    def since(self, before: "_Spent") -> dict[str, int]:
-        return {
-            "wall_ms": round((self.wall_s - before.wall_s) * 1000),
-            "cpu_ms": round((self.cpu_s - before.cpu_s) * 1000),
-        }
+    """Object store or database are away, or the disk is full; the job is tried again when that may
+    be over."""
 
 
 class Runner:
@@ -137,7 +124,7 @@ class Runner:
             return Outcome.LOST
 
     def _attempt(self, lease: Lease, tail: LogTail) -> Outcome:
-        store, began = MeteredStore(self._store), _Spent.now()
+        store, began = MeteredStore(self._store), Spent.now()
         try:
             result = self._call(lease, store)
         except LeaseLost:
@@ -159,12 +146,23 @@ class Runner:
             log.exception("%s: %s failed", lease.job, lease.function)
             return self._failed(lease, error, tail)
         cost = {
-            **_Spent.now().since(began),
+            **Spent.now().since(began),
             "bytes_in": store.bytes_in,
             "bytes_out": store.bytes_out,
         }
+        return self._succeeded(lease, result, cost, tail)
+
+    def _succeeded(
+        self, lease: Lease, result: JobResult, cost: Mapping[str, int], tail: LogTail
+    ) -> Outcome:
         log.info("%s: %s succeeded in %d ms", lease.job, lease.function, cost["wall_ms"])
-        self._patiently(lease.job, lambda: self._ledger.succeed(lease, result, cost, tail.text))
+        try:
+            self._patiently(lease.job, lambda: self._ledger.succeed(lease, result, cost, tail.text))
+        except StatementError as error:
+            if isinstance(error, DBAPIError) and is_outage(error):
+                raise
+            # A result that the database refuses is a failure, and no worker that died.
+            return self._failed(lease, error, tail)
         return Outcome.SUCCEEDED
 
     def _call(self, lease: Lease, store: ObjectStore) -> JobResult:
@@ -172,34 +170,38 @@ class Runner:
         if bound is None:
             raise RetryLater(f"this worker has no function {lease.function!r}; is it up to date?")
         self._ledger.start(lease)
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(prefix=f"{lease.job}.", dir=self._scratch) as folder,
-            LeaseKeeper(self._ledger, lease) as keeper,
-        ):
+        with LeaseKeeper(self._ledger, lease) as keeper:
             ends = Ends(keeper.lost, self._stopping)
-            context = JobContext(lease, self._ledger, store, Path(folder), ends)
-            result = self._run(bound.run, context)
-            for asset in result.assets:
-                require_own(lease, asset.key)
-            return result
+            result = self._run(bound.run, lease, store, ends)
+        require_storable_result(result)
+        for asset in result.assets:
+            require_own(lease, asset.key)
+        return result
 
-    def _run(self, function: JobFunction, context: JobContext) -> JobResult:
+    def _run(
+        self, function: JobFunction, lease: Lease, store: ObjectStore, ends: Ends
+    ) -> JobResult:
         """An outage of minutes must not use up the attempts of every job that meets it."""
         try:
-            return function(context)
+            with folder_of(lease.job, self._scratch) as folder:
+                return function(JobContext(lease, self._ledger, store, folder, ends))
         except (LeaseLost, Interrupted, PermanentFailure):
             raise
+        except (SystemExit, CancelledError, GeneratorExit) as error:
+            if isinstance(error, SystemExit) and _is_signal(error):
+                raise
+            raise ColdPathError(f"the function ended its process: {said(error)}") from error
         except Exception as error:
             # Asked while the lease is still kept: a store that hangs takes its time.
-            if self._is_passing(error, context.lease) or self._store_is_away():
-                raise StoreAway(f"{type(error).__name__}: {error}") from error
+            if self._is_passing(error, lease) or self._store_is_away():
+                raise StoreAway(said(error)) from error
             raise
 
     def _is_passing(self, error: Exception, lease: Lease) -> bool:
-        """A store or a database that refuses just this, just now. It may do so for ever."""
-        busy = isinstance(error, StorageBusy)
+        """A store, a database or a disk that refuses just this, just now. It may do so for ever."""
+        busy = isinstance(error, StorageBusy | NoSpace)
         busy = busy or (isinstance(error, DBAPIError) and is_outage(error))
+        busy = busy or (isinstance(error, OSError) and error.errno in _FULL)
         return busy and lease.postponed < BUSY_MOST
 
     def _store_is_away(self) -> bool:
@@ -210,7 +212,7 @@ class Runner:
         return False
 
     def _postponed(self, lease: Lease, error: StoreAway, tail: LogTail) -> Outcome:
-        log.warning("%s: store or database are away: %s", lease.job, error)
+        log.warning("%s: the attempt does not count: %s", lease.job, error)
         pause = min(AWAY_MS << min(lease.postponed, 10), AWAY_MOST_MS)
         self._patiently(
             lease.job,
@@ -221,7 +223,7 @@ class Runner:
     def _failed(
         self, lease: Lease, error: Exception, tail: LogTail, *, permanent: bool = False
     ) -> Outcome:
-        reason = f"{type(error).__name__}: {error}"
+        reason = said(error)
         bound = self._registry.get(lease.function)
         pause = None if bound is None else bound.terms.pause_ms(lease.attempt)
         log.warning("%s: attempt %d failed: %s", lease.job, lease.attempt, reason)
@@ -254,7 +256,7 @@ class Runner:
         if owner is None or not owner.startswith(f"{self._worker}/"):
             return None
         pid = int(owner.rpartition("/")[2])
-        return None if pid != os.getpid() and _lives(pid) else owner
+        return None if pid != os.getpid() and lives(pid) else owner
 
 
 def _describe(span: Span, lease: Lease, outcome: Outcome) -> None:
@@ -272,11 +274,7 @@ def _describe(span: Span, lease: Lease, outcome: Outcome) -> None:
         span.failed(outcome.value)
 
 
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _is_signal(error: SystemExit) -> bool:
+    """Whether the pool ends this process by a signal: its status is then 256 less than the signal's
+    number, below 0. Otherwise a function has called `sys.exit`."""
+    return isinstance(error.code, int) and -256 < error.code <= _SIGNALS - 256

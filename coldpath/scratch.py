@@ -2,12 +2,16 @@
 
 Invariant: a worker's folder is removed when the worker ends, and if it was killed, by the next
 worker that starts: a folder whose lock nobody holds belongs to nobody. The lock lives as long as
-any process of the worker, pool processes included, because they inherit it.
+any process of the worker, pool processes included, because they inherit it. An attempt's folder in
+it is removed when the attempt ends, and if its process was killed, by the next process of the pool.
 """
 
 import fcntl
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,6 +53,35 @@ class Scratch:
             if lock is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
+
+
+@contextmanager
+def folder_of(job: str, within: Path) -> Iterator[Path]:
+    """A folder for one attempt of this process, empty at first and gone afterwards."""
+    within.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{os.getpid()}.{job}.", dir=within, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+def remove_of_dead(within: Path) -> None:
+    """Removes what attempts have left whose process was killed."""
+    for folder in within.glob("[0-9]*.*"):
+        pid = folder.name.partition(".")[0]
+        if pid.isdecimal() and not lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _locked(folder: Path) -> int | None:

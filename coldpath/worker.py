@@ -34,7 +34,7 @@ from coldpath.grace import AtWork
 from coldpath.heartbeat import VisibilityHeartbeat
 from coldpath.ledger import Ledger
 from coldpath.runner import Runner
-from coldpath.scratch import Scratch
+from coldpath.scratch import Scratch, remove_of_dead
 from coldpath.spot import Metadata, Notice, StopFlag, Watch
 from infra.db.engine import sync_engine
 from infra.errors import ConfigurationError
@@ -192,6 +192,7 @@ class Worker:
         # A pool process that outlives a killed main process must not keep its port.
         self._ops.close_inherited()
         self._at_work.take_place(getattr(current_process(), "index", 0))
+        remove_of_dead(self._scratch_root / self._name)
         settings = self._settings
         # Here and not before the fork, which a thread that sends would not survive.
         start_tracing("worker", settings.otlp_endpoint)

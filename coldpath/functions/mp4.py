@@ -103,6 +103,7 @@ class _Files:
         from coldpath.media.remux import remux
         from coldpath.media.verify import verify
 
+        self._context.require_space(sum(piece.bytes(r) for r in self._renditions))
         path = self._context.scratch / piece.name
         made = remux(
             self._context.store,

@@ -33,6 +33,10 @@ class Piece:
         """Access units that the manifests promise."""
         return sum(s.entry.samples for run in self.runs for s in run.of(rendition.name))
 
+    def bytes(self, rendition: Rendition) -> int:
+        """Of its segments, which is a little more than what a file takes of them."""
+        return sum(s.entry.bytes for run in self.runs for s in run.of(rendition.name))
+
     def duration(self, renditions: Sequence[Rendition]) -> Fraction:
         """Seconds of media, gaps between runs left out."""
         return sum((_length(run, renditions) for run in self.runs), Fraction(0))

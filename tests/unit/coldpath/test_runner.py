@@ -1,15 +1,17 @@
 """One job in this process: its folder, its failures, its log and its checkpoints."""
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from coldpath.binding import Registry
 from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure, RetryLater, TookTooLong
 from coldpath.plan import plan
-from coldpath.records import JobResult
+from coldpath.records import JobResult, Lease, NewAsset
 from coldpath.runner import Outcome
 from infra.keys import ManifestKey
 from tests.support.attempts import OBJECT, Bench
@@ -73,6 +75,40 @@ def test_a_failure_is_written_down(bench: Bench, error: Exception, state: str) -
     assert bench.given(function).run(bench.job) is Outcome.FAILED
     assert bench.row().state == state
     assert bench.row().error == f"{type(error).__name__}: {error}"
+
+
+def test_a_result_that_the_database_refuses_has_failed(bench: Bench) -> None:
+    with bench.engine.begin() as connection:
+        connection.execute(
+            text("CREATE TRIGGER t BEFORE INSERT ON assets BEGIN SELECT RAISE(ABORT, 'no'); END")
+        )
+    made = NewAsset("text", "vod/p/e/main/c/x.txt", "text/plain", 4, None, {})
+    assert bench.given(lambda _: JobResult(assets=[made])).run(bench.job) is Outcome.FAILED
+    assert (bench.row().state, bench.outcomes()) == ("retrying", ["failed"])
+    assert (bench.row().error or "").startswith("IntegrityError: ")
+
+
+def test_progress_is_written_a_few_times_a_second(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    progress = bench.ledger.progress
+
+    def counted(lease: Lease, thousandths: int) -> None:
+        written.append(thousandths)
+        progress(lease, thousandths)
+
+    monkeypatch.setattr(bench.ledger, "progress", counted)
+
+    def function(context: JobContext) -> JobResult:
+        began = time.monotonic()
+        for done in range(20_000):
+            context.progress(done, 20_000)
+        return JobResult({"seconds": time.monotonic() - began})
+
+    assert bench.given(function).run(bench.job) is Outcome.SUCCEEDED
+    assert 1 <= len(written) <= 1 + bench.row().outputs["seconds"] / 0.25
+    assert written == sorted(written)
 
 
 def test_what_an_attempt_logs_is_kept_with_it(bench: Bench) -> None:

@@ -168,6 +168,42 @@ class TestBusy:
         assert bench.row().attempt_count == 0
 
 
+class TestFullDisk:
+    """This worker's; another one's may have room."""
+
+    @pytest.mark.parametrize("way", ["found out", "foreseen"])
+    def test_it_is_not_the_jobs_fault(self, bench: Bench, way: str) -> None:
+        def function(context: JobContext) -> JobResult:
+            if way == "foreseen":
+                context.require_space(1 << 60)
+            Path("/dev/full").write_bytes(b"x")
+            return JobResult()
+
+        assert bench.given(function).run(bench.job) is Outcome.POSTPONED
+        assert (bench.row().state, bench.row().attempt_count) == ("retrying", 0)
+        said = {"found out": "No space left on device", "foreseen": "put LIVEPATH_DATA_DIR on"}
+        assert said[way] in (bench.row().error or "")
+
+    def test_one_that_stays_full_counts_at_last(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            context.require_space(1 << 60)
+            return JobResult()
+
+        runner = bench.given(function)
+        for _ in range(BUSY_MOST):
+            assert runner.run(bench.job) is Outcome.POSTPONED
+            bench.set(next_attempt_ms=0)
+        assert runner.run(bench.job) is Outcome.FAILED
+        assert (bench.row().error or "").startswith("NoSpace: ")
+
+    def test_what_fits_is_written(self, bench: Bench) -> None:
+        def function(context: JobContext) -> JobResult:
+            context.require_space(1)
+            return JobResult()
+
+        assert bench.given(function).run(bench.job) is Outcome.SUCCEEDED
+
+
 def test_a_delivery_waits_for_a_database_that_is_away(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

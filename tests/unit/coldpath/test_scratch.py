@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from coldpath.scratch import Scratch
+from coldpath.scratch import Scratch, folder_of, remove_of_dead
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from coldpath.scratch import Scratch
+from coldpath.scratch import Scratch, folder_of, remove_of_dead
 with Scratch(Path(sys.argv[1]), "killed") as scratch:
     (scratch.folder / "archive.mp4").write_bytes(b"x" * 1000)
     print("held", flush=True)
@@ -37,3 +37,16 @@ def test_folders_of_live_workers_stay_and_of_killed_ones_go(tmp_path: Path) -> N
     process.stdout.close()
     with Scratch(tmp_path, "w2"):
         assert [folder.name for folder in tmp_path.iterdir()] == ["w2"]
+
+
+def test_what_a_killed_process_of_the_pool_left_goes_before_the_worker_ends(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    dead.wait()
+    left = tmp_path / f"{dead.pid}.job_a.x1"
+    left.mkdir()
+    (left / "archive.mp4").write_bytes(b"x" * 1000)
+    (tmp_path / ".lock").touch()
+    with folder_of("job_b", tmp_path) as own:
+        remove_of_dead(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {".lock", own.name}
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
