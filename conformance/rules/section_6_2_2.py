@@ -85,13 +85,14 @@ def removed_segment(seen: Observation) -> Iterator[Case]:
 @must("6.2.2-order", "segments and parts go in the order in which they are listed")
 def order(seen: Observation) -> Iterator[Case]:
     for track, playlist in seen.playlists:
-        with_parts = [bool(segment.parts) or segment.gap for segment in playlist.segments]
-        first = with_parts.index(True) if True in with_parts else len(with_parts)
-        if first < len(with_parts):
+        with_parts = [bool(segment.parts) for segment in playlist.segments]
+        # A gap may have had none: it says nothing, wherever it is.
+        if True in with_parts:
+            first = with_parts.index(True)
             without = [
                 segment.msn
-                for segment, has in zip(playlist.segments[first:], with_parts[first:], strict=True)
-                if not has
+                for segment in playlist.segments[first:]
+                if not segment.parts and not segment.gap
             ]
             words = f"{track.name}: parts from {playlist.segments[first].msn} on"
             yield case(not without, f"{words}, and not in {without}" if without else words)

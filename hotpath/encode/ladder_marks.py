@@ -241,10 +241,14 @@ class LadderMarks:
             self.counts["incomplete-segment"] += 1
             return
         pts = max(unit.pts, each.floor)
-        first, each.units, each.floor = each.units == 0, each.units + 1, pts + 1
+        first, dts = each.units == 0, pts
+        if first:
+            # Where the source's part begins, though its first picture may be shown later.
+            dts = max(min(pts, step.begin), each.floor)
+        each.units, each.floor = each.units + 1, pts + 1
         pdt_ns = self._steps.epoch_ns + pts * NS // self._steps.timescale
         mark = Mark(step.msn, step.part, step.discontinuity_seq, first and unit.keyframe, pdt_ns)
-        items.append(Sample(replace(unit, track=each.name, pts=pts, dts=pts), mark, wall_ns))
+        items.append(Sample(replace(unit, track=each.name, pts=pts, dts=dts), mark, wall_ns))
 
     def _open(self, each: _Rung, step: PartStep, unit: Unit, items: list[Item]) -> bool:
         """Begin a segment of the rung, if the picture can."""
@@ -255,5 +259,5 @@ class LadderMarks:
             each.init += 1
             items.append(FormatChange(each.format, each.init))
         each.msn, each.broken = step.msn, False
-        each.start = max(unit.pts, each.floor)
+        each.start = max(min(unit.pts, step.begin), each.floor)
         return True

@@ -3,7 +3,8 @@
 Pure. Invariant: steps come in the order of the programme, a part's stretch begins where the one
 before it ends, and a segment that begins with a keyframe begins where that keyframe is shown. The
 programme cuts by decode time; pictures of an encoder without B-frames come in the order in which
-they are shown. Between the two lies a constant delay, that of the newest keyframe.
+they are shown. Between the two lies a constant delay, that of the keyframe which waits least: the
+programme may decode a late picture as if it were in time.
 
 Upstream: `ladder_marks`, with what the programme publishes of its video. Bounded: who reads the
 steps forgets them.
@@ -29,6 +30,8 @@ class PartStep:
     part: int
     discontinuity_seq: int
     start: int
+    begin: int
+    """When the first picture is decoded, with the delay: no later than it is shown."""
     end: int | None = None
     """None while the source may add to it."""
     ends_segment: bool = False
@@ -74,6 +77,8 @@ class Steps:
         self._until: int | None = None
         """Where the newest part or segment that has ended ends."""
         self._delay = 0
+        self._stretch = -1
+        """Discontinuity number for which the delay holds."""
         self._known = 0
         """Every picture that is shown before this has been seen."""
         self._shown: list[int] = []
@@ -99,23 +104,28 @@ class Steps:
         self.epoch_ns = mark.pdt_ns - unit.pts * NS // self.timescale
         if self._open is not None and (self._open.msn, self._open.part) == (mark.msn, mark.part):
             return None
-        start = self._start(unit, begins=mark.part == 0)
+        start = self._start(unit, mark)
         if mark.part == 0:
             self._segment_start = start
-        self._open = PartStep(mark.msn, mark.part, mark.discontinuity_seq, start)
+        begin = unit.dts + self._delay
+        self._open = PartStep(mark.msn, mark.part, mark.discontinuity_seq, start, begin)
         self._steps.append(self._open)
         return Cue(start, key=mark.part == 0)
 
-    def _start(self, unit: Unit, *, begins: bool) -> int:
-        """When the first picture of the part that `unit` opens is shown."""
-        if not (begins and unit.keyframe):
+    def _start(self, unit: Unit, mark: Mark) -> int:
+        """When the first picture of the part that `unit` opens is shown, or decoded if sooner."""
+        if mark.part or not unit.keyframe:
             return unit.dts + self._delay if self._until is None else self._until
-        self._delay = max(unit.pts - unit.dts, 0)
+        delay = max(unit.pts - unit.dts, 0)
+        same = mark.discontinuity_seq == self._stretch
+        self._delay = min(self._delay, delay) if same else delay
+        self._stretch = mark.discontinuity_seq
+        start = unit.dts + self._delay
         for step in list(self._steps)[-2:]:
             # With a longer delay before, it would have ended after this one begins.
             if step.end is not None:
-                step.end = max(min(step.end, unit.pts), step.start)
-        return unit.pts
+                step.end = max(min(step.end, start), step.start)
+        return start
 
     def cut_part(self, cut: PartCut, now: int) -> None:
         self._close(cut.msn, cut.end, now)

@@ -1,10 +1,10 @@
 """The mark writer: decides, once, which part and segment every unit belongs to.
 
 Invariant: every unit it accepts comes out exactly once, in exactly one part of one segment, and
-per track (msn, part, dts) only rises. A part is never longer than the part target while frames are
-as long as expected, a segment never longer than the target duration plus half a second; both are
-cut at once, after the last unit that fits, not on the next arrival. Segment `n` of every track
-covers the same stretch of time; a track that has nothing for it gets a gap.
+per track (msn, part, dts) only rises. A part ends where `parts` says, a segment at the latest half
+a second after the target duration; both are cut at once, after the last unit that fits, not on the
+next arrival. Segment `n` of every track covers the same stretch of time; a track that has nothing
+for it gets a gap.
 
 The lead (video, else audio) decides the boundaries, the others follow (`followers`); what arrives
 in bursts leaves evenly.
@@ -30,11 +30,9 @@ from hotpath.program.cadence import KeyframeCadence
 from hotpath.program.followers import HOLD_S, Followers
 from hotpath.program.lead import LeadClock
 from hotpath.program.limits import Limits
+from hotpath.program.parts import end_before, end_behind, shortest
 from hotpath.program.timeline import CLOCK_HZ, lead_of
 from hotpath.program.track import Track
-
-SHORTEST_PART = 85
-"""Percent of the part target."""
 
 
 def same_media(a: Format, b: Format) -> bool:
@@ -134,7 +132,7 @@ class MarkWriter:
         for track in self._tracks.values():
             if track.part_start is not None and track.end is not None:
                 length, target = track.end - track.part_start, self._limits.part(track)
-                if length * 100 >= target * SHORTEST_PART:
+                if length >= shortest(target):
                     items.append(track.cut_part(track.end))
         return items
 
@@ -200,12 +198,17 @@ class MarkWriter:
         return True
 
     def _write_lead(self, lead: Track, unit: Unit, now_ns: int) -> list[Item]:
-        unit, moved = lead.admit(unit)
+        target = self._limits.part(lead)
+        unit, moved = lead.admit(unit, self._reach(lead))
         self.counts["timestamp-moved"] += moved
         if lead.segment_start is None:
             self._start_segments(lead, unit.dts)
         self._fresh = False
-        items = self._cut_before(lead, unit)
+        items: list[Item] = []
+        if (end := end_before(lead, unit.dts, target)) is not None and end < unit.dts:
+            items.append(lead.cut_part(end))
+            unit = lead.follow(unit, self._reach(lead))
+        items += self._cut_before(lead, unit)
         if not unit.keyframe and not lead.segment_units:
             self.counts["segment-without-keyframe"] += 1
         if unit.keyframe and lead.format.track == VIDEO:
@@ -215,6 +218,15 @@ class MarkWriter:
         if self._next_end(lead) > self._segment_limit(lead):
             items += self._cut_lead(lead, lead.end or 0)
         return items
+
+    def _reach(self, lead: Track) -> int:
+        """Before this a late picture is taken to follow without a hole: it is shown before the next
+        part ends, and in this segment."""
+        if lead.format.track != VIDEO:
+            return 0
+        reach = (lead.floor or 0) + self._limits.part(lead)
+        start = lead.segment_start
+        return reach if start is None else min(reach, start + self._longest(lead))
 
     def _start_segments(self, lead: Track, start: int) -> None:
         for track in self._tracks.values():
@@ -290,16 +302,13 @@ class MarkWriter:
     def _place(self, track: Track, unit: Unit, now_ns: int) -> list[Item]:
         """The sample, between the cut of a part it no longer fits and the cut it completes."""
         items: list[Item] = []
-        target, duration = self._limits.part(track), track.cadence.duration
-        start = track.part_start
-        if start is not None and unit.dts + duration - start > target:
-            # Longer than expected: the part ends here, or where it should have.
-            end = unit.dts if unit.dts - start <= target else (track.end or unit.dts)
-            items.append(track.cut_part(min(end, unit.dts)))
+        target = self._limits.part(track)
+        if (end := end_before(track, unit.dts, target)) is not None:
+            items.append(track.cut_part(end))
         longest = self._longest(track) if track is self._clock.track else None
         items.append(track.place(unit, self.discontinuity_seq, self.epoch_ns, now_ns, longest))
-        if self._next_end(track) - (track.part_start or 0) > target:
-            items.append(track.cut_part(track.end or 0))
+        if (end := end_behind(track, target)) is not None:
+            items.append(track.cut_part(end))
         return items
 
     def _next_end(self, track: Track) -> int:

@@ -40,7 +40,9 @@ class Track:
     """The part that is open or will be opened by the next unit."""
     part_start: int | None = None
     end: int | None = None
-    """Predicted end of the newest unit."""
+    """Predicted end of the newest unit, or that of the part that was cut behind it."""
+    came: int = 0
+    """Decode time of the newest unit, before it was moved forward to follow what was promised."""
     floor: int | None = None
     """No later unit may have a lower dts."""
     promised: bool = False
@@ -59,18 +61,25 @@ class Track:
         """Where the newest unit of this stretch ends, placed or held; None: there was none."""
         return self.held[-1].dts + self.cadence.duration if self.held else self.end
 
-    def admit(self, unit: Unit) -> tuple[Unit, bool]:
+    def admit(self, unit: Unit, reach: int = 0) -> tuple[Unit, bool]:
         """The unit with a dts that keeps the invariant, and whether it had to be moved far."""
         self.cadence.receive(unit.dts)
         dts, floor = unit.dts, self.floor
-        if floor is None or dts == floor:
-            return unit, False
-        if dts > floor:
-            # An end that was announced on a prediction: tile when the prediction was nearly right.
-            if not self.promised or (dts - floor) * 4 > self.cadence.duration:
-                return unit, False
-            return _moved(unit, floor), False
+        if floor is None or dts >= floor:
+            return self.follow(unit, reach), False
+        self.came = floor
         return _moved(unit, floor), (floor - dts) * 4 > self.cadence.duration
+
+    def follow(self, unit: Unit, reach: int) -> Unit:
+        """The unit, decoded where the last part or segment was said to end, so that there is no
+        hole: moved if the prediction was nearly right, else decoded early if it is before `reach`.
+        """
+        self.came = unit.dts
+        if self.floor is None or not self.promised:
+            return unit
+        if (unit.dts - self.floor) * 4 <= self.cadence.duration:
+            return _moved(unit, self.floor)
+        return replace(unit, dts=self.floor) if unit.dts < reach else unit
 
     def place(
         self, unit: Unit, discontinuity_seq: int, epoch_ns: int, now_ns: int, longest: int | None
@@ -82,7 +91,7 @@ class Track:
         if self.segment_start is None:
             self.segment_start = unit.dts
         self.segment_units += 1
-        self.end = unit.dts + self.cadence.duration
+        self.end = self.came + self.cadence.duration
         if longest is not None:
             # A frame expected to last beyond what a segment may is taken to last no longer.
             self.end = min(self.end, max(self.segment_start + longest, unit.dts + 1))
@@ -96,7 +105,7 @@ class Track:
         """Close the open part at `end`."""
         cut = PartCut(self.format.track, self.msn, self.part, end)
         self.part += 1
-        self.part_start = None
+        self.part_start, self.end = None, end
         self._promise(end)
         return cut
 

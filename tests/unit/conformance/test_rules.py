@@ -63,6 +63,18 @@ def test_what_was_asked_for_too_late_says_nothing(id: str, kind: str) -> None:
     assert judge(BY_ID[id], observed(change=in_time)).outcome is Outcome.BROKEN
 
 
+def test_a_gap_before_segments_whose_parts_have_gone_breaks_no_order() -> None:
+    # A sound that joins late begins with one.
+    def begun_with_a_gap(text: str, name: str, parts: int) -> str:
+        return text.replace(
+            f"#EXTINF:2.000,\n{name}-0.m4s", f"#EXT-X-GAP\n#EXTINF:2.000,\n{name}-0.m4s"
+        )
+
+    seen = observed(begun_with_a_gap)
+    assert any(one.segments and one.segments[0].gap for _, one in seen.playlists)
+    assert judge(BY_ID["6.2.2-order"], seen).outcome is Outcome.OK
+
+
 def test_an_answer_may_be_as_late_as_the_observer_was() -> None:
     slow = files("part", head_s=lambda one: one.exchange.asked_s + 1.5)
     seen = observed(change=slow)

@@ -1,7 +1,8 @@
 """Every rung of a ladder has the source's parts and segments, whatever its encoder does."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -85,6 +86,30 @@ def test_a_segment_begins_with_the_picture_that_begins_the_sources(shape: Source
         if place[1] == 0 and first.keyframe:
             own = parts(events, "720p")[place]
             assert (own.units[0].pts, own.pdt_ns) == (first.pts, part.pdt_ns)
+
+
+@pytest.mark.parametrize("seed", range(25, 50))
+def test_rungs_of_a_source_with_uneven_frames_have_its_parts(seed: int) -> None:
+    chance = Random(seed)
+    lag = chance.randrange(5)
+    steps = [chance.choice([3000, chance.randint(1200, 19_000)]) for _ in range(100)]
+    times = [0, *accumulate(steps)]
+    ns = [EPOCH_NS + at * 100_000 // 9 for at in times]
+    source = [
+        Unit(VIDEO, at, at, n % 40 == 0, b"picture", at_ns, at_ns)
+        for n, (at, at_ns) in enumerate(zip(times, ns, strict=True))
+    ]
+    events = told(pretended(lag=lag).receive(published(source)))
+    theirs = parts(events, VIDEO)
+    for rung in RUNGS:
+        own = parts(events, rung)
+        assert tiles(events, rung)
+        assert {p: (e.start, e.duration) for p, e in own.items()} == {
+            p: (e.start, e.duration) for p, e in theirs.items()
+        }
+        assert {p: [u.pts for u in e.units] for p, e in own.items()} == {
+            p: [u.pts for u in e.units] for p, e in theirs.items()
+        }
 
 
 @few

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,45 @@ def test_timestamps_rounded_to_milliseconds_keep_parts_legal(fps: Fraction) -> N
     for duration, last in parts(items, VIDEO):
         assert duration <= PART + 1e-9
         assert last or duration >= 0.85 * PART
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(720, round(PART * HZ)), min_size=20, max_size=150), st.integers(5, 90))
+def test_parts_are_legal_and_tile_whatever_the_distance_of_frames(
+    steps: list[int], gop: int
+) -> None:
+    # Cameras slow down in the dark, and encoders leave out what they have no time for.
+    times = [0, *accumulate(steps)]
+    items = record([video(at, keyframe=n % gop == 0) for n, at in enumerate(times)], (H264,))
+    check_structure(items)
+    for duration, last in parts(items, VIDEO):
+        assert duration <= PART + 1e-9
+        assert last or duration >= 0.85 * PART
+    lengths = sum(duration for duration, _ in parts(items, VIDEO))
+    assert lengths == pytest.approx(sum(cut.end - cut.start for cut in segments(items, VIDEO)) / HZ)
+
+
+@pytest.mark.parametrize("fps", [7.5, 12, 14, 22.9])
+def test_a_picture_that_is_decoded_early_is_shown_when_it_was(fps: float) -> None:
+    times = [round(n * HZ / fps) for n in range(int(20 * fps))]
+    items = record([video(at, keyframe=n % 30 == 0) for n, at in enumerate(times)], (H264,))
+    for sample, at in zip(samples(items, VIDEO), times, strict=True):
+        assert abs(sample.unit.pts - at) * 4 <= HZ / fps
+        assert sample.unit.dts >= at - PART * HZ
+
+
+def test_a_picture_that_stands_still_for_longer_than_a_part_ends_its_part_at_the_target() -> None:
+    times = [0, 3000, 6000, 60_000, 63_000, 66_000]
+    items = record([video(at, keyframe=at == 0) for at in times], (H264,))
+    assert parts(items, VIDEO)[0] == (PART, False)
+    assert [s.unit.dts for s in samples(items, VIDEO)] == times
+
+
+def test_frames_longer_than_a_part_are_parts_as_long_as_they_last() -> None:
+    times = [n * 30_000 for n in range(20)]
+    items = record([video(at, keyframe=at == 0) for at in times], (H264,))
+    assert [s.unit.dts for s in samples(items, VIDEO)][2:] == times[2:]
+    assert {round(duration, 6) for duration, _ in parts(items, VIDEO)[2:]} == {0.333333}
 
 
 def test_a_late_frame_is_not_expected_to_make_its_segment_too_long() -> None:
