@@ -7,6 +7,7 @@ Upstream: `Registry.function` decorates callables. Downstream: `coldpath.plan`, 
 """
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -89,6 +90,8 @@ class Registry(Generic[Job]):
 
     def __init__(self) -> None:
         self._functions: dict[str, BoundFunction[Job]] = {}
+        self.broken: dict[str, str] = {}
+        """Packages whose functions are missing, by entry point: why."""
 
     def function(
         self,
@@ -124,7 +127,18 @@ class Registry(Generic[Job]):
         """The others."""
         kept: Registry[Job] = Registry()
         kept._functions = {n: f for n, f in self._functions.items() if n not in names}
+        kept.broken = self.broken
         return kept
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """What is registered within is forgotten if that ends in an error."""
+        before = dict(self._functions)
+        try:
+            yield
+        except BaseException:
+            self._functions = before
+            raise
 
     def __iter__(self) -> Iterator[BoundFunction[Job]]:
         return iter(self._functions.values())

@@ -168,7 +168,8 @@ class Runner:
     def _call(self, lease: Lease, store: ObjectStore) -> JobResult:
         bound = self._registry.get(lease.function)
         if bound is None:
-            raise RetryLater(f"this worker has no function {lease.function!r}; is it up to date?")
+            why = "; ".join(self._registry.broken.values()) or "is it up to date?"
+            raise RetryLater(f"this worker has no function {lease.function!r}: {why}")
         self._ledger.start(lease)
         with LeaseKeeper(self._ledger, lease) as keeper:
             ends = Ends(keeper.lost, self._stopping)

@@ -33,6 +33,7 @@ from coldpath.functions.registry import load
 from coldpath.grace import AtWork
 from coldpath.heartbeat import VisibilityHeartbeat
 from coldpath.ledger import Ledger
+from coldpath.offspring import adopt, end_children, leaving_no_children, orphan_step
 from coldpath.runner import Runner
 from coldpath.scratch import Scratch, remove_of_dead
 from coldpath.spot import Metadata, Notice, StopFlag, Watch
@@ -80,6 +81,7 @@ class Worker:
         self._app.steps["worker"].add(
             drain_step(lambda: self._draining is not None, _queues(settings), self._drained)
         )
+        self._app.steps["worker"].add(orphan_step(self._pool))
         self._runner: Runner | None = None
         self._celery: Any = None
         self._scratch_root = settings.data_dir / "worker" / "scratch"
@@ -100,10 +102,12 @@ class Worker:
         self._listen()
         # It warns of root because of pickled messages; only JSON is accepted here.
         warnings.simplefilter("ignore", SecurityWarning)
+        adopt()
         try:
             with Scratch(self._scratch_root, self._name):
                 self._work()
         finally:
+            end_children((), "this worker")
             # The pool is gone by now, and the fence rises with the hand-back anyway.
             self._hand_back()
             self._ops.stop()
@@ -136,7 +140,7 @@ class Worker:
             """Runs one job; the outcome is in the ledger, the return value is for the log."""
             if self._runner is None:
                 raise RuntimeError("the pool process was not initialised")
-            with self._at_work.working():
+            with self._at_work.working(), leaving_no_children(job_id):
                 return str(self._runner.run(job_id, (task.request.headers or {}).get(HEADER)))
 
         signals.worker_process_init.connect(self._process_init, weak=False)
@@ -189,6 +193,7 @@ class Worker:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _process_init(self, **_: Any) -> None:
+        adopt()
         # A pool process that outlives a killed main process must not keep its port.
         self._ops.close_inherited()
         self._at_work.take_place(getattr(current_process(), "index", 0))
@@ -254,9 +259,12 @@ class Worker:
         return None
 
     def _processes(self) -> str | None:
+        return None if self._pool() else "no pool process runs"
+
+    def _pool(self) -> set[int]:
+        """Its processes; the pool drops a dead one from its list and starts another."""
         pool = getattr(getattr(self._celery, "pool", None), "_pool", None)
-        # The pool drops a dead process from its list and starts another.
-        return None if pool is not None and pool._pool else "no pool process runs"
+        return {process.pid for process in (pool._pool if pool is not None else ())}
 
 
 def _celery_worker(app: Celery, settings: WorkerSettings, name: str) -> Any:

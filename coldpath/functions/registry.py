@@ -3,13 +3,20 @@
 Livepath's own register on import. A third party's package adds an entry point in the group
 `livepath.functions` that names a module; the module decorates its functions with
 `registry.function(...)` from here.
+
+Invariant: a package that cannot be imported takes nothing from the others: what it had registered
+by then is forgotten, and why it is missing is kept for those who look for its functions.
 """
 
 import importlib
-from importlib.metadata import entry_points
+import logging
+from importlib.metadata import EntryPoint, entry_points
 
 from coldpath.binding import Registry
 from coldpath.context import JobFunction
+from coldpath.storable import said
+
+log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "livepath.functions"
 _OWN = (
@@ -32,5 +39,16 @@ def load(*, captions: bool = False) -> Registry[JobFunction]:
     for module in _OWN:
         importlib.import_module(module)
     for entry in entry_points(group=ENTRY_POINTS):
-        entry.load()
+        if entry.name not in registry.broken:
+            _load(entry)
     return registry if captions else registry.without(_CAPTIONS)
+
+
+def _load(entry: EntryPoint) -> None:
+    try:
+        with registry.all_or_none():
+            entry.load()
+    except (Exception, SystemExit) as error:
+        # The module is anybody's; what it does when it is imported is, too.
+        log.exception("%s = %s of %s cannot be loaded", entry.name, entry.value, ENTRY_POINTS)
+        registry.broken[entry.name] = f"{entry.value} cannot be loaded: {said(error)}"

@@ -20,7 +20,7 @@ from infra.cli.output import (
 from infra.cli.waiting import job_bar
 
 if TYPE_CHECKING:
-    from infra.client.models import Job
+    from infra.client.models import Function, Job
 
 app = group("Jobs of the cold path: what runs, what failed and why; ask for, retry, cancel.")
 
@@ -39,19 +39,16 @@ def functions(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     print_table(
         ("function", "starts on", "queue", "attempts", "time-out", "per project", "what it does"),
-        [
-            (
-                one.name,
-                one.trigger,
-                one.queue,
-                str(one.max_attempts),
-                f"{one.timeout_s} s",
-                "" if one.per_project is None else str(one.per_project),
-                one.doc,
-            )
-            for one in found
-        ],
+        [(one.name, state(one.trigger), *_terms(one), one.doc) for one in found],
     )
+
+
+def _terms(one: "Function") -> tuple[str, str, str, str]:
+    """None of what cannot run."""
+    if one.trigger == "broken":
+        return ("", "", "", "")
+    most = "" if one.per_project is None else str(one.per_project)
+    return (one.queue, str(one.max_attempts), f"{one.timeout_s} s", most)
 
 
 @app.command("ls", epilog=example("livepath jobs ls --event ev_2kq5mzx7c3v4b6n7a8sd"))

@@ -33,6 +33,7 @@ _STYLES = {
     "delivered": "green",
     "failed": "bold red",
     "disabled": "bold red",
+    "broken": "bold red",
 }
 """Of states, whatever they are states of."""
 _WIDE = 100_000

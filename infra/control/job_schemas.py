@@ -114,7 +114,10 @@ class FunctionOut(Out):
     name: str = Field(examples=["archive"])
     trigger: str = Field(
         examples=["manifest"],
-        description="The kind of object that starts it, or `request`: it waits to be asked.",
+        description=(
+            "The kind of object that starts it, or `request`: it waits to be asked; or `broken`: "
+            "a package whose functions are missing, and `doc` says why."
+        ),
     )
     doc: str
     queue: str = Field(examples=["bulk"])

@@ -18,7 +18,7 @@ from infra.control.paging import PageRequest, page_of
 from infra.control.problems import Conflict, Invalid, NotFound
 from infra.control.service import EventService
 from infra.db.control import Event
-from infra.db.jobs import Asset, Function, Job, JobAttempt
+from infra.db.jobs import BROKEN, Asset, Function, Job, JobAttempt
 from infra.jobs import orders
 from infra.jobs.filing import JobRequest, OwnKey, insert_new, job_row, requested
 from infra.jobs.states import JobState
@@ -120,6 +120,12 @@ class JobService:
 
     async def _function(self, name: str) -> Function:
         function = await self._session.get(Function, name)
+        if function is not None and function.trigger == BROKEN:
+            raise Invalid(
+                f"function {name!r} cannot run here: {function.doc}",
+                "Who runs this installation mends or removes its package, and starts the "
+                "dispatcher and the workers anew.",
+            )
         if function is None or function.trigger != "request":
             raise Invalid(
                 f"there is no function {name!r} that can be asked for",

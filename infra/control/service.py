@@ -39,7 +39,7 @@ from infra.control.viewer_tokens import claims_of
 from infra.control.views import SecretRing
 from infra.db.control import OPEN_STATES, UNSEEN, Event, Fact
 from infra.db.events_state import advance_event
-from infra.db.jobs import Function
+from infra.db.jobs import BROKEN, Function
 from infra.events.facts import FactType
 from infra.keys import is_name
 from infra.lifecycle import WAITING, Actor, EventState, Trigger
@@ -232,7 +232,7 @@ class EventService:
         """What dispatchers have said that they can do; while none has, every name is taken."""
         if not names:
             return
-        query = select(Function.name).where(Function.trigger != REQUESTED)
+        query = select(Function.name).where(Function.trigger.not_in((REQUESTED, BROKEN)))
         known = set(await self._session.scalars(query))
         if known and (unknown := sorted(set(names) - known)):
             raise Invalid(

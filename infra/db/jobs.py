@@ -88,6 +88,10 @@ class JobAttempt(Base):
     """The last lines that the attempt logged."""
 
 
+BROKEN = "broken"
+"""In place of what starts a function: its package cannot be imported."""
+
+
 class Function(Base):
     """A function that dispatchers know, for those who cannot import it: the API and people."""
 
@@ -95,9 +99,9 @@ class Function(Base):
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     trigger: Mapped[str] = mapped_column(String(32))
-    """`segment`, `init`, `manifest`, `vod`, `work`, or `request`: a client asks for it."""
+    """`segment`, `init`, `manifest`, `vod`, `work`, or `request`: by a client; or `BROKEN`."""
     doc: Mapped[str] = mapped_column(Text)
-    """The first line of its docstring."""
+    """The first line of its docstring; of what is broken, why."""
     terms: Mapped[dict[str, Any]]
     """Queue, attempts, time-out and the rest, by name."""
     seen_ms: Mapped[int]

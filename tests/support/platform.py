@@ -25,7 +25,7 @@ from tests.support.valkey import ValkeyServer
 
 NEVER_S = "3600"
 AT_ONCE_S = "0.1"
-TERMS = {"steps": 3600, "held": 3600, "slow": 1, "deaf": 1}
+TERMS = {"steps": 3600, "held": 3600, "slow": 1, "deaf": 1, "parent": 1, "half": 9}
 
 
 def now_ms() -> int:

@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy.orm import Session
 
 from coldpath.app import create_app
 from coldpath.broker import Broker
 from coldpath.deliveries import Delivery
-from infra.db.jobs import Job
+from infra.db.jobs import Function, Job
 from infra.keys import ProgramKey
 from tests.support.coldpath import ColdStack
 from tests.support.imds import Service
-from tests.support.patient import QUEUE, install
+from tests.support.patient import QUEUE, install, install_broken
 from tests.support.platform import AT_ONCE_S, NEVER_S, Long, World, loudness, now_ms, states
 from tests.support.s3 import SeaweedServer, free_ports
 from tests.support.session import encode, session
@@ -43,7 +44,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 s3_url=s3.url("cold"),
                 port=port,
                 settings={
-                    "PYTHONPATH": f"{loudness(folder)}{os.pathsep}{install(folder / 'packages')}",
+                    "PYTHONPATH": os.pathsep.join(
+                        [
+                            str(loudness(folder)),
+                            install_broken(folder / "broken"),
+                            install(folder / "packages"),
+                        ]
+                    ),
                     "LIVEPATH_BUS_URL": broker.url,
                     "LIVEPATH_IMDS_POLL_S": "0.05",
                 },
@@ -145,6 +152,33 @@ def test_an_attempt_that_cannot_be_told_is_killed_and_counts(world: World, tmp_p
         "another process has its place",
         lambda: {child.pid for child in worker.children()} != processes,
     )
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["told", "killed"])
+def test_what_an_attempt_started_is_gone_with_it(world: World, tmp_path: Path, deaf: bool) -> None:
+    world.worker()
+    event = "killed" if deaf else "told"
+    job = world.file("parent", event, folder=str(tmp_path), deaf=deaf, sent_ms=now_ms())
+    broker = Broker(create_app(world.broker.url), world.broker.url, grace_s=1)
+    broker.send(Delivery(job, QUEUE, 1))
+    broker.close()
+    world.stack.until_state(event, "succeeded")
+    assert world.outcomes(event)[0] == ("lost" if deaf else "failed")
+    for name in ("child", "grandchild"):
+        pid = int((tmp_path / name).read_text())
+        world.stack.until(f"the {name} is gone", lambda pid=pid: not psutil.pid_exists(pid))
+
+
+def test_a_package_that_cannot_be_imported_stops_nobody_and_is_told(world: World) -> None:
+    world.worker()  # beside it, all that the other tests do is done
+    with Session(world.stack.engine) as session:
+        found = session.get_one(Function, "half")
+        assert found.trigger == "broken"
+        assert found.doc.startswith("half_done cannot be loaded: ModuleNotFoundError: No module")
+        assert session.get_one(Function, "steps").trigger == "request"
+    world.file("half", "half")
+    job = world.stack.until_state("half", "retrying")
+    assert "this worker has no function 'half': half_done cannot be loaded" in (job.error or "")
 
 
 def test_a_project_has_only_so_many_under_way(world: World, tmp_path: Path) -> None:

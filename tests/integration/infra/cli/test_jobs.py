@@ -71,9 +71,10 @@ async def test_functions_are_listed(terminal: Terminal, deployment: Deployment) 
     terms = {"queue": "bulk", "max_attempts": 8, "timeout_s": 60, "memory_mb": 1, "per_project": 2}
     with deployment.session() as session, session.begin():
         session.add(Function(name="archive", trigger="manifest", doc="D.", terms=terms, seen_ms=1))
-    assert (await terminal.lines("functions"))[1].split() == [
-        *("archive", "manifest", "bulk", "8", "60", "s", "2", "D."),
-    ]
+        session.add(Function(name="half", trigger="broken", doc="No x.", terms=terms, seen_ms=1))
+    listed = await terminal.lines("functions")
+    assert listed[1].split() == ["archive", "manifest", "bulk", "8", "60", "s", "2", "D."]
+    assert listed[2].split() == ["half", "broken", "No", "x."]
 
 
 @pytest.mark.parametrize(

@@ -108,10 +108,13 @@ async def test_functions_are_those_that_dispatchers_have(
     # Nobody has said what there is.
     assert (await create(api, cold_functions=["mine"]))["cold_functions"] == ["mine"]
     with deployment.session() as session, session.begin():
-        for name, trigger in (("archive", "manifest"), ("clip-exact", "request")):
+        for name, trigger in (
+            *(("archive", "manifest"), ("clip-exact", "request")),
+            ("half", "broken"),
+        ):
             session.add(Function(name=name, trigger=trigger, doc="", terms={}, seen_ms=0))
     event = await create(api, cold_functions=["archive"])
-    for names in (["mine"], ["clip-exact"]):
+    for names in (["mine"], ["clip-exact"], ["half"]):
         refused = await api.patch(f"/v1/events/{event['id']}", json={"cold_functions": names})
         assert refused.status_code == 422
         assert "Choose among archive" in refused.json()["fix"]

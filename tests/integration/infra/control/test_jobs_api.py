@@ -108,6 +108,7 @@ class TestAsking:
     async def event(self, api: httpx2.AsyncClient, deployment: Deployment) -> str:
         add_function(deployment, "highlight", "request")
         add_function(deployment, "archive", "manifest")
+        add_function(deployment, "half", "broken")
         return str((await api.post("/v1/events", json={"name": "x"})).json()["id"])
 
     async def test_functions_are_listed_with_their_terms(
@@ -116,6 +117,7 @@ class TestAsking:
         found = (await api.get("/v1/functions")).json()["items"]
         assert [(one["name"], one["trigger"]) for one in found] == [
             ("archive", "manifest"),
+            ("half", "broken"),
             ("highlight", "request"),
         ]
         assert (found[0]["queue"], found[0]["timeout_s"]) == ("fast", 60)
@@ -189,6 +191,7 @@ class TestAsking:
         [
             ({"function": "archive"}, "no function 'archive' that can be asked for"),
             ({"function": "nothing"}, "no function 'nothing'"),
+            ({"function": "half"}, "function 'half' cannot run here: Does it."),
             ({"function": "highlight", "params": {"x": "y" * 9_000}}, "8192"),
             ({"function": "highlight", "feed": "../main"}, "pattern"),
         ],
