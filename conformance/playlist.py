@@ -6,6 +6,7 @@ same. Upstream: `reading` makes them of text. Downstream: `observation`, `rules`
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from conformance.attributes import Attributes
 
@@ -50,6 +51,16 @@ class Segment:
     def length(self) -> float:
         """Its duration, or that of the parts that are there."""
         return self.duration if self.duration is not None else sum(p.duration for p in self.parts)
+
+    @property
+    def absent(self) -> float:
+        """Seconds of its parts that say GAP=YES: its file may do without them (6.2.1)."""
+        return sum(part.duration for part in self.parts if part.gap)
+
+    @property
+    def absent_first(self) -> float:
+        """Those of them that come before anything that is there."""
+        return sum(part.duration for part in takewhile(lambda part: part.gap, self.parts))
 
 
 @dataclass(frozen=True, slots=True)

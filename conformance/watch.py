@@ -164,11 +164,11 @@ class Watch:
         listed = {segment.msn: segment for segment in playlist.all_segments}
         for segment in previous.segments:
             after = listed.get(segment.msn)
-            if segment.parts and (after is None or not after.parts):
-                part = segment.parts[-1]
+            there = [part for part in segment.parts if not part.gap and part.byterange is None]
+            if there and (after is None or not after.parts):
                 until = since + 3 * (playlist.target_duration or 0)
-                if until - EARLY_S > now and not part.gap and part.byterange is None:
-                    self._later("removed part", part.uri, segment, until)
+                if until - EARLY_S > now:
+                    self._later("removed part", there[-1].uri, segment, until)
             first = self._first.get(segment.uri or "")
             if after is None and first is not None and not segment.gap:
                 until = first + segment.length + self._longest_s

@@ -135,7 +135,7 @@ def same_samples(seen: Observation) -> Iterator[Case]:
         runs = {one.uri: one.runs for one in track.media("part", "hint") if one.runs}
         whole = {one.msn: one.runs for one in track.media("segment") if one.runs}
         for msn, segment in track.segments.items():
-            found = [runs.get(part.uri) for part in segment.parts]
+            found = [runs.get(part.uri) for part in segment.parts if not part.gap]
             if msn not in whole or not found or any(one is None for one in found):
                 continue
             apart = sum(run.samples for one in found for run in one or ())
@@ -151,7 +151,7 @@ def extinf_exact(seen: Observation) -> Iterator[Case]:
         for one in track.media("segment"):
             if not one.runs or one.msn not in listed:
                 continue
-            held = max(run.duration_s for run in one.runs)
+            held = max(run.duration_s for run in one.runs) + listed[one.msn].absent
             words = f"{track.name} {one.msn}: EXTINF {listed[one.msn].length:.3f}, {held:.3f} s"
             yield case(abs(held - listed[one.msn].length) <= DRIFT_S, words)
 
@@ -168,12 +168,13 @@ def _neighbours(track: Track) -> Iterator[tuple[Segment, Fetched, Segment, Fetch
 @must("4.4.4.3-time", "where timestamps do not go on, there is an EXT-X-DISCONTINUITY")
 def discontinuity_time(seen: Observation) -> Iterator[Case]:
     for track in seen.tracks:
-        for _, first, listed, then in _neighbours(track):
+        for before, first, listed, then in _neighbours(track):
             if listed.starts_discontinuity:
                 continue
-            starts = {run.track: run.start_s for run in then.runs}
+            starts = {run.track: run.start_s - listed.absent_first for run in then.runs}
             for run in first.runs:
-                jump = starts.get(run.track, run.start_s) - run.start_s - run.duration_s
+                begin = run.start_s - before.absent_first
+                jump = starts.get(run.track, begin) - begin - run.duration_s - before.absent
                 words = f"{track.name} {listed.msn}: timestamps jump by {jump * 1000:.0f} ms"
                 yield case(abs(jump) <= SMALLEST_FRAME_S, words)
 

@@ -78,11 +78,13 @@ def codecs(seen: Observation) -> Iterator[Case]:
 def _clock(track: Track, playlist: MediaPlaylist) -> dict[int, float]:
     """Discontinuity number -> date minus media time of a segment of it."""
     dates = {segment.msn: (segment.discontinuity, at) for segment, at in playlist.dated()}
+    listed = track.segments
     found: dict[int, float] = {}
     for one in track.media("segment"):
         if one.runs and one.msn in dates:
             number, at = dates[one.msn]
-            found.setdefault(number, at - min(run.start_s for run in one.runs))
+            absent = listed[one.msn].absent_first if one.msn in listed else 0.0
+            found.setdefault(number, at + absent - min(run.start_s for run in one.runs))
     return found
 
 
