@@ -3,7 +3,8 @@
 Invariant: every fact is applied exactly once, in stream order. The row with the fact's id is
 written in the transaction that applies it, and the entry is acknowledged after the commit, so a
 crash between the two delivers again what then changes nothing. A fact that cannot be applied is
-logged and acknowledged: it never blocks the ones behind it.
+logged and acknowledged: it never blocks the ones behind it. What a node says of an event that
+another one has put on the air since is kept, and moves the event no more.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from infra.db.events_state import advance_event
 from infra.db.outage import DATABASE_ERRORS, is_outage
 from infra.errors import BusUnavailable, IllegalTransition
 from infra.events.bus import Backoff
-from infra.events.facts import FactType, MediaFact
+from infra.events.facts import FactType, MediaFact, node_of
 from infra.events.facts_bus import Delivery, FactReader
 from infra.lifecycle import Actor, Trigger
 from infra.outbox.facts import TOLD_FACTS, told_of
@@ -40,6 +41,8 @@ _TRIGGERS = {
     FactType.PUBLISHER_LOST: Trigger.PUBLISHER_LOST,
     FactType.PROGRAM_ENDED: Trigger.PROGRAM_ENDED,
 }
+_PARTING = frozenset({FactType.PUBLISHER_LOST, FactType.PROGRAM_ENDED, FactType.PUBLISHERS_PRESENT})
+"""Of the node that carries the event alone."""
 _NOTED = frozenset(
     {
         FactType.RECORDING_DEGRADED,
@@ -57,6 +60,7 @@ TIDIED = 1_000
 REFUSED_AGAIN_MS = 60_000
 """A refusal is told to clients once, until it has not happened for this long."""
 _LOOKED_AT = 20
+_STARTS_LOOKED_AT = 100
 _TIDY_S = 3600.0
 _STANDBY_S = 1.0
 
@@ -91,6 +95,13 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
     if event is None or event.project != fact.project:
         _log.warning("a fact names an event that is not known", fact=fact.id, event_id=fact.event)
         return Outcome.NO_EFFECT
+    if fact.type in _PARTING and _has_moved_on(session, fact):
+        return Outcome.NO_EFFECT
+    return _move_on(session, event, fact)
+
+
+def _move_on(session: Session, event: Event, fact: MediaFact) -> Outcome:
+    at_ms = fact.at_ns // 1_000_000
     if fact.type in _NOTED:
         _note(event, fact)
         return Outcome.APPLIED
@@ -102,6 +113,19 @@ def apply_fact(session: Session, fact: MediaFact) -> Outcome:
         )
         return Outcome.NO_EFFECT
     return Outcome.APPLIED
+
+
+def _has_moved_on(session: Session, fact: MediaFact) -> bool:
+    """Whether another node has put the event on the air since the fact's own node did."""
+    query = (
+        select(Fact.id)
+        .where(Fact.project == fact.project, Fact.event == fact.event)
+        .where(Fact.type == FactType.PROGRAM_LIVE.value)
+        .order_by(Fact.at_ms.desc())
+        .limit(_STARTS_LOOKED_AT)
+    )
+    nodes = [node_of(id) for id in session.scalars(query)]
+    return bool(nodes) and nodes[0] != fact.node and fact.node in nodes
 
 
 def _advance(session: Session, event: Event, trigger: Trigger, at_ms: int) -> None:

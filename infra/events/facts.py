@@ -51,3 +51,8 @@ class MediaFact(BaseModel):
     event: str = ""
     feed: str = "main"
     detail: dict[str, Any] = Field(default_factory=dict)
+
+
+def node_of(fact_id: str) -> str:
+    """The node that a fact's id names."""
+    return fact_id.rsplit("-", 2)[0]

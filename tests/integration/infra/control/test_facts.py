@@ -311,3 +311,43 @@ async def test_many_old_facts_are_deleted_some_at_a_time(
         left.append(kept(deployment))
     # The oldest first.
     assert left == [["old-2", "old-3", "old-4"], ["old-4"], []]
+
+
+def of_node(node: str, number: int, kind: FactType, event: str, **changes: Any) -> MediaFact:
+    return fact(number, kind, event, id=f"{node}-boot-{number}", node=node, **changes)
+
+
+async def test_a_node_that_an_event_has_left_does_not_end_it(
+    client: Redis, media: FactWriter, deployment: Deployment, event: str
+) -> None:
+    there = {"primary": True, "backup": False, "active": "primary"}
+    nobody = {"primary": False, "backup": False, "active": None}
+    for number, (node, kind, detail, state) in enumerate(
+        [
+            ("media-a", T.PROGRAM_LIVE, {}, "live"),
+            ("media-b", T.PROGRAM_LIVE, {}, "live"),
+            ("media-b", T.PUBLISHERS_PRESENT, there, "live"),
+            ("media-a", T.PUBLISHER_LOST, {}, "live"),
+            ("media-a", T.PUBLISHERS_PRESENT, nobody, "live"),
+            ("media-a", T.PROGRAM_ENDED, {}, "live"),
+            ("media-b", T.PUBLISHER_LOST, {}, "reconnecting"),
+            ("media-a", T.PROGRAM_LIVE, {}, "live"),
+            ("media-b", T.PROGRAM_ENDED, {}, "live"),
+            ("media-a", T.PROGRAM_ENDED, {}, "ended"),
+        ]
+    ):
+        await media.send([of_node(node, number, kind, event, detail=detail)])
+        await drain(client, deployment)
+        row = stored(deployment, event)
+        assert (number, row.state) == (number, state)
+        if number >= 2:
+            assert row.primary_connected
+
+
+async def test_a_node_under_another_name_ends_what_it_was_left(
+    client: Redis, media: FactWriter, deployment: Deployment, event: str
+) -> None:
+    await media.send([of_node("before", 1, T.PROGRAM_LIVE, event)])
+    await media.send([of_node("after", 2, T.PROGRAM_ENDED, event)])
+    await drain(client, deployment)
+    assert stored(deployment, event).state == "ended"
