@@ -68,6 +68,8 @@ class Origin:
     """What the test scripts, and what it finds afterwards."""
 
     url: str = ""
+    media_url: str = ""
+    """Where the event is, if not at `url`."""
     state: str = "live"
     refuse: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """Status and headers for the next joins; the last one stays."""
@@ -98,7 +100,7 @@ class Origin:
         self.channels[session].put_nowait((event, data))
 
     def playback(self, event: str) -> dict[str, Any]:
-        base = f"{self.url}/live/default/{event}/main"
+        base = f"{self.media_url or self.url}/live/default/{event}/main"
         return {
             "id": event,
             "name": "A test",

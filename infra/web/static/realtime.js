@@ -17,6 +17,7 @@ export class Realtime extends EventTarget {
   measured = null;
   #video;
   #url = null;
+  #going = null;
   #session = null;
   #coming = null;
   #moves = 0;
@@ -31,6 +32,11 @@ export class Realtime extends EventTarget {
 
   static get supported() {
     return "RTCPeerConnection" in window;
+  }
+
+  /** What plays, or what playback is moving over to. */
+  get url() {
+    return this.#going ?? this.#url;
   }
 
   /** Open `url` until it has a picture, then show it. Raises `ExchangeError`; `moved` tells when. */
@@ -63,6 +69,7 @@ export class Realtime extends EventTarget {
     const before = this.#session;
     this.#session = session;
     this.#url = url;
+    this.#going = null;
     this.#progressAt = performance.now();
     this.finished = false;
     session.addEventListener("control", ({ detail }) => this.#control(session, detail));
@@ -82,7 +89,7 @@ export class Realtime extends EventTarget {
     clearInterval(this.#poll);
     this.#coming?.close();
     this.#session?.close();
-    this.#coming = this.#session = this.#url = this.measured = this.trouble = null;
+    this.#coming = this.#session = this.#url = this.#going = this.measured = this.trouble = null;
     this.finished = false;
     if (this.#video.srcObject) this.#video.srcObject = null;
   }
@@ -125,9 +132,11 @@ export class Realtime extends EventTarget {
     return measured.playoutUnixMs + (performance.now() - measured.takenAt);
   }
 
-  /** Go over to `url`, with the old session playing until the new one has a picture. */
-  async move(url) {
+  /** Go over to `url`, with the old session playing until the new one has a picture; where it
+   * `mayStay` and cannot go, it plays on. */
+  async move(url, mayStay = false) {
     this.#moves += 1;
+    this.#going = url;
     const mine = this.#moves;
     let error = null;
     for (const wait of RETRY_MS) {
@@ -143,12 +152,14 @@ export class Realtime extends EventTarget {
         if (caught.kind === "refused") break;
       }
     }
-    this.dispatchEvent(new CustomEvent("failed", { detail: { error } }));
+    this.#going = null;
+    if (!mayStay) this.dispatchEvent(new CustomEvent("failed", { detail: { error } }));
   }
 
   #control(session, { type, whep_url: next, url, retry_after_s: retryAfter = null }) {
     if (session !== this.#session) return;
-    if (type === "move" || type === "drain") this.move(withTokenOf(this.#url, next ?? url) ?? this.#url);
+    // Who is asked to move and cannot is asked again; a node that drains is about to stop.
+    if (type === "move" || type === "drain") this.move(withTokenOf(this.#url, next ?? url) ?? this.#url, type === "move");
     else if (type === "ended") {
       this.finished = true;
       this.#changed();

@@ -106,9 +106,10 @@ export class Transport extends EventTarget {
   async load(urls) {
     if (this.#urls?.hls === urls.hls && this.#urls?.whep === urls.whep) return;
     if (this.#mode === "webrtc" && urls.whep) {
-      // Another token: the picture stays until the new session has one.
+      // Another token or node: the picture stays until the new session has one.
+      const mayStay = new URL(urls.whep).pathname === new URL(this.#urls.whep).pathname;
       this.#urls = urls;
-      await this.#realtime.move(urls.whep);
+      if (this.#realtime.url !== urls.whep) await this.#realtime.move(urls.whep, mayStay);
       return;
     }
     this.stop();
