@@ -154,6 +154,13 @@ class MediaSettings(TlsSettings):
     """`python -m hotpath`: the media node. State and spool live below the data folder."""
 
     node: str = Field("local", description="Name of this media node, unique in the deployment.")
+    node_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Base URL of LL-HLS and WHEP of this node alone, as viewers reach it, where "
+        "there are several (docs/operations.md); empty: viewers reach it by control's "
+        "`LIVEPATH_MEDIA_PUBLIC_URL` only, and are never led here from another node.",
+    )
     media_host: str = Field(
         "127.0.0.1", description="Address that LL-HLS, WHEP and WHIP (HTTP) listen on."
     )

@@ -1,9 +1,10 @@
 """Fan-out as the node sees it: programmes go on the air and off; viewers come, are told, and go.
 
-Invariant: one feed per programme key, whatever the number of its incarnations. From `drain` on
-nobody gets in, and after `stop` everybody was told.
+Invariant: one feed per programme key, whatever the number of its incarnations. From `drain` on, or
+`take(False)` until `take(True)`, nobody gets in, and after `stop` everybody was told.
 
-Upstream: the node's launcher (`open`, `close`) and control's wishes (`drain`, `recheck`, `end`).
+Upstream: the node's launcher (`open`, `close`), its neighbours (`take`, `move`, `give_up`) and
+control's wishes (`recheck`, `end`).
 Downstream: feeds, sessions, the kernel; `whep` is its HTTP. `run` owns every task; all of it lives
 on the event loop.
 """
@@ -41,7 +42,7 @@ log = structlog.get_logger(__name__)
 MEASURE_S = 1.0
 RECHECK_S = 10.0
 KEEP_ALIVE_S = 15.0
-DRAINING = Refused(Cause.DRAINING, "the node is about to stop", 5)
+DRAINING = Refused(Cause.DRAINING, "the node takes no viewers, and may be about to stop", 5)
 """What whoever joins is told from `drain` on; by then another node answers, or this one again."""
 MAX_OVER = 1_000
 """Programmes that are remembered as over."""
@@ -55,6 +56,15 @@ class Programme:
     access: str
     """Access of the event where the table does not hold it: `public` or `token`."""
     markers: Markers = field(default_factory=Markers)
+
+
+def _nowhere(_key: ProgramKey) -> str | None:
+    return None
+
+
+def _whep_url(node: str, key: ProgramKey) -> str:
+    """A programme at the node with this base URL."""
+    return f"{node.rstrip('/')}/live/{key}/whep"
 
 
 class NotOnAir(LookupError):
@@ -136,6 +146,15 @@ class FanoutService:
             session.end("ended", "event-over")
         programme.feed.close()
 
+    def give_up(self, key: ProgramKey) -> None:
+        """Another node goes on with the programme: who is here still joins anew."""
+        programme = self._programmes.pop(key, None)
+        if programme is None:
+            return
+        for session in self.viewers.of(key):
+            session.end("drain", "moved")
+        programme.feed.close()
+
     def is_over(self, key: ProgramKey) -> bool:
         """Whether it was on the air here and is over, as far as is remembered."""
         return key in self._over
@@ -179,13 +198,20 @@ class FanoutService:
             rights=rights,
         )
 
-    def drain(self, reason: str, url: str | None = None) -> None:
-        """Take nobody in any more, and ask every viewer to go elsewhere; they go when they play
-        there."""
+    def drain(self, reason: str, elsewhere: Callable[[ProgramKey], str | None] = _nowhere) -> None:
+        """Take nobody in any more, and ask every viewer to go; they go when they play there.
+
+        `elsewhere`: base URL of the node that has a programme as well, where one has.
+        """
         self.draining = True
-        data = {"reason": reason, "url": url} if url else {"reason": reason}
         for session in self.sessions.values():
-            session.tell("drain", data)
+            node = elsewhere(session.feed.key)
+            there = {"url": _whep_url(node, session.feed.key)} if node else {}
+            session.tell("drain", {"reason": reason, **there})
+
+    def take(self, viewers: bool) -> None:
+        """Whether viewers are taken in; who is here is told nothing."""
+        self.draining = not viewers
 
     def set_markers(self, key: ProgramKey, markers: Sequence[DesiredMarker]) -> None:
         """The event has these markers: tell the programme's viewers what is new about them."""
@@ -205,11 +231,19 @@ class FanoutService:
         recalled = programme.markers.recalled(time.time_ns() // 1_000_000) if programme else []
         return [ControlEvent("marker", marker) for marker in recalled]
 
-    def move(self, session_id: str, url: str, reason: str) -> bool:
-        """Ask one viewer to go on at `url`; False: there is no such session."""
+    def move(self, session_id: str, node: str, reason: str) -> bool:
+        """Ask one viewer to go on at the node with the base URL `node`; False: there is no such
+        session."""
         session = self.sessions.get(session_id)
         if session is not None:
-            session.tell("move", {"url": url, "reason": reason})
+            session.tell("move", {"url": _whep_url(node, session.feed.key), "reason": reason})
+        return session is not None
+
+    def fall_back(self, session_id: str, reason: str, detail: str) -> bool:
+        """Send one viewer to LL-HLS; False: there is no such session."""
+        session = self.sessions.get(session_id)
+        if session is not None:
+            session.fall_back(reason, detail)
         return session is not None
 
     def recheck(self) -> int:

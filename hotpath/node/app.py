@@ -48,6 +48,7 @@ from hotpath.node.ladders import LadderCollector, Ladders
 from hotpath.node.launcher import Launcher
 from hotpath.node.left_behind import Folders, LeftBehind, read_back
 from hotpath.node.metrics import NodeCollector
+from hotpath.node.neighbours import Neighbours
 from hotpath.node.outbox import FactsFile, Outbox
 from hotpath.node.programs import Programs
 from hotpath.node.readings import Readings, Watched
@@ -89,6 +90,7 @@ class _Parts:
     captions: CaptionsListener | None
     readings: Readings
     keeper: snapshots.Keeper
+    neighbours: Neighbours
 
 
 def _threads(stack: AsyncExitStack, count: int, name: str) -> Executor:
@@ -149,7 +151,11 @@ class MediaNode:
         reader = DesiredReader(settings.bus_url, held=left.snapshot)
         incarnations = Incarnations(self._folders.programs, spool, disk)
         registry = Registry()
-        checks = self._checks(registry, reader, outbox, incarnations, recordings)
+        neighbours = Neighbours(settings.bus_url, settings.node, self._boot, settings.node_url)
+        checks = {
+            **self._checks(registry, reader, outbox, incarnations, recordings),
+            "drain": neighbours.draining,
+        }
         vault = Vault(self._folders.spool, partial(ObjectStore.from_url, settings.s3_url))
         stack.callback(vault.close)
         origin = HlsOrigin(
@@ -177,7 +183,9 @@ class MediaNode:
             journal=journal,
             snapshot=left.snapshot,
             checkpoints=left.checkpoints,
+            elsewhere=neighbours.checkpoint_of,
         )
+        neighbours.attach(programs, rtc.fanout)
         sink = ProgramSink(programs, journal, ingests)
         ids = itertools.count(1)
         srt = SrtIngest(
@@ -203,7 +211,8 @@ class MediaNode:
         readings = Readings(settings.bus_url, settings.node, watched)
         keeper = snapshots.Keeper(self._folders.desired, disk)
         return _Parts(
-            *(outbox, reader, programs, http, srt, whip, rtc, ladders, captions, readings, keeper)
+            *(outbox, reader, programs, http, srt, whip, rtc, ladders, captions, readings, keeper),
+            neighbours,
         )
 
     def _http(self, origin: HlsOrigin, rtc: WebRtc, whip: WhipIngest) -> HlsServer:
@@ -237,6 +246,7 @@ class MediaNode:
                 tasks.create_task(programs.run(), name="programs"),
                 tasks.create_task(parts.readings.run(), name="readings"),
                 tasks.create_task(parts.keeper.run(), name="kept desired state"),
+                tasks.create_task(parts.neighbours.run(), name="neighbours"),
             ]
             if parts.captions is not None:
                 background.append(tasks.create_task(parts.captions.run(), name="captions"))
@@ -259,7 +269,7 @@ class MediaNode:
             )
             await stop.wait()
             log.info("media stops")
-            parts.rtc.fanout.drain("node-stopping")
+            parts.rtc.fanout.drain("node-stopping", parts.neighbours.url_of)
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROGRAMS_STOP_S):
                     await programs.stop()

@@ -170,10 +170,14 @@ class Launcher:
         return publish, packager
 
     async def conclude(self, entry: OnAir, incarnation: Incarnation) -> None:
-        """Everything is packaged. If the programme is over, note that durably."""
+        """Everything is packaged. Note durably if it is over, or another node's."""
         if entry.program.state is ProgramState.ENDED:
             await self.incarnations.finish(incarnation)
             self._off_air(entry.key)
+        elif entry.given_up:
+            await self.incarnations.forget(entry.key)
+            self._origin.close(entry.key)
+            self._fanout.give_up(entry.key)
         entry.incarnation = entry.playlists = None
         self.registry.close(entry.key)
 

@@ -45,6 +45,8 @@ class OnAir:
     told: Presence | None = None
     """What control was told last."""
 
+    given_up: bool = False
+    """Another node goes on with it."""
     rests_until: int = 0
     """Monotonic ns: not to be polled before."""
 

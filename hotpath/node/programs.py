@@ -11,7 +11,7 @@ disk work is handed to threads.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -53,9 +53,16 @@ class Programs:
         journal: Journal,
         snapshot: DesiredSnapshot,
         checkpoints: Mapping[ProgramKey, Checkpoint],
+        elsewhere: Callable[[ProgramKey], Checkpoint | None] = lambda _key: None,
     ) -> None:
+        """`elsewhere`: from where this node goes on with a programme that has left another one."""
         self.ready = asyncio.Event()
         """What an earlier life left on the air is resumed; publishers may come."""
+        self.draining = False
+        """No programme begins here any more."""
+        self.publishers_move = False
+        """Publishers belong to other nodes now."""
+        self._elsewhere = elsewhere
         self._launcher = launcher
         self._journal = journal
         self._snapshot = snapshot
@@ -194,8 +201,11 @@ class Programs:
 
     def for_publisher(self, key: ProgramKey) -> OnAir | None:
         """The programme a publisher belongs to; None: there is nothing to publish to."""
+        if self.publishers_move:
+            return None
         entry = self._on_air.get(key)
-        if entry is None and key not in self._over and not self._stopping:
+        closed = self._stopping or self.draining
+        if entry is None and key not in self._over and not closed:
             event = self._event(key)
             if event is not None and event.open:
                 entry = self._add(key, event, event.target_duration_s)
@@ -204,6 +214,22 @@ class Programs:
 
     def disconnect(self, publisher_id: int, reason: str) -> None:
         self._ingests.disconnect(publisher_id, reason)
+
+    def send_publishers_away(self, reason: str) -> None:
+        """Encoders come back by themselves: to a node that takes them."""
+        for entry in self._on_air.values():
+            for publisher in entry.publishers:
+                self.disconnect(publisher, reason)
+
+    def give_up(self, key: ProgramKey) -> None:
+        """Another node goes on with a programme that has no publisher here: it is not over."""
+        entry = self._on_air.get(key)
+        if entry is None or entry.program.state is not ProgramState.RECONNECTING:
+            return
+        log.info("another node goes on with a programme", program=str(key))
+        entry.given_up = True
+        entry.switcher.stop(time.monotonic_ns(), time.time_ns())
+        self.touched(entry)
 
     def _add(self, key: ProgramKey, event: DesiredEvent, target_duration_s: int) -> OnAir:
         options = options_of(event, self._launcher.part_target_ms, target_duration_s)
@@ -230,7 +256,7 @@ class Programs:
 
     async def _open(self, entry: OnAir, epoch_ns: int) -> None:
         """Media is waiting for its first incarnation."""
-        incarnation = await self._launcher.open(entry, epoch_ns)
+        incarnation = await self._launcher.open(entry, epoch_ns, self._elsewhere(entry.key))
         entry.opening = False
         if incarnation is None:
             self._remove(entry)

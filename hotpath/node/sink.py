@@ -48,7 +48,9 @@ class ProgramSink:
         key = ProgramKey(publisher.project, publisher.event, publisher.feed)
         entry = self._programs.for_publisher(key)
         if entry is None:
-            self._programs.disconnect(publisher.id, "the event is over")
+            drained = self._programs.draining
+            reason = "the node is being drained" if drained else "the event is over"
+            self._programs.disconnect(publisher.id, reason)
             return
         self._entries[publisher.id] = entry
         entry.publishers[publisher.id] = publisher

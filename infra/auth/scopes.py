@@ -34,6 +34,8 @@ class Scope(StrEnum):
     PROJECTS_WRITE = "projects:write"
     ORGANISATIONS_READ = "organisations:read"
     ORGANISATIONS_WRITE = "organisations:write"
+    NODES_READ = "nodes:read"
+    NODES_WRITE = "nodes:write"
     AUDIT_READ = "audit:read"
 
 
@@ -57,6 +59,7 @@ _OF_TAG: Mapping[str, tuple[Scope, Scope | None]] = MappingProxyType(
         "keys": (Scope.KEYS_READ, Scope.KEYS_WRITE),
         "projects": (Scope.PROJECTS_READ, Scope.PROJECTS_WRITE),
         "organisations": (Scope.ORGANISATIONS_READ, Scope.ORGANISATIONS_WRITE),
+        "nodes": (Scope.NODES_READ, Scope.NODES_WRITE),
         "audit": (Scope.AUDIT_READ, None),
     }
 )

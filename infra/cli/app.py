@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import events, jobs, keys, orgs, projects, secrets, webhooks
+from infra.cli import events, jobs, keys, nodes, orgs, projects, secrets, webhooks
 from infra.cli.doctor import doctor
 from infra.cli.up import up
 
@@ -60,6 +60,7 @@ for name, made in (
     ("secrets", secrets.app),
     ("projects", projects.app),
     ("orgs", orgs.app),
+    ("nodes", nodes.app),
 ):
     app.add_typer(made, name=name, rich_help_panel=DEPLOYMENT)
 

@@ -21,6 +21,7 @@ from infra.client.groups import Awaited, Blocking, W
 from infra.client.hooks import Webhooks
 from infra.client.jobs import Functions, Jobs
 from infra.client.models import Message
+from infra.client.nodes import Nodes
 from infra.client.overview import Overview
 from infra.client.retries import Retries
 from infra.client.signing import SecretGroup, SigningKeyGroup
@@ -44,6 +45,7 @@ class _Groups(Generic[W]):
         self.keys: Keys[W] = Keys(wire)
         self.projects: Projects[W] = Projects(wire)
         self.organisations: Organisations[W] = Organisations(wire)
+        self.nodes: Nodes[W] = Nodes(wire)
         self.audit: Audit[W] = Audit(wire)
         self.webhooks: Webhooks[W] = Webhooks(wire)
         self.overview: Overview[W] = Overview(wire)

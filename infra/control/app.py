@@ -20,6 +20,7 @@ from infra.control.routes import (
     jobs,
     keys,
     markers,
+    nodes,
     objects,
     ops,
     organisations,
@@ -96,6 +97,7 @@ def create_app(context: ControlContext) -> FastAPI:
             {"name": "keys", "description": "API keys: what they may do, and for how long."},
             {"name": "projects", "description": "The projects of an organisation."},
             {"name": "organisations", "description": "Who owns projects."},
+            {"name": "nodes", "description": "Media nodes of the whole installation."},
             {"name": "audit", "description": "Who changed what, and who was refused."},
         ],
     )
@@ -105,7 +107,7 @@ def create_app(context: ControlContext) -> FastAPI:
     for module in (
         *(tier_changes, signing_keys, secrets),
         *(events, markers, clips, replay, jobs, webhooks, stream, playback, publishing),
-        *(revocations, keys, projects, organisations, audit, overview),
+        *(revocations, keys, projects, organisations, nodes, audit, overview),
     ):
         app.include_router(module.router, responses=_responses())
     app.include_router(ops.router)

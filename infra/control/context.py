@@ -11,6 +11,7 @@ from infra.control.held_open import HeldOpen
 from infra.control.key_uses import KeyUses
 from infra.control.limits import Limits
 from infra.control.links import Links
+from infra.control.nodes import Nodes
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
 from infra.control.readings import Readings
@@ -72,4 +73,5 @@ class ControlContext:
     uses: KeyUses = field(default_factory=KeyUses)
     rings: SecretRings = field(default_factory=SecretRings)
     readings: Readings = field(default_factory=Readings)
+    nodes: Nodes = field(default_factory=Nodes)
     held_open: HeldOpen = field(default_factory=HeldOpen)

@@ -22,6 +22,7 @@ from infra.control.event_clock import EventClock
 from infra.control.facts import FactConsumer
 from infra.control.limits import Limits
 from infra.control.links import Links
+from infra.control.nodes import Nodes
 from infra.control.objects import Objects
 from infra.control.presign import Presigner
 from infra.control.public_events import PublicEvents
@@ -89,6 +90,7 @@ async def run_control(settings: ControlSettings) -> None:
         token_algorithm=settings.token_algorithm,
         limits=Limits(client, settings.requests_per_key, settings.requests_per_ip),
         readings=Readings(client),
+        nodes=Nodes(client),
     )
     try:
         with _listen(settings.control_host, settings.control_port) as listener:
@@ -115,6 +117,7 @@ async def run_control(settings: ControlSettings) -> None:
                     group.create_task(readiness.run(), name="readiness"),
                     group.create_task(public.run(), name="public events"),
                     group.create_task(context.readings.run(), name="readings"),
+                    group.create_task(context.nodes.run(), name="nodes"),
                     group.create_task(
                         context.held_open.run(databases.reading, now_ms), name="held open"
                     ),

@@ -127,7 +127,9 @@ async def running(
     *names: str,
     snapshot: DesiredSnapshot | None = None,
     checkpoints: dict[ProgramKey, Checkpoint] | None = None,
+    elsewhere: Checkpoint | None = None,
 ) -> AsyncIterator[Node]:
+    """`elsewhere`: from where all programmes have left another node."""
     facts: list[MediaFact] = []
     wanted = snapshot or DesiredSnapshot(
         epoch="test", projects={PROJECT.id: PROJECT}, events={n: event(n) for n in names}
@@ -155,6 +157,7 @@ async def running(
             journal=Journal("n", "b", facts.append),
             snapshot=wanted,
             checkpoints=checkpoints or {},
+            elsewhere=lambda _key: elsewhere,
         )
         programs.prepare()
         task = asyncio.create_task(programs.run())

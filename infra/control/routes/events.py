@@ -163,7 +163,7 @@ async def create_token(
     """Media nodes verify it offline. `POST …/revocations` calls it back."""
     service = EventService(session, context, project)
     issued = await service.issue_token(event, wanted or TokenCreate())
-    claims = issued.claims
+    claims, links = issued.claims, context.nodes.links(context.links, project, event)
     return TokenOut(
         id=claims.token_id,
         token=issued.token,
@@ -171,10 +171,10 @@ async def create_token(
         role=claims.role,
         tier=claims.tier,
         transports=decide(claims.role, claims.tier).path.transports,
-        hls_url=context.links.hls(project, event, issued.token),
-        whep_url=context.links.whep(project, event, issued.token),
-        player_url=context.links.player(event, issued.token),
-        vod_url=context.links.recording(event, issued.token),
+        hls_url=links.hls(project, event, issued.token),
+        whep_url=links.whep(project, event, issued.token),
+        player_url=links.player(event, issued.token),
+        vod_url=links.recording(event, issued.token),
     )
 
 

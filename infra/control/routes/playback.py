@@ -85,10 +85,13 @@ Viewer = Annotated[Viewed, Depends(viewed, scope="function")]
 async def get_playback(
     event: EventId, session: Session, context: Context, response: Response
 ) -> PlaybackOut:
-    """With `access: token` put `/t/{token}` before the path of `hls_url` and `whep_url`."""
+    """With `access: token` put `/t/{token}` before the path of `hls_url` and `whep_url`. Both lead
+    to the media node that has the event, where there are several: ask again when the picture stops.
+    """
     # One answer serves a crowd of viewers that arrive together.
     response.headers["Cache-Control"] = "public, max-age=1"
-    return playback_out(await public_event(session, event), context.links)
+    found = await public_event(session, event)
+    return playback_out(found, context.nodes.links(context.links, found.project, event))
 
 
 @router.get(

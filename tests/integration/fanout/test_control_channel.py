@@ -15,11 +15,9 @@ pytestmark = pytest.mark.integration
 async def test_a_drain_and_then_the_end(plane: Plane) -> None:
     plane.open()
     async with watching(plane) as viewer, listening(plane, viewer) as heard:
-        plane.service.drain("maintenance", "https://b.example/live/whep")
-        assert await heard.get() == (
-            "drain",
-            {"reason": "maintenance", "url": "https://b.example/live/whep"},
-        )
+        plane.service.drain("maintenance", lambda _key: "https://b.example/")
+        there = f"https://b.example/live/{KEY}/whep"
+        assert await heard.get() == ("drain", {"reason": "maintenance", "url": there})
         assert plane.service.sessions
         plane.service.close(KEY)
         assert await heard.get() == ("ended", {"reason": "event-over"})
@@ -66,11 +64,38 @@ async def test_a_move_reaches_one_viewer(plane: Plane) -> None:
         listening(plane, one) as mine,
         listening(plane, other) as others,
     ):
-        assert plane.service.move(one.session_id, "https://b.example/whep", "balance")
-        assert not plane.service.move("unknown", "https://b.example/whep", "balance")
-        assert await mine.get() == ("move", {"url": "https://b.example/whep", "reason": "balance"})
+        assert plane.service.move(one.session_id, "https://b.example", "balance")
+        assert not plane.service.move("unknown", "https://b.example", "balance")
+        there = f"https://b.example/live/{KEY}/whep"
+        assert await mine.get() == ("move", {"url": there, "reason": "balance"})
         assert plane.service.end(KEY.event) == 2
         assert await others.get() == ("ended", {"reason": "event-over"})
+
+
+async def test_a_node_that_takes_nobody_keeps_who_is_there(plane: Plane) -> None:
+    plane.play()
+    async with watching(plane) as viewer, listening(plane, viewer) as heard:
+        plane.service.take(False)
+        refused = await plane.client.post(plane.whep)
+        assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (503, "draining")
+        await viewer.frames("video", 5)
+        plane.service.take(True)
+        async with watching(plane):
+            assert len(plane.service.sessions) == 2
+        assert plane.service.fall_back(viewer.session_id, "draining", "no other node")
+        told = {"reason": "draining", "detail": "no other node"}
+        assert await heard.get() == ("fallback", told)
+        assert not plane.service.fall_back(viewer.session_id, "draining", "no other node")
+
+
+async def test_a_programme_that_is_given_up_is_not_over(plane: Plane) -> None:
+    plane.open()
+    async with watching(plane) as viewer, listening(plane, viewer) as heard:
+        plane.service.give_up(KEY)
+        assert await heard.get() == ("drain", {"reason": "moved"})
+        assert await heard.get() is None
+        again = await plane.client.post(plane.whep)
+        assert (again.status_code, again.headers["retry-after"]) == (404, "2")
 
 
 async def test_a_revoked_viewer_hears_why_and_its_media_stops(plane: Plane) -> None:

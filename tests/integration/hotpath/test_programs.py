@@ -1,5 +1,6 @@
 """Programmes on a node: isolation from each other, and from a disk that refuses."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from hotpath.program.service import Program
 from infra.events.desired_state import DesiredSnapshot
 from infra.events.facts import FactType
 from infra.keys import ProgramKey
+from infra.manifest import SessionManifest
 from infra.publishers import Role
 from tests.support.coded import coded
 from tests.support.medianode import PROJECT, event
@@ -235,3 +237,66 @@ async def test_a_publisher_that_sends_nothing_leaves_no_programme(tmp_path: Path
         node.sink.publisher_disconnected(1, "closed")
         assert node.programs.states() == {}
         assert not (tmp_path / "programs").exists()
+
+
+async def test_a_programme_that_another_node_has_is_given_up_and_not_over(tmp_path: Path) -> None:
+    key = ProgramKey(PROJECT.id, "ev_one")
+    async with running(tmp_path, "ev_one") as node:
+        node.connect(1, "ev_one")
+        node.publish(1)
+        await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+        node.programs.give_up(key)
+        assert node.programs.states() == {"live": 1}  # it has a publisher here
+        node.sink.publisher_disconnected(1, "closed")
+        node.programs.give_up(key)
+        await until("it is gone", lambda: not node.programs.states())
+        assert not checkpoint_files.path_of(tmp_path / "programs", key).exists()
+        assert node.told(FactType.PROGRAM_ENDED) == []
+        await until("its media is handed on", lambda: bool(node.manifests("ev_one")))
+        (manifest,) = node.manifests("ev_one")
+        assert not SessionManifest.model_validate_json(manifest.read_text()).final
+        node.connect(2, "ev_one")  # and it may come back
+        node.publish(2)
+        await until("it is live again", lambda: len(node.told(FactType.PROGRAM_LIVE)) == 2)
+
+
+async def test_a_programme_that_left_another_node_goes_on_above_its_numbers(
+    tmp_path: Path,
+) -> None:
+    earlier = Checkpoint(
+        incarnation="a2", previous=("a1",), msn_reserved=300, discontinuity_seq=7,
+        epoch_ns=time.time_ns() - 60 * 10**9, target_duration_s=2, open=True,
+    )  # fmt: skip
+    key = ProgramKey(PROJECT.id, "ev_one")
+    async with running(tmp_path, "ev_one", elsewhere=earlier) as node:
+        node.connect(1, "ev_one")
+        node.publish(1)
+        await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+        path = checkpoint_files.path_of(tmp_path / "programs", key)
+        mine = Checkpoint.model_validate_json(path.read_bytes())
+        assert mine.previous == ("a1", "a2")
+        assert mine.epoch_ns == earlier.epoch_ns
+        assert node.told(FactType.PUBLISHER_LOST) == []
+        while "#EXT-X-MEDIA-SEQUENCE:300\n" not in await node.playlist(key, "video.m3u8"):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_node_that_is_drained_takes_no_programme_and_keeps_what_it_has(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, "ev_one", "ev_two") as node:
+        node.connect(1, "ev_one")
+        node.publish(1)
+        await until("it is live", lambda: bool(node.told(FactType.PROGRAM_LIVE)))
+        node.programs.draining = True
+        node.connect(2, "ev_two")
+        assert node.ingest.disconnected == [(2, "the node is being drained")]
+        node.sink.publisher_disconnected(1, "closed")
+        node.connect(3, "ev_one")  # it comes back to where its viewers are
+        assert len(node.ingest.disconnected) == 1
+        node.programs.publishers_move = True
+        node.programs.send_publishers_away("the node is being drained")
+        assert node.ingest.disconnected[1:] == [(3, "the node is being drained")]
+        node.sink.publisher_disconnected(3, "closed")
+        node.connect(4, "ev_one")
+        assert [publisher for publisher, _ in node.ingest.disconnected] == [2, 3, 4]

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from infra.cli.app import app
 
 ROOT = Path(__file__).parents[4]
-GROUPS = ("events", "jobs", "webhooks", "keys", "secrets", "projects", "orgs")
+GROUPS = ("events", "jobs", "webhooks", "keys", "secrets", "projects", "orgs", "nodes")
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *(ROOT / "docs").glob("*.md")]
 NAMED = re.compile(rf"livepath ({'|'.join(GROUPS)}) ([a-z][a-z-]+)")
 HEAVY = ("httpx2", "pydantic", "sqlalchemy", "rich", "infra.client", "infra.supervisor")
