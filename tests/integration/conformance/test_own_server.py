@@ -188,7 +188,7 @@ def test_a_programme_whose_publisher_is_away_for_a_while_and_that_ends_keeps_the
 def test_a_publisher_that_falls_silent_costs_the_cadence_of_parts_and_no_other_rule(
     tmp_path: Path,
 ) -> None:
-    # docs/ll-hls.md, "What differs from the letter", says why there is nothing before the slate.
+    # ADR 0023 says why there is nothing before the slate.
     one = event()
     with MediaProcess(tmp_path / "data") as media:
         media.want(one)
@@ -198,7 +198,11 @@ def test_a_publisher_that_falls_silent_costs_the_cadence_of_parts_and_no_other_r
             url = f"http://127.0.0.1:{media.http_port}/live/{key_of(one)}/index.m3u8"
             process = check(url, tmp_path / "found.json", "--seconds", str(SILENT_S))
             media.until(key_of(one), lambda playlist: len(playlist.segments) >= 2)
+        # While the parts before the slate are listed.
+        media.until(key_of(one), lambda playlist: playlist.segments[-1].discontinuity >= 1)
+        texts = [media.get(f"/live/{key_of(one)}/{name}.m3u8").text for name in ("video", "audio")]
         output, _ = process.communicate(timeout=SILENT_S + 30)
+    assert all("#EXT-X-PART" in text and "GAP" not in text for text in texts), texts
     found = verdicts(tmp_path / "found.json")
     (cadence,) = broken(found)
     assert "6.2.1-new-part" in cadence, output

@@ -128,6 +128,8 @@ def test_a_stall_shorter_than_that_goes_on_where_it_was() -> None:
     assert slate_of(harness) == []
     assert {sample.mark.discontinuity_seq for sample in harness.samples()} == {0}
     assert len(harness.samples()) == 243
+    for track in VIDEO, AUDIO:
+        check_continuous(harness.parts(track))
 
 
 def test_a_silent_publisher_that_stalls_leaves_the_slate_on() -> None:
