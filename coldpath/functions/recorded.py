@@ -25,6 +25,9 @@ ATTEMPTS = 8
 """Of a function that runs when a programme is over, in four minutes: an earlier session's manifest
 may come that late."""
 
+MOST_BYTES = 256 << 20
+"""Of a manifest; one that was read takes up to 16 times as much memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -41,7 +44,7 @@ class Recorded:
 
 def recorded(context: JobContext) -> Recorded | JobResult:
     """The programme that the job's manifest ends, or the result that says why there is none."""
-    body = context.store.get(context.lease.input_key)
+    body = _body(context, context.lease.input_key)
     last = parse_manifest(context.lease.input_key, body)
     if not last.final:
         return JobResult({"skipped": "the programme goes on in a later incarnation"})
@@ -73,12 +76,23 @@ def _earlier(context: JobContext, last: SessionManifest) -> Iterator[bytes]:
     for incarnation in last.previous:
         key = str(ManifestKey(program, incarnation))
         try:
-            yield context.store.get(key)
+            yield _body(context, key)
         except ObjectMissing:
             raise RetryLater(
                 f"{key}, an earlier incarnation of the programme, is not there yet; "
                 "its media node uploads it when it is back"
             ) from None
+
+
+def _body(context: JobContext, key: str) -> bytes:
+    """Raises `ObjectMissing`, or `PermanentFailure` for what no worker has the memory to read."""
+    found = context.store.head(key)
+    if found is not None and found.bytes > MOST_BYTES:
+        raise PermanentFailure(
+            f"{key} has {found.bytes >> 20} MiB; manifests of up to {MOST_BYTES >> 20} MiB are "
+            "read, a week of five renditions"
+        )
+    return context.store.get(key)
 
 
 def parse_manifest(key: str, body: bytes) -> SessionManifest:

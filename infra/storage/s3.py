@@ -16,7 +16,7 @@ from urllib.parse import quote
 import boto3
 from botocore.config import Config
 
-from infra.errors import ObjectExists, ObjectMissing
+from infra.errors import ObjectExists, ObjectMissing, StorageError
 from infra.storage.objects import MAX_PRESIGN_S, ObjectInfo, ObjectStore
 from infra.storage.s3_errors import mapped
 from infra.storage.s3_puts import put_in_parts, put_whole
@@ -114,6 +114,12 @@ class S3ObjectStore(ObjectStore):
         with mapped("LIST", self._bucket, prefix):
             for page in pages:
                 for found in page.get("Contents", []):
+                    if not found["Key"].startswith(prefix):
+                        # What is below a prefix is one tenant's, so others' must not pass.
+                        raise StorageError(
+                            f"{self.location.endpoint or 'S3'} lists {found['Key'][:200]!r} below "
+                            f"{prefix!r}: it does not heed prefixes and cannot be used"
+                        )
                     modified_ms = int(found["LastModified"].timestamp() * 1000)
                     etag = found["ETag"].strip('"')
                     yield ObjectInfo(found["Key"], found["Size"], etag, modified_ms)

@@ -64,7 +64,8 @@ def put_in_parts(
         return client.complete_multipart_upload(
             Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **request
         )["ETag"].strip('"')
-    except (BotoCoreError, ClientError, OSError):
+    except BaseException:
+        # A time limit is raised wherever the upload is; parts that nobody removes are paid for.
         with suppress(BotoCoreError, ClientError):
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
         raise

@@ -235,56 +235,6 @@ class TestPoison:
         assert row(engine).state == "dead"
 
 
-class TestPostponing:
-    def lease(self, ledger: Ledger, clock: Clock) -> Lease:
-        """The next attempt, some time after whatever came before."""
-        clock.now += 1_000
-        lease = ledger.lease(JOB, "w1/1")
-        assert lease is not None
-        return lease
-
-    def postpone(self, ledger: Ledger, clock: Clock) -> None:
-        ledger.postpone(self.lease(ledger, clock), "503", delay_ms=0)
-
-    def test_an_attempt_is_told_how_many_were_postponed(self, ledger: Ledger, clock: Clock) -> None:
-        ledger.file([request()])
-        self.postpone(ledger, clock)
-        self.postpone(ledger, clock)
-        ledger.fail(self.lease(ledger, clock), "boom", delay_ms=0)
-        ledger.release(self.lease(ledger, clock))
-        lease = self.lease(ledger, clock)
-        assert (lease.postponed, lease.attempt, lease.fence) == (2, 2, 5)
-
-    @pytest.mark.parametrize("way", ["dead", "cancelled between attempts", "cancelled in one"])
-    def test_a_job_that_is_queued_anew_has_none(
-        self, ledger: Ledger, clock: Clock, engine: Engine, way: str
-    ) -> None:
-        ledger.file([request()])
-        self.postpone(ledger, clock)
-        if way == "dead":
-            ledger.fail(self.lease(ledger, clock), "boom", permanent=True)
-        elif way == "cancelled in one":
-            self.lease(ledger, clock)
-            assert ledger.cancel(JOB)
-        else:
-            assert ledger.cancel(JOB)
-        assert ledger.requeue(JOB)
-        assert row(engine).started_ms is None
-        self.postpone(ledger, clock)
-        assert row(engine).started_ms == clock.now
-        assert self.lease(ledger, clock).postponed == 1
-
-    def test_a_worker_that_was_lost_postponed_nothing(self, ledger: Ledger, clock: Clock) -> None:
-        ledger.file([request()])
-        self.lease(ledger, clock)
-        clock.now += LEASE_MS + 1
-        Deliveries(ledger.engine, clock=clock).release_expired(10)
-        assert ledger.hand_back("w1") == []
-        self.lease(ledger, clock)
-        assert ledger.hand_back("w1") == [JOB]
-        assert self.lease(ledger, clock).postponed == 0
-
-
 class TestHandBack:
     def test_attempts_that_were_handed_back_do_not_count(
         self, ledger: Ledger, deliveries: Deliveries, engine: Engine

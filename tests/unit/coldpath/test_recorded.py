@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from coldpath.errors import RetryLater
+from coldpath.errors import PermanentFailure, RetryLater
+from coldpath.functions import recorded
 from coldpath.functions.registry import load
 from coldpath.ledger import Ledger
 from infra.keys import ManifestKey, ProgramKey
@@ -31,3 +32,23 @@ def test_an_earlier_manifest_is_waited_for(
     terms = bound.terms
     waited = sum(terms.pause_ms(attempts) for attempts in range(1, terms.max_attempts))
     assert waited >= LATE_MS
+
+
+@pytest.mark.parametrize("which", ["last", "earlier"])
+def test_a_manifest_that_no_memory_holds_is_not_read(
+    ledger: Ledger,
+    store: CountingStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    which: str,
+) -> None:
+    last = session(KEY, "i2", *encode(), start_s=60, first_msn=64, previous=["i1"])
+    last.upload(store)
+    earlier = str(ManifestKey(KEY, "i1"))
+    size = len(store.get(last.manifest_key))
+    store.put(earlier, bytes(size + 1), "application/json")
+    store.gets.clear()
+    monkeypatch.setattr(recorded, "MOST_BYTES", size - 1 if which == "last" else size)
+    with pytest.raises(PermanentFailure, match="a week of five renditions"):
+        attempt("archive", ledger, store, last.manifest_key, tmp_path)
+    assert store.gets == ([] if which == "last" else [last.manifest_key])

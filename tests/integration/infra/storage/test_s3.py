@@ -1,5 +1,7 @@
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -132,3 +134,41 @@ def test_a_store_that_refuses_connections_is_a_storage_error() -> None:
                 store.check()
             with pytest.raises(StorageError):
                 list(store.list(""))
+
+
+LISTED = """<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>false</IsTruncated>
+<KeyCount>2</KeyCount>{}</ListBucketResult>"""
+ENTRY = """<Contents><Key>{}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>
+<ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>"""
+
+
+def test_a_listing_with_keys_of_another_prefix_is_refused() -> None:
+    """No real store does this, and one that did would show a tenant another one's recording."""
+    body = LISTED.format("".join(ENTRY.format(key) for key in ("live/p/a", "live/q/a"))).encode()
+
+    class Careless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Careless)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"s3://k:s@bucket?endpoint=http://127.0.0.1:{server.server_port}"
+        with ObjectStore.from_url(url) as store:
+            found = store.list("live/p/")
+            assert next(found).key == "live/p/a"
+            with pytest.raises(StorageError, match="lists 'live/q/a' below 'live/p/'"):
+                next(found)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
