@@ -11,6 +11,9 @@ from typing import Literal
 MIN_GAP_NS = 1_000_000_000
 _ROUND_TRIP_NS = 100_000_000
 """Asked this much early: the answer takes a round trip and a frame."""
+_LATE_NS = 150_000_000
+"""A keyframe that comes by itself may be so late: no longer, or one that has to be asked for comes
+when its segment is already too long."""
 _FIRST_NS = 300_000_000
 """A first keyframe that is on its way needs no request."""
 _UNANSWERED = 2
@@ -51,8 +54,8 @@ class KeyframeRequests:
         if self._wanted_since is not None:
             due = self._wanted_since
         elif self._keyframe_ns is not None:
-            patience = self._interval_ns * 5 // 4 if self._by_itself else self._interval_ns
-            due = self._keyframe_ns + patience - _ROUND_TRIP_NS
+            patience = _LATE_NS if self._by_itself else -_ROUND_TRIP_NS
+            due = self._keyframe_ns + self._interval_ns + patience
         else:
             return None
         return due if self._asked_ns is None else max(due, self._asked_ns + MIN_GAP_NS)

@@ -15,7 +15,8 @@ _DEFAULT_AUDIO_FRAME = 1024
 
 
 class FrameCadence:
-    """Expects the duration of the next frame: the median of the latest ones."""
+    """Expects the duration of the next frame: the median of the latest ones, or that of the latest
+    where it is not half as long: what is expected for too long makes frames late that follow."""
 
     def __init__(self, format: Format) -> None:
         self._timescale = format.timescale
@@ -42,7 +43,8 @@ class FrameCadence:
         count = len(self._deltas)
         if count < _ENOUGH:
             return self._nominal if self.declared else self._deltas[-1]
-        return sorted(self._deltas)[count // 2]
+        median, latest = sorted(self._deltas)[count // 2], self._deltas[-1]
+        return latest if 2 * latest <= median else median
 
     def restart(self) -> None:
         """Time jumped: the distance to the next frame says nothing."""

@@ -198,19 +198,20 @@ class MarkWriter:
         return True
 
     def _write_lead(self, lead: Track, unit: Unit, now_ns: int) -> list[Item]:
-        target = self._limits.part(lead)
         unit, moved = lead.admit(unit, self._reach(lead))
         self.counts["timestamp-moved"] += moved
         if lead.segment_start is None:
             self._start_segments(lead, unit.dts)
         self._fresh = False
         items: list[Item] = []
-        if (end := end_before(lead, unit.dts, target)) is not None and end < unit.dts:
+        end = end_before(lead, unit.dts, self._limits.part(lead))
+        if end is not None and end < unit.dts:
             items.append(lead.cut_part(end))
             unit = lead.follow(unit, self._reach(lead))
         items += self._cut_before(lead, unit)
-        if not unit.keyframe and not lead.segment_units:
-            self.counts["segment-without-keyframe"] += 1
+        if not lead.segment_units:
+            unit = lead.follow(unit, self._reach(lead))
+            self.counts["segment-without-keyframe"] += not unit.keyframe
         if unit.keyframe and lead.format.track == VIDEO:
             self._keyframes.receive(unit.dts)
         items += self._place(lead, unit, now_ns)
@@ -254,7 +255,7 @@ class MarkWriter:
         """Cut segments that would be too long if they reached to `until`, where nothing was."""
         items: list[Item] = []
         longest = self._longest(lead)
-        while lead.segment_start is not None and until - lead.segment_start > longest:
+        while lead.segment_start is not None and until - lead.segment_start >= longest:
             end = lead.segment_start + self._limits.segment(lead)
             if lead.segment_units:
                 end = max(end, lead.end or 0)

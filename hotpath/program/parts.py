@@ -24,7 +24,7 @@ def end_before(track: Track, dts: int, target: int) -> int | None:
     start, duration = track.part_start, track.cadence.duration
     if start is None or dts + duration - start <= target:
         return None
-    if _is_flexible(track, target) and dts - start < shortest(target):
+    if _may_wait(track) and dts - start < shortest(target):
         return None
     return min(dts, start + target)
 
@@ -34,12 +34,15 @@ def end_behind(track: Track, target: int) -> int | None:
     start, end = track.part_start or 0, track.end or 0
     if end + track.cadence.duration - start <= target:
         return None
-    if not _is_flexible(track, target):
+    if not _may_wait(track):
         return end
-    return None if end - start < shortest(target) else min(end, start + target)
+    if end - start < shortest(target):
+        return None
+    # Where fewer pictures come than parts, each is a part as long as it lasts.
+    return min(end, start + target) if track.cadence.duration <= target else end
 
 
-def _is_flexible(track: Track, target: int) -> bool:
-    """Pictures may be decoded earlier than they are shown; sound may not, and its frames are short.
-    Where fewer pictures come than parts, each is a part as long as it lasts."""
-    return track.format.track == VIDEO and track.cadence.duration <= target
+def _may_wait(track: Track) -> bool:
+    """Pictures may be decoded earlier than they are shown; sound may not, and its frames are
+    short."""
+    return track.format.track == VIDEO

@@ -42,7 +42,7 @@ class Track:
     end: int | None = None
     """Predicted end of the newest unit, or that of the part that was cut behind it."""
     came: int = 0
-    """Decode time of the newest unit, before it was moved forward to follow what was promised."""
+    """Decode time of the newest unit, before it was moved to follow what was promised."""
     floor: int | None = None
     """No later unit may have a lower dts."""
     promised: bool = False
@@ -65,16 +65,15 @@ class Track:
         """The unit with a dts that keeps the invariant, and whether it had to be moved far."""
         self.cadence.receive(unit.dts)
         dts, floor = unit.dts, self.floor
+        self.came = dts
         if floor is None or dts >= floor:
             return self.follow(unit, reach), False
-        self.came = floor
         return _moved(unit, floor), (floor - dts) * 4 > self.cadence.duration
 
     def follow(self, unit: Unit, reach: int) -> Unit:
         """The unit, decoded where the last part or segment was said to end, so that there is no
         hole: moved if the prediction was nearly right, else decoded early if it is before `reach`.
         """
-        self.came = unit.dts
         if self.floor is None or not self.promised:
             return unit
         if (unit.dts - self.floor) * 4 <= self.cadence.duration:
@@ -91,7 +90,7 @@ class Track:
         if self.segment_start is None:
             self.segment_start = unit.dts
         self.segment_units += 1
-        self.end = self.came + self.cadence.duration
+        self.end = max(self.came + self.cadence.duration, unit.dts + 1)
         if longest is not None:
             # A frame expected to last beyond what a segment may is taken to last no longer.
             self.end = min(self.end, max(self.segment_start + longest, unit.dts + 1))

@@ -168,8 +168,10 @@ class Source:
         )
         self._send(at + self.line.late_sound_ms * MS, build_rtp(packet), "audio")
 
-    def _report(self, at: int) -> None:
-        for ssrc, rtp in ((VIDEO_SSRC, self.rtp_of(at)), (AUDIO_SSRC, at * 48 // MS)):
+    def _report(self, at: int, *, sound_at: int | None = None) -> None:
+        """`sound_at`: what the sound's clock stands at, if that is not the time."""
+        sound = (at if sound_at is None else sound_at) * 48 // MS
+        for ssrc, rtp in ((VIDEO_SSRC, self.rtp_of(at)), (AUDIO_SSRC, sound)):
             off = int(self.random.uniform(-1, 1) * self.line.report_off_ms * MS)
             report = SenderReport(ssrc, ntp_of(WALL + at + off), rtp, 1, 1)
             self._fly(at + TRIP // 2, build_sender_report(report, "source"), rtcp=True)

@@ -24,7 +24,7 @@ def test_a_browser_is_asked_once_an_interval() -> None:
             times.append(at)
             requests.receive_keyframe(at + STEP)
     gaps = {b - a for a, b in itertools.pairwise(times)}
-    assert times[0] == INTERVAL * 5 // 4 - 100_000_000
+    assert times[0] == INTERVAL + 150_000_000
     assert len(gaps) == 1
     assert INTERVAL - 2 * 100_000_000 < gaps.pop() < INTERVAL
 

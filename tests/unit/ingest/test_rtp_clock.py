@@ -1,6 +1,7 @@
 """Two RTP clocks with random offsets become one."""
 
 from itertools import pairwise
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +90,46 @@ def test_small_errors_of_reports_move_nothing() -> None:
     assert publisher.video.corrected == 0
 
 
+def test_reports_that_a_busy_sender_dates_too_late_move_little() -> None:
+    publisher, chance = Publisher(), Random(3)
+    publisher.run(0, 400)
+    for at in range(400, 40_000, 800):
+        publisher.report("audio", at, off_ms=chance.choice((0, 0, 0, 15)))
+        publisher.report("video", at, off_ms=chance.choice((0, 0, 30, 60)))
+        publisher.run(at, at + 800)
+    assert abs(publisher.video.corrected) <= 15 * 90
+
+
+def test_rfc3550_6_4_1_a_report_of_a_sender_without_a_clock_says_nothing() -> None:
+    publisher = Publisher()
+    publisher.run(0, 400)
+    for at in range(400, 4000, 400):
+        for track, clock in (("audio", publisher.audio), ("video", publisher.video)):
+            then = at - (300 if track == "audio" else 0)
+            clock.receive_report(SenderReport(1, 0, publisher.rtp(track, then), 0, 0))
+        publisher.run(at, at + 400)
+    assert publisher.video.corrected == 0
+
+
+def test_sound_that_did_not_count_while_it_was_paused_is_put_in_its_place() -> None:
+    publisher = Publisher()
+    publisher.run(0, 400)
+    publisher.report("audio", 380)
+    publisher.report("video", 390)
+    publisher.run(400, 1000)
+    publisher.offset["audio"] -= 1500 * 48
+    ticks = publisher.ticks("audio", 2500)
+    assert ticks == 1000 * 90
+    publisher.report("audio", 2600)
+    publisher.report("video", 2600)
+    assert publisher.ticks("audio", 2620) == 1120 * 90  # once may be a mistake
+    publisher.report("audio", 3400)
+    publisher.report("video", 3400)
+    after = publisher.run(3480, 4000)
+    assert all(abs(audio - video) <= 90 for audio, video in after)
+    assert publisher.video.corrected == 0
+
+
 def test_the_picture_follows_a_drifting_clock() -> None:
     publisher = Publisher()
     for at in range(0, 60_000, 1000):
@@ -118,6 +159,16 @@ def test_another_source_starts_by_its_arrival() -> None:
     publisher.video.restart()
     publisher.offset["video"] = 999
     assert publisher.ticks("video", 400) == 400 * 90
+
+
+def test_another_source_is_beside_the_sound_where_the_one_before_was() -> None:
+    publisher = Publisher(video_late_ms=200)
+    publisher.report("audio", 0)
+    publisher.report("video", 0)
+    publisher.run(0, 8000)
+    publisher.video.restart()
+    publisher.offset["video"] = 999
+    assert abs(publisher.ticks("video", 8000) - 8000 * 90) <= 90
 
 
 @given(

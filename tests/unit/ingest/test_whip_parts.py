@@ -10,8 +10,10 @@ from random import Random
 
 import pytest
 
+from hotpath.hls.events import InitNeeded
+from hotpath.media.unit import AUDIO, VIDEO
 from tests.support.marking import HZ, PART, RATES
-from tests.support.rtp_source import MS, SECOND, Line, Source, steady
+from tests.support.rtp_source import MS, SECOND, SPS, WALL, Line, Source, steady
 
 SECONDS = 12
 LINES = {
@@ -77,3 +79,75 @@ def test_parts_are_legal_when_frames_come_at_uneven_times(name: str, line: str) 
     if line == "clean":
         shown = sum(len(part.units) for part in source.parts())
         assert shown >= len(frames) - 20
+
+
+@pytest.mark.parametrize("fps", [12, 15, 24])
+def test_every_segment_of_a_slow_camera_begins_with_a_keyframe(fps: int) -> None:
+    source = Source(Line(jitter_ms=60))
+    source.run(steady(fps, SECONDS))
+    firsts = [part for part in source.parts() if part.part == 0]
+    assert len(firsts) >= SECONDS // 2
+    assert all(part.independent for part in firsts)
+
+
+class Muted(Source):
+    """Takes no sound for a while, and its clock does not go on meanwhile."""
+
+    AT, FOR = 5 * SECOND, 1200 * MS
+
+    def _take_sound(self, at: int, n: int) -> None:
+        if not self.AT <= at < self.AT + self.FOR:
+            super()._take_sound(at, n - self._still(at) // (20 * MS))
+
+    def _report(self, at: int, *, sound_at: int | None = None) -> None:
+        super()._report(at, sound_at=at - self._still(at))
+
+    def _still(self, at: int) -> int:
+        return self.FOR if at >= self.AT + self.FOR else 0
+
+
+def test_sound_stays_with_its_picture_after_it_was_muted() -> None:
+    source = Muted()
+    source.run(steady(30, SECONDS))
+    early = [
+        unit.pts * SECOND // HZ - (unit.ingest_ns - WALL)
+        for unit in source.units
+        if unit.track == AUDIO and unit.ingest_ns - WALL > 10 * SECOND
+    ]
+    assert early
+    assert max(map(abs, early)) < 5 * MS
+    check(source)
+
+
+class Resized(Source):
+    """Sends another size from 6 s on, as a browser does when its line gets worse."""
+
+    def _take_picture(self, at: int) -> None:
+        if at >= 6 * SECOND and self.sps == SPS:
+            self.sps, self._key_wanted = SPS[:3] + b"\x1e" + SPS[4:], True
+        super()._take_picture(at)
+
+
+def test_another_size_begins_a_discontinuity_and_costs_no_picture() -> None:
+    source = Resized()
+    frames = steady(30, SECONDS)
+    source.run(frames)
+    needed = [e for e in source.events if isinstance(e, InitNeeded) and e.format.track == VIDEO]
+    assert [each.number for each in needed] == [0, 1]
+    parts = source.parts()
+    assert sum(len(part.units) for part in parts) >= len(frames) - 15
+    second = next(part for part in parts if part.discontinuity_seq == 1)
+    assert (second.part, second.init, second.independent) == (0, 1, True)
+
+
+@pytest.mark.parametrize("away_s", [0.5, 1.5, 5])
+def test_a_camera_that_pauses_while_the_sound_goes_on_is_no_discontinuity(away_s: float) -> None:
+    source = Source()
+    source.run([at for at in steady(30, SECONDS) if not 4 <= at / SECOND < 4 + away_s])
+    parts = source.parts()
+    assert {part.discontinuity_seq for part in parts} == {0}
+    newest = parts[-1].units[-1]
+    assert abs(newest.ingest_ns - parts[-1].pdt_ns) < SECOND
+    for part, following in pairwise(parts):
+        assert part.duration <= PART * HZ
+        assert part.duration >= 0.85 * PART * HZ or following.msn != part.msn

@@ -89,6 +89,18 @@ def test_frames_longer_than_a_part_are_parts_as_long_as_they_last() -> None:
     assert {round(duration, 6) for duration, _ in parts(items, VIDEO)[2:]} == {0.333333}
 
 
+def test_pictures_that_come_often_again_are_soon_shown_when_they_were() -> None:
+    # A camera that was off, with a black picture a second, or a screen on which nothing moved.
+    slow = [n * HZ for n in range(8)]
+    fast = [8 * HZ + n * 3000 for n in range(120)]
+    items = record([video(at, keyframe=at % HZ == 0) for at in (*slow, *fast)], (H264,))
+    check_structure(items)
+    shown = [sample.unit.pts for sample in samples(items, VIDEO)]
+    late = [at - dts for at, dts in zip(shown, (*slow, *fast), strict=True)]
+    assert max(late) <= HZ
+    assert max(late[len(slow) + 31 :]) <= 30
+
+
 def test_a_late_frame_is_not_expected_to_make_its_segment_too_long() -> None:
     items = record([video(0, keyframe=True), video(70_501)], (H264,), target_duration_s=1)
     assert all(cut.end - cut.start <= 1.5 * HZ for cut in segments(items, VIDEO))
