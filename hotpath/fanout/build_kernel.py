@@ -19,6 +19,10 @@ enum { LP_START_KEYFRAME, LP_START_LIVE, ... };
 #define LP_CNAME_MAX ...
 #define LP_ERRNOS ...
 #define LP_DELAY_BUCKETS ...
+#define LP_RTCP_IN_MAX ...
+#define LP_INTAKE ...
+#define LP_SSRCS_MAX ...
+enum { LP_OPENED, LP_SHORT, LP_LONG, LP_FORGED, LP_REPLAYED, LP_MANY_SSRCS, ... };
 
 typedef struct {
     int video; uint32_t clock_hz; uint32_t ssrc; uint32_t timestamp_offset; uint32_t rtx_ssrc;
@@ -29,7 +33,8 @@ typedef struct {
     int fd; int family; uint8_t address[16]; uint16_t port; uint32_t scope;
 } lp_path_spec;
 typedef struct {
-    int profile; uint8_t key[16]; uint8_t salt[14]; uint32_t rtx_burst; uint32_t rtx_rate;
+    int profile; uint8_t key[16]; uint8_t salt[14]; uint8_t remote_key[16];
+    uint8_t remote_salt[14]; uint32_t rtx_burst; uint32_t rtx_rate;
     char cname[...];
 } lp_viewer_spec;
 typedef struct {
@@ -46,6 +51,13 @@ typedef struct {
     uint64_t id, frames, bytes, oldest, head, bytes_per_second;
     int64_t newest_timestamp; int has_keyframe, closed;
 } lp_stream_stats;
+typedef struct {
+    uint32_t reports, worst_lost, jitter; int64_t round_trip_ns;
+} lp_reception;
+typedef struct {
+    int32_t length; int32_t family; uint32_t scope; uint16_t port; uint8_t address[16];
+    uint8_t data[...];
+} lp_datagram;
 typedef struct lp_kernel lp_kernel;
 typedef struct lp_stream lp_stream;
 typedef struct lp_viewer lp_viewer;
@@ -79,6 +91,11 @@ void lp_viewer_release(lp_viewer *viewer);
 void lp_viewer_stats_of(lp_viewer *viewer, lp_viewer_stats *out);
 int64_t lp_viewer_round_trip(lp_viewer *viewer, uint32_t ssrc, uint32_t lsr, uint32_t dlsr);
 int64_t lp_now_ns(void);
+
+int lp_intake_receive(lp_kernel *kernel, int fd, lp_datagram *out, int64_t now, int *taken);
+int lp_viewer_open(lp_viewer *viewer, const uint8_t *packet, uint32_t size, uint8_t *out);
+int64_t lp_viewer_heard_ns(lp_viewer *viewer);
+int64_t lp_viewer_reported(lp_viewer *viewer, int video, lp_reception *out);
 """
 
 HERE = Path(__file__).resolve().parent
@@ -86,6 +103,7 @@ SOURCES = (
     "kernel.h",
     "kernel_state.h",
     "kernel_srtp.c",
+    "kernel_srtcp.c",
     "kernel_ring.c",
     "kernel_history.c",
     "kernel_track.c",
@@ -94,6 +112,7 @@ SOURCES = (
     "kernel_socket.c",
     "kernel_send.c",
     "kernel_rtcp.c",
+    "kernel_intake.c",
     "kernel_command.c",
     "kernel_shard.c",
     "kernel_viewer.c",

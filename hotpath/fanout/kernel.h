@@ -9,6 +9,8 @@
  *
  * Locks: one mutex per stream around its ring and one per shard around its command queue, both
  * held for well under a microsecond, never together, never across a system call but free().
+ * The intake (what viewers send) belongs to whoever receives, Python's event loop; its mutex keeps
+ * viewers that end meanwhile out of it. It is never held together with another.
  * Counters that other threads read are written by one thread only, relaxed.
  *
  * Nonces: a packet's SRTP index is reserved when the first packet of its frame is protected and
@@ -25,6 +27,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <pthread.h>
@@ -55,6 +58,12 @@
 #define LP_PACKETS_MAX 4096    /* of one frame */
 #define LP_PACKET_ROOM 1232    /* and a header extension: an IPv6 packet of 1,280 bytes */
 #define LP_RTCP_MAX 1180
+#define LP_RTCP_IN_MAX 1500   /* of an SRTCP packet that is opened */
+#define LP_DATAGRAM_MAX 2048
+#define LP_INTAKE 32          /* datagrams of one call */
+#define LP_BUCKETS 4096
+#define LP_SSRCS_MAX 8        /* of one viewer; a browser has one to three */
+#define LP_REPLAY_WINDOW 128
 #define LP_GSO_MAX 8           /* packets of a message, and of a viewer's turn */
 #define LP_BATCH_MESSAGES 128
 #define LP_BATCH_TURNS 64      /* messages of a batch that may still grow by a turn */
@@ -104,6 +113,8 @@ typedef struct {
     int profile; /* DTLS-SRTP id */
     uint8_t key[16];
     uint8_t salt[14];
+    uint8_t remote_key[16];
+    uint8_t remote_salt[14];
     uint32_t rtx_burst;
     uint32_t rtx_rate; /* bytes per second; 0: half of the stream's */
     char cname[LP_CNAME_MAX + 1];
@@ -116,6 +127,23 @@ typedef struct {
     int32_t last_errno;
     int32_t gso;
 } lp_viewer_stats;
+
+/* What a viewer's reports said of one track. */
+typedef struct {
+    uint32_t reports;
+    uint32_t worst_lost; /* of 256, of one report */
+    uint32_t jitter;     /* the last, in ticks of the track's clock */
+    int64_t round_trip_ns; /* the last, -1: not known */
+} lp_reception;
+
+typedef struct {
+    int32_t length;
+    int32_t family; /* 4, 6 */
+    uint32_t scope;
+    uint16_t port;
+    uint8_t address[16];
+    uint8_t data[LP_DATAGRAM_MAX];
+} lp_datagram;
 
 typedef struct {
     uint64_t packets, bytes, frames, rtx, rtx_bytes, rtx_refused, frames_dropped, gso_off, sr;

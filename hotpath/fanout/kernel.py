@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from hotpath.fanout._kernel import ffi, lib
+from hotpath.fanout.intake import KernelIntake, ViewerReports
 from hotpath.fanout.kernel_border import (
     MAX_PACKETS,
     MAX_PAYLOAD,
@@ -148,6 +149,7 @@ class Viewer:
         self._kernel = kernel
         self._handle = ffi.gc(handle, lib.lp_viewer_release)
         self._kinds = kinds
+        self.reports = ViewerReports(self._handle)
         self._video: Stream | None = None
         self.closed = False
 
@@ -303,6 +305,10 @@ class Kernel:
         if handle == ffi.NULL:
             raise_errno(f"a viewer on {path} cannot be added")
         return Viewer(self, handle, kinds)
+
+    def intake(self) -> KernelIntake:
+        """What receives for the mux, so that viewers' reports are read by the kernel."""
+        return KernelIntake(self.handle)
 
     def totals(self) -> KernelTotals:
         return read_totals(self.handle, self.shards)

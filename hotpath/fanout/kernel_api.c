@@ -24,6 +24,9 @@ static void kernel_unref(lp_kernel *kernel)
         return;
     for (int i = 0; i < kernel->shards; i++)
         shard_free(&kernel->shard[i]);
+    EVP_CIPHER_CTX_free(kernel->intake.gcm);
+    EVP_CIPHER_CTX_free(kernel->intake.ctr);
+    pthread_mutex_destroy(&kernel->intake.lock);
     free(kernel);
 }
 
@@ -50,6 +53,16 @@ static int shard_init(lp_kernel *kernel, lp_shard *shard, int number)
            EVP_EncryptInit_ex(shard->rtcp_gcm, EVP_aes_128_gcm(), NULL, NULL, NULL) &&
            EVP_EncryptInit_ex(shard->rtcp_ctr, EVP_aes_128_ctr(), NULL, NULL, NULL) &&
            !epoll_ctl(shard->epoll, EPOLL_CTL_ADD, shard->event, &event);
+}
+
+static int intake_init(lp_intake *intake)
+{
+    pthread_mutex_init(&intake->lock, NULL);
+    intake->gcm = EVP_CIPHER_CTX_new();
+    intake->ctr = EVP_CIPHER_CTX_new();
+    return intake->gcm && intake->ctr &&
+           EVP_DecryptInit_ex(intake->gcm, EVP_aes_128_gcm(), NULL, NULL, NULL) &&
+           EVP_EncryptInit_ex(intake->ctr, EVP_aes_128_ctr(), NULL, NULL, NULL);
 }
 
 /* Signals are Python's main thread's. */
@@ -106,6 +119,11 @@ lp_kernel *lp_kernel_new(int shards, int crypto)
     kernel->shards = shards;
     for (int i = 0; i < shards; i++)
         kernel->shard[i].epoll = kernel->shard[i].event = -1;
+    if (!intake_init(&kernel->intake)) {
+        lp_kernel_release(kernel);
+        errno = ENOMEM;
+        return NULL;
+    }
     for (int i = 0; i < shards; i++)
         if (!shard_init(kernel, &kernel->shard[i], i) || !shard_start(&kernel->shard[i])) {
             int error = errno;

@@ -118,12 +118,16 @@ def viewer_spec(keys: SrtpKeys, cname: str, limits: ViewerLimits) -> Any:
         raise ValueError(f"a CNAME has 1 to {lib.LP_CNAME_MAX} bytes, not {len(name)}")
     if len(keys.local_key) != 16 or len(keys.local_salt) != keys.profile.salt_length:
         raise ValueError(f"the keys do not fit the profile {keys.profile.name}")
+    if len(keys.remote_key) != 16 or len(keys.remote_salt) != keys.profile.salt_length:
+        raise ValueError(f"the peer's keys do not fit the profile {keys.profile.name}")
     return ffi.new(
         "lp_viewer_spec *",
         {
             "profile": keys.profile.value[0],
             "key": keys.local_key,
             "salt": keys.local_salt,
+            "remote_key": keys.remote_key,
+            "remote_salt": keys.remote_salt,
             "rtx_burst": limits.rtx_burst_bytes,
             "rtx_rate": limits.rtx_bytes_per_second or 0,
             "cname": name,

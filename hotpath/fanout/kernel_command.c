@@ -19,6 +19,7 @@ static void viewer_unref(lp_viewer *viewer)
     if (!viewer || __atomic_sub_fetch(&viewer->refs, 1, __ATOMIC_ACQ_REL))
         return;
     cipher_free(viewer);
+    explicit_bzero(&viewer->opener, sizeof viewer->opener);
     for (int i = 0; i < viewer->tracks; i++)
         history_free(viewer->track[i].history);
     kernel_unref(viewer->kernel);

@@ -101,15 +101,15 @@ static inline int imb_seal(void *manager, const void *key, const uint8_t iv[12],
 /* ---- keys --------------------------------------------------------------------------------------- */
 
 /* RFC 3711 4.3.1: key derivation rate 0, so r = 0. RFC 7714 11 uses it with a 96-bit salt. */
-static int derive(EVP_CIPHER_CTX *ctr, const lp_viewer_spec *spec, uint8_t label, uint8_t *out,
-                  int size)
+static int derive(EVP_CIPHER_CTX *ctr, const uint8_t key[16], const uint8_t salt[14],
+                  uint8_t label, uint8_t *out, int size)
 {
     static const uint8_t zeros[20];
     uint8_t iv[16] = {0};
     int written;
-    memcpy(iv, spec->salt, 14);
+    memcpy(iv, salt, 14);
     iv[7] ^= label;
-    return EVP_EncryptInit_ex(ctr, EVP_aes_128_ctr(), NULL, spec->key, iv) &&
+    return EVP_EncryptInit_ex(ctr, EVP_aes_128_ctr(), NULL, key, iv) &&
            EVP_EncryptUpdate(ctr, out, &written, zeros, size);
 }
 
@@ -147,16 +147,25 @@ static void hmac_tag(const SHA_CTX *inner, const SHA_CTX *outer, const uint8_t *
 static int derive_all(lp_viewer *viewer, EVP_CIPHER_CTX *ctr, const lp_viewer_spec *spec,
                       uint8_t rtp_key[16])
 {
-    uint8_t rtp_auth[20], rtcp_auth[20];
-    int salt = spec->profile == 7 ? 12 : 14;
-    int good = derive(ctr, spec, 0, rtp_key, 16) && derive(ctr, spec, 1, rtp_auth, 20) &&
-               derive(ctr, spec, 2, viewer->rtp.salt, salt) &&
-               derive(ctr, spec, 3, viewer->rtcp.key, 16) && derive(ctr, spec, 4, rtcp_auth, 20) &&
-               derive(ctr, spec, 5, viewer->rtcp.salt, salt);
+    uint8_t rtp_auth[20], rtcp_auth[20], their_auth[20];
+    const uint8_t *key = spec->key, *salt = spec->salt;
+    const uint8_t *their_key = spec->remote_key, *their_salt = spec->remote_salt;
+    int size = spec->profile == 7 ? 12 : 14;
+    int good = derive(ctr, key, salt, 0, rtp_key, 16) && derive(ctr, key, salt, 1, rtp_auth, 20) &&
+               derive(ctr, key, salt, 2, viewer->rtp.salt, size) &&
+               derive(ctr, key, salt, 3, viewer->rtcp.key, 16) &&
+               derive(ctr, key, salt, 4, rtcp_auth, 20) &&
+               derive(ctr, key, salt, 5, viewer->rtcp.salt, size) &&
+               derive(ctr, their_key, their_salt, 3, viewer->opener.key, 16) &&
+               derive(ctr, their_key, their_salt, 4, their_auth, 20) &&
+               derive(ctr, their_key, their_salt, 5, viewer->opener.salt, size);
     hmac_prepare(&viewer->rtp.inner, &viewer->rtp.outer, rtp_auth);
     hmac_prepare(&viewer->rtcp.inner, &viewer->rtcp.outer, rtcp_auth);
+    hmac_prepare(&viewer->opener.inner, &viewer->opener.outer, their_auth);
     explicit_bzero(rtp_auth, sizeof rtp_auth);
     explicit_bzero(rtcp_auth, sizeof rtcp_auth);
+    explicit_bzero(their_auth, sizeof their_auth);
+    viewer->opener.gcm = spec->profile == 7;
     return good;
 }
 

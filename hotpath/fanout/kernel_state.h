@@ -140,6 +140,28 @@ typedef struct {
     SHA_CTX inner, outer;
 } lp_rtcp_cipher;
 
+typedef struct {
+    uint32_t ssrc;
+    uint32_t highest;       /* index */
+    unsigned __int128 seen; /* bit n: the index n below the highest one was taken */
+} lp_replay;
+
+/* Opens a viewer's SRTCP. */
+typedef struct {
+    int gcm;
+    uint8_t key[16], salt[14];
+    SHA_CTX inner, outer;
+    uint32_t ssrcs;
+    lp_replay replay[LP_SSRCS_MAX];
+} lp_opener;
+
+/* Where a viewer's datagrams come from; compared as bytes, so all of it is set. */
+typedef struct {
+    int32_t fd, family; /* the transport's descriptor; 0: nowhere */
+    uint32_t port, scope;
+    uint8_t address[16];
+} lp_route;
+
 enum { LP_CIPHER_NONE, LP_CIPHER_EVP_GCM, LP_CIPHER_IMB_GCM, LP_CIPHER_CM };
 
 struct lp_viewer {
@@ -166,6 +188,12 @@ struct lp_viewer {
     lp_viewer_stats stats;
     int tracks;
     lp_track track[2];
+    lp_viewer *neighbour; /* this and the rest: guarded by the intake's lock */
+    lp_route route;
+    lp_opener opener;
+    int64_t heard_ns;
+    lp_reception heard[2]; /* by track */
+    int64_t remb; /* bits per second, -1: none came */
 };
 
 /* A message of a batch. track NULL: it is sent now or never (RTX, RTCP). */
@@ -223,15 +251,23 @@ struct lp_shard {
     lp_shard_stats stats;
 };
 
+typedef struct {
+    pthread_mutex_t lock;
+    EVP_CIPHER_CTX *gcm, *ctr;
+    lp_viewer *bucket[LP_BUCKETS];
+} lp_intake;
+
 struct lp_kernel {
     uint32_t refs; /* atomic: Python's handle, streams, viewers */
     int crypto; /* LP_CRYPTO_* */
     int shards;
     uint64_t streams; /* atomic */
+    lp_intake intake;
     lp_shard shard[];
 };
 
 static void kernel_unref(lp_kernel *kernel);
+int64_t lp_viewer_round_trip(lp_viewer *viewer, uint32_t ssrc, uint32_t lsr, uint32_t dlsr);
 static void batch_flush(lp_shard *shard);
 static void track_advance(lp_shard *shard, lp_track *track, int64_t now);
 static lp_subscription *shard_subscribe(lp_shard *shard, lp_stream *stream);

@@ -83,6 +83,7 @@ lp_viewer *lp_viewer_new(lp_kernel *kernel, const lp_viewer_spec *spec, const lp
     viewer->rtx_rate = spec->rtx_rate;
     viewer->rtx_burst = spec->rtx_burst;
     viewer->rtx_tokens = spec->rtx_burst;
+    viewer->heard[0].round_trip_ns = viewer->heard[1].round_trip_ns = viewer->remb = -1;
     int good = cipher_init(viewer, spec) == 0;
     if (kernel->crypto == LP_CRYPTO_NONE)
         viewer->cipher = LP_CIPHER_NONE;
@@ -97,12 +98,16 @@ lp_viewer *lp_viewer_new(lp_kernel *kernel, const lp_viewer_spec *spec, const lp
         return NULL;
     }
     __atomic_add_fetch(&viewer->shard->load, 1, __ATOMIC_RELAXED);
+    intake_lead(viewer, path);
     return viewer;
 }
 
 int lp_viewer_path(lp_viewer *viewer, const lp_path_spec *path)
 {
-    return command_path(viewer, LP_PATH, path);
+    if (command_path(viewer, LP_PATH, path))
+        return -1;
+    intake_lead(viewer, path);
+    return 0;
 }
 
 /* attach, switch, detach, resend, close */
@@ -138,11 +143,13 @@ int lp_viewer_resend(lp_viewer *viewer)
 
 int lp_viewer_close(lp_viewer *viewer, int bye)
 {
+    intake_lead(viewer, NULL);
     return command_simple(viewer, LP_CLOSE_VIEWER, 0, NULL, bye);
 }
 
 void lp_viewer_release(lp_viewer *viewer)
 {
+    intake_lead(viewer, NULL);
     command_simple(viewer, LP_CLOSE_VIEWER, 0, NULL, 0);
     viewer_unref(viewer);
 }

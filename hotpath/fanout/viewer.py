@@ -3,7 +3,8 @@
 Invariant: everything the viewer holds elsewhere (peer, kernel viewer, place in the feed, control
 channel) is given up exactly once, whoever ends it first. What a viewer may cause is bounded: one
 repeat of the picture per `PLI_EVERY_NS`, `MAX_NACKED` packets per report, `REPORTS_PER_S` reports
-that are read at all; it never reaches the encoder while the ring can serve it.
+that are read here at all; it never reaches the encoder while the ring can serve it. Reports that
+ask for nothing are read by the kernel and looked at once a review.
 
 Upstream: `whep` (HTTP), the mux (`PeerHandler`). Downstream: `hotpath.fanout.kernel` and the feed.
 """
@@ -21,6 +22,7 @@ from hotpath.fanout.kernel import Kernel, Viewer, ViewerLimits
 from hotpath.fanout.limits import Rate
 from hotpath.fanout.rendition import VIDEO_HZ, Rendition
 from hotpath.fanout.tracks import Randoms, kernel_tracks
+from hotpath.webrtc.handler import RtcpOpener
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
 from hotpath.webrtc.rtcp import (
@@ -145,9 +147,9 @@ class ViewerSession:
 
     # -- PeerHandler -------------------------------------------------------------------------
 
-    def peer_connected(self, keys: SrtpKeys, path: Path) -> None:
+    def peer_connected(self, keys: SrtpKeys, path: Path) -> RtcpOpener | None:
         if self.closed is not None:
-            return
+            return None
         self.path = path
         now = time.monotonic_ns()
         tracks = kernel_tracks(self.media, self.randoms)
@@ -159,6 +161,7 @@ class ViewerSession:
         self.feed.watch(self)
         self.connected_ns = now  # last: a join that fails on the way here is counted as failed
         self._on_connected(self)
+        return self._viewer.reports
 
     def peer_moved(self, path: Path) -> None:
         self.path = path
@@ -217,11 +220,22 @@ class ViewerSession:
         video, ssrcs = self._showing, self.randoms.ssrcs
         if report.ssrc != (ssrcs.video if video else ssrcs.audio):
             return
-        lost = report.fraction_lost / 256
+        trip_ns = viewer.round_trip_ns(report.ssrc, report.last_sr, report.delay_since_sr)
+        self._judge(report.fraction_lost / 256, report.jitter, trip_ns)
+
+    def _take_reports(self, viewer: Viewer) -> None:
+        """Those that the kernel has read since the last review."""
+        heard = viewer.reports.take(video=self._showing)
+        if heard.remb_bps is not None:
+            self._remb_bps = heard.remb_bps
+        if heard.reports:
+            self._judge(heard.worst_lost, heard.jitter, heard.round_trip_ns)
+
+    def _judge(self, lost: float, jitter: int, trip_ns: int | None) -> None:
+        """`lost`: a fraction; `jitter`: ticks of the clock of what it gets."""
         self._lost = lost if self._reviewed else max(self._lost, lost)
         self._reviewed = False
-        self._jitter_ms = 1000 * report.jitter // (VIDEO_HZ if video else AUDIO_HZ)
-        trip_ns = viewer.round_trip_ns(report.ssrc, report.last_sr, report.delay_since_sr)
+        self._jitter_ms = 1000 * jitter // (VIDEO_HZ if self._showing else AUDIO_HZ)
         if trip_ns is not None:
             self.round_trip_ns = trip_ns
 
@@ -234,6 +248,7 @@ class ViewerSession:
             if now - self.posted_ns > CONNECT_NS:
                 self._release("never-connected")
             return
+        self._take_reports(viewer)
         stats = viewer.stats()
         dropped, self._dropped = stats.frames_dropped - self._dropped, stats.frames_dropped
         rtt_ms = (self.round_trip_ns or self.peer.round_trip_ns or 0) // 1_000_000

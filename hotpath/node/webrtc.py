@@ -82,6 +82,7 @@ def assemble(
     # After the mux, so closed before it: its threads must not send on descriptors given back.
     kernel = Kernel(shards=settings.fanout_shards or None)
     stack.callback(kernel.close)
+    mux.intake = kernel.intake()
     bridges = Bridges()
     fanout = FanoutService(
         mux,

@@ -14,6 +14,7 @@ from hotpath.webrtc.handshake import Work
 from hotpath.webrtc.ice_events import Credentials
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.srtp import SrtpKeys
+from hotpath.webrtc.stun import Address
 
 if TYPE_CHECKING:
     from hotpath.webrtc.peer import Peer
@@ -32,7 +33,8 @@ CLOSE_REASONS = (
 class PeerHandler(Protocol):
     """What becomes of one peer."""
 
-    def peer_connected(self, keys: SrtpKeys, path: Path) -> None: ...
+    def peer_connected(self, keys: SrtpKeys, path: Path) -> "RtcpOpener | None":
+        """Who opens the peer's SRTCP from now on; None: the peer does by itself."""
 
     def peer_moved(self, path: Path) -> None:
         """Send there from now on. The old path's descriptor may be closed once this returns, so who
@@ -46,6 +48,26 @@ class PeerHandler(Protocol):
 
     def peer_closed(self, reason: str) -> None:
         """One of `CLOSE_REASONS`, or what `Peer.close` was given. Send nothing any more."""
+
+
+class RtcpOpener(Protocol):
+    """Opens one peer's SRTCP, and may take some of it before the mux sees it."""
+
+    def rtcp(self, packet: bytes) -> bytes:
+        """The plaintext; raises `Rejected`."""
+
+    @property
+    def heard_ns(self) -> int:
+        """When it last took something by the peer's present path, on the mux's clock; 0: never."""
+
+
+class Intake(Protocol):
+    """Receives from the mux's sockets and takes what it can read by itself."""
+
+    def receive(self, fd: int, now: int) -> tuple[int, list[tuple[bytes, Address]]]:
+        """How many datagrams it took, and those that it did not, in order; never waits.
+
+        Raises `BlockingIOError` when nothing waits, another `OSError` when the socket has one."""
 
 
 class PeerShell(Protocol):

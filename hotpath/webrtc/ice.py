@@ -104,8 +104,8 @@ class IceAgent:
 
     def heard(self, source: Source, now: int) -> None:
         """Authenticated media from `source`: it is alive. Unknown sources stay unknown."""
-        if source in self._ways:
-            self._ways[source].heard_ns = now
+        if (way := self._ways.get(source)) is not None:
+            way.heard_ns = max(way.heard_ns, now)  # what the kernel heard is told later
 
     def proves(self, source: Source | None) -> bool:
         """Whether `source` has answered a check of ours: it may be sent whatever there is."""

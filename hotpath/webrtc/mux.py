@@ -15,14 +15,14 @@ import secrets
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hotpath.webrtc import certificate, dtls, sockets, stun
 from hotpath.webrtc.candidate import Candidate, host_candidates
 from hotpath.webrtc.dtls import Step
 from hotpath.webrtc.errors import Overloaded, StunError
-from hotpath.webrtc.handler import PeerHandler, RoleHint
+from hotpath.webrtc.handler import Intake, PeerHandler, RoleHint
 from hotpath.webrtc.handshake import Work
 from hotpath.webrtc.handshake_pool import HandshakePool
 from hotpath.webrtc.ice_events import Credentials
@@ -71,6 +71,8 @@ class Mux:
         self.counters: Counter[str] = Counter()
         self.now = now
         self._limits = limits
+        self.intake: Intake | None = None
+        """What receives, where it is not the sockets themselves. Set it before `run`."""
         self._sockets = sockets.bind(hosts, port, tcp=tcp)
         self.port = self._sockets.port
         reachable = (*sockets.resolved(advertise), *self._sockets.addresses)
@@ -183,18 +185,23 @@ class Mux:
     def _drain(self, fd: int, bound: socket.socket) -> None:
         """The socket stays readable while more waits, so the loop comes back to it."""
         now, received_ns = self.now(), time.time_ns()
-        receive_from = bound.recvfrom
-        for _ in range(_DRAIN):
-            try:
-                data, source = receive_from(_MAX_DATAGRAM)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self.counters[f"receive-error-{errno.errorcode.get(error.errno or 0)}"] += 1
-                return
-            if len(source) == 4:
-                source = _plain(source)
+        for data, source in self._waiting(fd, bound, now):
             self.receive(fd, data, source, now, received_ns)
+
+    def _waiting(self, fd: int, bound: socket.socket, now: int) -> Iterator[tuple[bytes, Address]]:
+        try:
+            if self.intake is not None:
+                taken, others = self.intake.receive(fd, now)
+                self.counters["media"] += taken
+                yield from others
+                return
+            for _ in range(_DRAIN):
+                data, source = bound.recvfrom(_MAX_DATAGRAM)
+                yield data, _plain(source) if len(source) == 4 else source
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.counters[f"receive-error-{errno.errorcode.get(error.errno or 0)}"] += 1
 
     def _receive_known(
         self, route: tuple[Peer, Path], data: bytes, now: int, received_ns: int

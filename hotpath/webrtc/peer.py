@@ -16,7 +16,7 @@ from functools import partial
 from hotpath.webrtc.candidate import Candidate
 from hotpath.webrtc.dtls import Connected, DtlsEngine, DtlsRole, Fingerprint, Step
 from hotpath.webrtc.errors import Rejected
-from hotpath.webrtc.handler import PeerHandler, PeerShell, RoleHint
+from hotpath.webrtc.handler import PeerHandler, PeerShell, RoleHint, RtcpOpener
 from hotpath.webrtc.handshake import Handshake, Tail, Work
 from hotpath.webrtc.ice import IceAgent
 from hotpath.webrtc.ice_events import (
@@ -28,6 +28,7 @@ from hotpath.webrtc.ice_events import (
     Source,
 )
 from hotpath.webrtc.path import Path
+from hotpath.webrtc.srtp import SrtpKeys
 from hotpath.webrtc.srtp_session import SrtpReceiver, SrtpSender
 from hotpath.webrtc.stun import Address, Message
 
@@ -42,6 +43,7 @@ class Peer:
         "_handler",
         "_handshake",
         "_hint",
+        "_opener",
         "_receiver",
         "_role",
         "_sender",
@@ -75,6 +77,8 @@ class Peer:
         self._handshake: Handshake | None = None
         self._tail: Tail | None = None
         self._receiver: SrtpReceiver | None = None
+        self._opener: RtcpOpener | None = None
+        """Instead of a receiver, where the handler has its own."""
         self._sender: SrtpSender | None = None
         self.closed = False
         self.path: Path | None = None
@@ -148,7 +152,7 @@ class Peer:
         self.closed = True
         if self._tail is not None and self.path is not None and reason != "consent-expired":
             self._shell.send(self.path, self._tail.close_notify())
-        self._handshake = self._receiver = self._sender = None
+        self._handshake = self._receiver = self._sender = self._opener = None
         self._shell.counters[f"closed-{reason}"] += 1
         self._shell.forget(self)
         try:
@@ -160,6 +164,7 @@ class Peer:
         return self._agent.authentic(message, data)
 
     def holds(self, path: Path, now: int) -> bool:
+        self._catch_up()
         return self._agent.holds(path, now)
 
     def receive_stun(
@@ -167,6 +172,7 @@ class Peer:
     ) -> bytes | None:
         """The reply to send to `path`; None: the message is not authentic or needs none."""
         is_tcp = path.address is None
+        self._catch_up()
         reply = self._agent.receive(message, data, path, address, now, proven=is_tcp)
         self._apply(now)
         if self._handshake is not None:
@@ -189,7 +195,7 @@ class Peer:
 
     def receive_media(self, data: bytes, path: Path, now: int, received_ns: int) -> None:
         """SRTP or SRTCP, by payload type (RFC 5761 4)."""
-        if self._receiver is None or self.closed:
+        if (self._receiver is None and self._opener is None) or self.closed:
             self._shell.counters["dropped-media-early"] += 1
             return
         rtcp = 192 <= data[1] <= 223
@@ -197,7 +203,7 @@ class Peer:
             self._shell.counters["dropped-rtp-of-viewer"] += 1
             return
         try:
-            plain = self._receiver.rtcp(data) if rtcp else self._receiver.rtp(data)
+            plain = self._open(data, rtcp=rtcp)
         except Rejected as error:
             self._shell.counters[f"dropped-{error.cause}"] += 1
             return
@@ -205,12 +211,27 @@ class Peer:
         deliver = self._handler.peer_rtcp if rtcp else self._handler.peer_rtp
         self._tell(deliver, plain, received_ns)
 
+    def _open(self, data: bytes, *, rtcp: bool) -> bytes:
+        if rtcp and self._opener is not None:
+            return self._opener.rtcp(data)
+        if self._receiver is None:
+            raise Rejected("rtp-unexpected")
+        return self._receiver.rtcp(data) if rtcp else self._receiver.rtp(data)
+
+    def _catch_up(self) -> None:
+        """Hear of what the opener took meanwhile."""
+        if self._opener is not None and self.path is not None:
+            heard_ns = self._opener.heard_ns
+            if heard_ns:
+                self._agent.heard(self.path, heard_ns)
+
     def poll(self, now: int) -> None:
         """Whatever is due: resent flights, checks, the end of consent or patience."""
         if not self.closed:
             self._tell(self._poll, now)
 
     def _poll(self, now: int) -> None:
+        self._catch_up()
         self._apply(now)
         if self._handshake is not None:
             self._pump(now)
@@ -288,12 +309,18 @@ class Peer:
         self._handshake = None
         self._shell.counters["connected"] += 1
         self._shell.counters["dtls-resent"] += handshake.resent
-        self._receiver = SrtpReceiver(connected.keys)
         if self._hint == "publisher":
             self._sender = SrtpSender(connected.keys)
         self._agent.establish(now)
         if self.path is not None:
-            self._tell(self._handler.peer_connected, connected.keys, self.path)
+            self._tell(self._tell_connected, connected.keys, self.path)
+        if self._opener is None and not self.closed:
+            self._receiver = SrtpReceiver(connected.keys)
+
+    def _tell_connected(self, keys: SrtpKeys, path: Path) -> None:
+        opener = self._handler.peer_connected(keys, path)
+        if not self.closed:
+            self._opener = opener
 
     def _tell(self, method: Callable[..., None], *arguments: object) -> None:
         try:

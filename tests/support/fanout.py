@@ -103,6 +103,7 @@ async def running_plane(**options: Any) -> AsyncIterator[Plane]:
         kernel = Kernel(shards=1)
         stack.callback(kernel.close)
         mux = Mux(["127.0.0.1"], 0)
+        mux.intake = kernel.intake()
         access = Access(lambda: 1_000)
         access.set(SECRETS, {})
         service = FanoutService(mux, kernel, access, **options)

@@ -22,6 +22,7 @@ from aiortc.rtcdtlstransport import (
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
+from hotpath.webrtc.handler import RtcpOpener
 from hotpath.webrtc.mux import Mux
 from hotpath.webrtc.path import Path
 from hotpath.webrtc.peer import Peer
@@ -44,9 +45,10 @@ class Recorder:
         self.reason: str | None = None
         self._changed = asyncio.Event()
 
-    def peer_connected(self, keys: SrtpKeys, path: Path) -> None:
+    def peer_connected(self, keys: SrtpKeys, path: Path) -> RtcpOpener | None:
         self.keys, self.path = keys, path
         self._note("connected")
+        return None
 
     def peer_moved(self, path: Path) -> None:
         self.path = path
@@ -327,9 +329,10 @@ async def connected(
     hint: str = "viewer",
     gcm: bool = True,
     role: str = "client",
+    recorder: Recorder | None = None,
 ) -> tuple[Client, Peer, Recorder]:
     """A client that is connected over `wire`."""
-    recorder = Recorder()
+    recorder = recorder or Recorder()
     peer = mux.open(recorder, role_hint=hint)  # type: ignore[arg-type]
     client = Client(wire, gcm=gcm, role=role)
     peer.accept(

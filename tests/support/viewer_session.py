@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hotpath.fanout.choice import SECOND
+from hotpath.fanout.intake import Reported
 from hotpath.fanout.kernel import RtpTrack
 from hotpath.fanout.rendition import Rendition
 from hotpath.fanout.tracks import Randoms
@@ -35,6 +36,20 @@ class Stats:
     packets: int = 0
 
 
+NOTHING_REPORTED = Reported(0, 0.0, 0, None, None)
+
+
+class FakeReports:
+    """What the kernel has read is what a test says; else every report comes to the session."""
+
+    def __init__(self) -> None:
+        self.heard = NOTHING_REPORTED
+
+    def take(self, *, video: bool) -> Reported:
+        heard, self.heard = self.heard, NOTHING_REPORTED
+        return heard
+
+
 @dataclass(eq=False)
 class FakeStream:
     has_keyframe: bool = True
@@ -49,6 +64,7 @@ class FakeViewer:
     now: Stats = field(default_factory=Stats)
     keyframe: bool = True
     sees: str = ""
+    reports: FakeReports = field(default_factory=FakeReports)
 
     def attach(self, kind: str, stream: Any, *, start: str) -> None:
         self.calls.append(("attach", kind, start))

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from hotpath.fanout.choice import SECOND
+from hotpath.fanout.intake import Reported
 from hotpath.webrtc.rtcp import build_remb
 from tests.support.viewer_session import AUDIO, RTX, VIDEO, Rig
 
@@ -88,3 +89,31 @@ def test_sound_that_is_lost_as_well_ends_the_session(rig: Rig) -> None:
         rig.hear({AUDIO: 0.5})
         rig.session.review(second * SECOND)
     assert rig.over == ["cannot-keep-up"]
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.0625, 0.25, 0.5])
+def test_reports_that_the_kernel_has_read_are_judged_like_those_that_come(lost: float) -> None:
+    rig, other = Rig().connect(), Rig().connect()
+    rig.feed.have("720p", "360p")
+    other.feed.have("720p", "360p")
+    for second in range(60):
+        other.kernel.viewer.reports.heard = Reported(1, lost, 900, 30_000_000, None)
+        other.session.review(second * SECOND)
+    rig.report(lost, 60)
+    assert (("detach", "video") in rig.calls) == (lost > 0.12)
+    assert other.calls == rig.calls
+    assert other.session.round_trip_ns == rig.session.round_trip_ns == 30_000_000
+
+
+def test_an_estimate_that_the_kernel_has_read_counts(rig: Rig) -> None:
+    """With jitter far above the round trip it moves a viewer down, as one that comes does."""
+    came = Rig().connect()
+    came.feed.have("720p", "360p")
+    came.session.peer_rtcp(build_remb(1, 100_000, [VIDEO]), 0)
+    rig.kernel.viewer.reports.heard = Reported(0, 0.0, 0, None, 100_000)
+    rig.session.review(0)
+    for second in range(1, 20):
+        for one in (came, rig):
+            one.hear({VIDEO: 0.0}, jitter=90_000)
+            one.session.review(second * SECOND)
+    assert rig.kernel.viewer.sees == came.kernel.viewer.sees != "main"
