@@ -11,6 +11,8 @@ import json
 import re
 from typing import Any
 
+from pydantic import ValidationError
+
 from coldpath.errors import ResultRefused
 from coldpath.records import JobResult, NewAsset
 
@@ -19,6 +21,7 @@ MOST = 1 << 20
 MOST_KIND, MOST_CONTENT_TYPE = 16, 128
 """Characters, of an asset."""
 MOST_COUNT = (1 << 63) - 1
+_NAMED = 3
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -34,6 +37,14 @@ def said(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - an error without words is still an error
         words = "(its words cannot be had)"
     return text(f"{type(error).__name__}: {words}")
+
+
+def mistakes(error: ValidationError) -> str:
+    """In a line: where the first few are, and what is wrong there."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    named = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found]
+    more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
+    return text("; ".join([*named[:_NAMED], *more]))
 
 
 def require_storable(what: str, value: Any) -> None:

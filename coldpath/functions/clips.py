@@ -26,6 +26,7 @@ from coldpath.media.pieces import archived, init_keys, pieces
 from coldpath.media.recording import Recording, recording
 from coldpath.media.window import NS, Window, on_the_wall, reached_ns, within
 from coldpath.records import JobResult, NewAsset
+from coldpath.storable import mistakes
 from infra.jobs.clip_request import EXACT, INSTANT, ClipClock, ClipRequest
 from infra.keys import ManifestKey, ProgramKey, VodKey
 from infra.manifest import SessionManifest
@@ -248,7 +249,9 @@ def _request(context: JobContext) -> ClipRequest:
     try:
         return ClipRequest.model_validate(dict(context.params))
     except ValidationError as error:
-        raise PermanentFailure(f"no clip can be made of these parameters: {error}") from error
+        raise PermanentFailure(
+            f"no clip can be made of these parameters: {mistakes(error)}"
+        ) from error
 
 
 def _content(part: Recording, window: Window, mode: str) -> str:

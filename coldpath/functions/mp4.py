@@ -15,6 +15,7 @@ from coldpath.functions.registry import registry
 from coldpath.media.pieces import SOURCE, Piece, archived, init_keys, pieces
 from coldpath.media.recording import Recording, narrowed
 from coldpath.records import JobResult, NewAsset
+from coldpath.storable import mistakes
 from infra.keys import ManifestKey
 from infra.storage.objects import ObjectInfo
 
@@ -45,7 +46,9 @@ def mp4(context: JobContext) -> JobResult:
     try:
         wanted = Mp4Request.model_validate(dict(context.params)).rendition
     except ValidationError as error:
-        raise PermanentFailure(f"no MP4 can be made of these parameters: {error}") from error
+        raise PermanentFailure(
+            f"no MP4 can be made of these parameters: {mistakes(error)}"
+        ) from error
     found = recorded_of(context)
     source = next(iter(archived(found.whole)), None)
     if source is None:

@@ -17,6 +17,7 @@ from coldpath.errors import PermanentFailure, RetryLater
 from coldpath.media import live
 from coldpath.media.recording import Recording, content_id, recording
 from coldpath.records import JobResult
+from coldpath.storable import mistakes
 from infra.errors import ObjectMissing
 from infra.keys import ManifestKey, ProgramKey, VodKey
 from infra.manifest import SessionManifest
@@ -100,4 +101,4 @@ def parse_manifest(key: str, body: bytes) -> SessionManifest:
     try:
         return SessionManifest.model_validate_json(body)
     except ValidationError as error:
-        raise PermanentFailure(f"{key} is no session manifest: {error}") from error
+        raise PermanentFailure(f"{key} is no session manifest: {mistakes(error)}") from error

@@ -11,6 +11,7 @@ from coldpath.context import JobContext
 from coldpath.errors import PermanentFailure, RetryLater
 from coldpath.functions.registry import registry
 from coldpath.records import JobResult, NewAsset
+from coldpath.storable import mistakes
 from infra.errors import ObjectMissing
 from infra.jobs import replay as stored
 from infra.keys import ProgramKey, VodKey, parse
@@ -24,7 +25,9 @@ def replay(context: JobContext) -> JobResult:
     try:
         wanted = stored.ReplayRequest.model_validate(dict(context.params))
     except ValidationError as error:
-        raise PermanentFailure(f"no replay can be listed by these parameters: {error}") from error
+        raise PermanentFailure(
+            f"no replay can be listed by these parameters: {mistakes(error)}"
+        ) from error
     _require_own(context, wanted.key)
     try:
         text = context.store.get(wanted.key)
@@ -60,4 +63,4 @@ def _read(wanted: stored.ReplayRequest, text: bytes) -> tuple[stored.ReplayEntry
     try:
         return stored.StoredReplay.model_validate_json(text).entries
     except ValidationError as error:
-        raise PermanentFailure(f"{wanted.key} is no replay: {error}") from error
+        raise PermanentFailure(f"{wanted.key} is no replay: {mistakes(error)}") from error

@@ -1,11 +1,13 @@
 """`livepath jobs`: the cold path's jobs from a terminal, over the control API."""
 
 import json
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.api import api, example, first, group
+from infra.cli.api import api, example, first, group, told
 from infra.cli.output import (
     AsJson,
     Limit,
@@ -18,6 +20,7 @@ from infra.cli.output import (
     when,
 )
 from infra.cli.waiting import job_bar
+from infra.jobs.states import JobState
 
 if TYPE_CHECKING:
     from infra.client.models import Function, Job
@@ -56,15 +59,16 @@ def list_jobs(
     context: typer.Context,
     event: OfEvent = None,
     wanted: Annotated[
-        str | None, typer.Option("--state", help="Only jobs in this state, such as running.")
+        JobState | None, typer.Option("--state", help="Only jobs in this state.")
     ] = None,
     limit: Limit = 50,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Jobs, newest first."""
+    named = None if wanted is None else wanted.value
     with api(context) as client:
-        _show(first(limit, client.jobs.list, event=event, state=wanted), as_json)
+        _show(first(limit, client.jobs.list, event=event, state=named), as_json)
 
 
 @app.command(epilog=example("livepath jobs dead --json"))
@@ -112,6 +116,8 @@ def logs(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None
     if as_json:
         print_json(attempts)
         return
+    if not attempts:
+        print("no attempt was made yet")
     for one in attempts:
         outcome = one.outcome or "runs; its log is written when it ends"
         print(f"--- attempt {one.number} on {one.worker}: {outcome}")
@@ -147,18 +153,32 @@ def run(
 
 @app.command(epilog=example("livepath jobs retry job_2kq5mzx7c3v4b6n7a8sd"))
 def retry(context: typer.Context, jobs: JobIds, *, as_json: AsJson = False) -> None:
-    """Give dead jobs another round of attempts."""
+    """Give dead or cancelled jobs another round of attempts."""
     with api(context) as client:
-        for job in jobs:
-            _changed(client.jobs.retry(job), as_json)
+        _each(jobs, client.jobs.retry, as_json)
 
 
 @app.command(epilog=example("livepath jobs cancel job_2kq5mzx7c3v4b6n7a8sd"))
 def cancel(context: typer.Context, jobs: JobIds, *, as_json: AsJson = False) -> None:
     """Stop jobs for good."""
     with api(context) as client:
-        for job in jobs:
-            _changed(client.jobs.cancel(job), as_json)
+        _each(jobs, client.jobs.cancel, as_json)
+
+
+def _each(jobs: list[str], order: "Callable[[str], Job]", as_json: bool) -> None:
+    """What is refused to one job is said, and the others get theirs."""
+    from infra.client import Conflict, NotFound
+
+    refused: NotFound | Conflict | None = None
+    for job in jobs:
+        try:
+            _changed(order(job), as_json)
+        except (NotFound, Conflict) as error:
+            if refused is not None:
+                print(told(refused), file=sys.stderr)
+            refused = error
+    if refused is not None:
+        raise refused
 
 
 def _show(found: "list[Job]", as_json: bool) -> None:

@@ -36,6 +36,7 @@ _STYLES = {
     "broken": "bold red",
 }
 """Of states, whatever they are states of."""
+_IDS = frozenset({"job", "event"})
 _WIDE = 100_000
 
 
@@ -68,8 +69,9 @@ def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> "Ta
     from rich.text import Text
 
     made = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(any(columns)))
-    for column in columns:
-        made.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # An id that is broken in two cannot be copied; what is said in words can be read.
+        made.add_column(column, overflow="fold", no_wrap=number == 0 or column in _IDS)
     for row in rows:
         made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return made

@@ -92,5 +92,7 @@ def test_what_is_no_manifest_is_not_tried_again(
 ) -> None:
     key = recorded().manifest_key
     store.put(key, body, "application/json")
-    with pytest.raises(PermanentFailure, match="is no session manifest"):
+    with pytest.raises(PermanentFailure, match="is no session manifest") as refused:
         run(ledger, store, key, tmp_path)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 400

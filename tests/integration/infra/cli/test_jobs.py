@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from infra.db.jobs import Function, Job, JobAttempt
 from tests.integration.infra.cli.terminal import Terminal
@@ -57,7 +58,7 @@ async def test_an_error_is_shown_as_it_is(terminal: Terminal, deployment: Deploy
 
 async def test_help_needs_no_key(terminal: Terminal) -> None:
     done = await terminal.run("retry", "--help", LIVEPATH_API_KEY="")
-    assert (done.exit_code, "dead jobs" in done.output) == (0, True)
+    assert (done.exit_code, "dead or cancelled jobs" in done.output) == (0, True)
 
 
 async def test_orders_are_carried_out(terminal: Terminal, deployment: Deployment) -> None:
@@ -65,6 +66,28 @@ async def test_orders_are_carried_out(terminal: Terminal, deployment: Deployment
     add_job(deployment, "ev_1", runs, state="running")
     assert await terminal.lines("retry", dead) == [f"{dead}: queued"]
     assert await terminal.lines("cancel", runs) == [f"{runs}: cancelled"]
+
+
+async def test_a_job_that_refuses_an_order_keeps_it_from_no_other(
+    terminal: Terminal, deployment: Deployment
+) -> None:
+    for name in ("job_1", "job_3"):
+        add_job(deployment, "ev_1", name, state="dead")
+    add_job(deployment, "ev_1", "job_2", state="running")
+    done = await terminal.run("retry", "job_1", "job_2", "job_none", "job_3")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == ["job_1: queued", "job_3: queued"]
+    assert "job job_2 is running" in done.stderr
+    assert "there is no job 'job_none'" in done.stderr
+    assert done.stderr.count("fix: ") == 2
+
+
+async def test_a_job_without_an_attempt_says_so(terminal: Terminal, deployment: Deployment) -> None:
+    add_job(deployment, "ev_1", "job_1", state="queued")
+    with deployment.session() as session, session.begin():
+        session.execute(delete(JobAttempt))
+    assert await terminal.lines("logs", "job_1") == ["no attempt was made yet"]
+    assert json.loads((await terminal.run("logs", "job_1", "--json")).output) == []
 
 
 async def test_functions_are_listed(terminal: Terminal, deployment: Deployment) -> None:
@@ -85,7 +108,7 @@ async def test_functions_are_listed(terminal: Terminal, deployment: Deployment) 
         (["ls"], {"LIVEPATH_API_KEY": "lp_wrong"}, 1, "the API key is not known"),
         (["ls"], {"LIVEPATH_API_KEY": ""}, 1, "no API key"),
         (["ls"], {"LIVEPATH_API_URL": "http://127.0.0.1:1"}, 3, "does not answer"),
-        (["ls", "--state", "odd"], {}, 1, "Compare the request"),
+        (["ls", "--state", "odd"], {}, 2, "'odd' is not one of"),
     ],
 )
 async def test_what_cannot_be_done_is_said_in_a_line(
