@@ -25,6 +25,8 @@ ANNOUNCED_NS = 2 * SECOND
 """Other nodes have heard by then that publishers of this one will come to them."""
 GIVE_UP_NS = 15 * SECOND
 """Viewers who have not followed their programme by then are let go with it."""
+ALONE_NS = 5 * SECOND
+"""Its publisher may come back to a programme without viewers for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Held:
     """It has a publisher here."""
     sessions: Sequence[str] = ()
     """Its WebRTC viewers."""
+    window_ns: int = 60 * SECOND
+    """After so long without a publisher it would end, and the event with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,8 @@ class Draining:
         gone = [h for h in held if not h.live and any(one.carries(h.key) for one in others)]
         self._elsewhere = {one.key: self._elsewhere.get(one.key, now) for one in gone}
         for one in gone:
-            if not one.sessions or now - self._elsewhere[one.key] >= GIVE_UP_NS:
+            patience_ns = min(GIVE_UP_NS if one.sessions else ALONE_NS, one.window_ns // 2)
+            if now - self._elsewhere[one.key] >= patience_ns:
                 yield GiveUp(one.key)
 
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from hotpath.fanout.service import FanoutService
 from hotpath.node.draining import (
+    SECOND,
     Decision,
     Draining,
     GiveUp,
@@ -125,6 +126,7 @@ class Neighbours:
                 ProgrammePresence(
                     key=str(entry.key),
                     live=entry.program.state is ProgramState.LIVE,
+                    since_ms=int(entry.incarnation.name, 36),
                     checkpoint=entry.incarnation.checkpoint.model_dump(mode="json"),
                 )
                 for entry in programs.on_air()
@@ -153,7 +155,12 @@ class Neighbours:
         for session in fanout.sessions.values():
             sessions[session.feed.key].append(session.id)
         return [
-            Held(str(e.key), e.program.state is ProgramState.LIVE, sessions[e.key])
+            Held(
+                str(e.key),
+                e.program.state is ProgramState.LIVE,
+                sessions[e.key],
+                e.program.options.reconnect_window_s * SECOND,
+            )
             for e in programs.on_air()
             if e.incarnation is not None and not e.program.over
         ]

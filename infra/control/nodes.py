@@ -87,12 +87,14 @@ class Nodes:
 
 def address_of(key: str, nodes: Sequence[NodePresence]) -> str | None:
     """Base URL of the node that has the programme: live rather than waiting for its publisher, and
-    one that stays rather than one that is drained. Among equals the first by name, so that players
-    who ask again are not sent to and fro."""
+    one that stays rather than one that is drained. Among equals the one that has had it longest, so
+    that players who ask again are not sent to and fro."""
     ranked = [
-        (not one.carries(key), one.draining, one.node, one.url)
+        (not each.live, one.draining, each.since_ms, one.node, one.url)
         for one in nodes
-        if one.url and any(each.key == key for each in one.programmes)
+        if one.url
+        for each in one.programmes
+        if each.key == key
     ]
     return min(ranked)[-1] if ranked else None
 
@@ -102,9 +104,14 @@ def find(name: str, nodes: Sequence[NodePresence]) -> NodePresence:
     for one in nodes:
         if one.node == name:
             return one
-    raise NotFound(
+    raise no_such_node()
+
+
+def no_such_node() -> NotFound:
+    return NotFound(
         "there is no such media node, or it has not been heard of for some seconds",
-        "GET /v1/nodes lists those that are there; a node is called as its LIVEPATH_NODE says.",
+        "GET /v1/nodes lists those that are there, to keys of the whole installation; a node is "
+        "called as its LIVEPATH_NODE says.",
     )
 
 

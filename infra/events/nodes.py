@@ -26,6 +26,8 @@ class ProgrammePresence(_Part):
     """`{project}/{event}/{feed}`"""
     live: bool
     """A publisher is on the air; else it may come back to this node, or go to another one."""
+    since_ms: int = 0
+    """Unix ms at which it began here."""
     checkpoint: dict[str, Any] | None = None
     """Of `hotpath.program.checkpoint`: from where another node may go on with it; None: nowhere."""
 

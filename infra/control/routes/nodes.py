@@ -4,11 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from infra.control.callers import Caller
-from infra.control.context import ControlContext
 from infra.control.dependencies import Change, Context, KeyHolder, TheCaller
 from infra.control.node_schemas import NodeDrain, NodeList, NodeOut, node_out
-from infra.control.nodes import Nodes, find, require_another
+from infra.control.nodes import Nodes, find, no_such_node, require_another
 from infra.control.problems import Outranked
 
 router = APIRouter(prefix="/v1/nodes", tags=["nodes"])
@@ -16,11 +14,7 @@ router = APIRouter(prefix="/v1/nodes", tags=["nodes"])
 PathNode = Annotated[str, Path(description="Name of the node.", examples=["media-a"])]
 
 
-async def _nodes(caller: TheCaller, _alone: KeyHolder, context: Context) -> Nodes:
-    return _opened(caller, context)
-
-
-def _opened(caller: Caller, context: ControlContext) -> Nodes:
+async def _all_nodes(caller: TheCaller, _alone: KeyHolder, context: Context) -> Nodes:
     if not caller.installation_wide:
         raise Outranked(
             "media nodes belong to the whole installation",
@@ -29,7 +23,15 @@ def _opened(caller: Caller, context: ControlContext) -> Nodes:
     return context.nodes
 
 
-AllNodes = Annotated[Nodes, Depends(_nodes, scope="function")]
+async def _some_node(caller: TheCaller, _alone: KeyHolder, context: Context) -> Nodes:
+    """As for everything that is not one's own: there is no such node."""
+    if not caller.installation_wide:
+        raise no_such_node()
+    return context.nodes
+
+
+AllNodes = Annotated[Nodes, Depends(_all_nodes, scope="function")]
+SomeNode = Annotated[Nodes, Depends(_some_node, scope="function")]
 
 
 @router.get("", summary="The media nodes that are there")
@@ -40,12 +42,12 @@ async def list_nodes(nodes: AllNodes) -> NodeList:
 
 
 @router.get("/{node}", summary="One media node")
-async def get_node(node: PathNode, nodes: AllNodes) -> NodeOut:
+async def get_node(node: PathNode, nodes: SomeNode) -> NodeOut:
     return node_out(await nodes.get(node))
 
 
 @router.put("/{node}/drain", status_code=202, summary="Empty a media node, so that it can stop")
-async def drain_node(node: PathNode, wanted: NodeDrain, nodes: AllNodes, change: Change) -> NodeOut:
+async def drain_node(node: PathNode, wanted: NodeDrain, nodes: SomeNode, change: Change) -> NodeOut:
     """It takes nobody any more, and its WebRTC viewers go on, without a gap, at another node that
     has their event, else by LL-HLS. Follow `empty`. It holds until the node's process ends."""
     there = await nodes.list()
@@ -58,7 +60,7 @@ async def drain_node(node: PathNode, wanted: NodeDrain, nodes: AllNodes, change:
 
 
 @router.delete("/{node}/drain", status_code=202, summary="Take a media node into service again")
-async def undrain_node(node: PathNode, nodes: AllNodes, change: Change) -> NodeOut:
+async def undrain_node(node: PathNode, nodes: SomeNode, change: Change) -> NodeOut:
     """Who has left does not come back by itself."""
     found = await nodes.get(node)
     async with change():

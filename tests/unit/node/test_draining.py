@@ -6,6 +6,7 @@ import pytest
 
 from hotpath.node.draining import (
     AGAIN_NS,
+    ALONE_NS,
     ANNOUNCED_NS,
     GIVE_UP_NS,
     PER_S,
@@ -100,7 +101,23 @@ def test_publishers_are_sent_away_only_when_others_know_that_they_come() -> None
 def test_a_programme_whose_publisher_went_to_another_node_belongs_there() -> None:
     node = Draining("boot")
     assert len(moved(node.poll([LEFT], [other()], NOW))) == 2
-    assert node.poll([Held(KEY, False)], [other()], NOW + SECOND) == [GiveUp(KEY)]
+    left = NOW + SECOND
+    assert node.poll([Held(KEY, False)], [other()], left) == []
+    assert node.poll([Held(KEY, False)], [other()], NOW + ALONE_NS) == [GiveUp(KEY)]
+
+
+def test_a_publisher_may_come_back_before_its_programme_is_given_up() -> None:
+    node = Draining("boot")
+    for at in (NOW, NOW + ALONE_NS - 1):
+        assert node.poll([Held(KEY, False)], [other()], at) == []
+    assert node.poll([Held(KEY, True)], [other()], NOW + ALONE_NS) == []
+    assert node.poll([Held(KEY, False)], [other()], NOW + ALONE_NS + 1) == []
+
+
+def test_a_programme_that_would_end_soon_is_given_up_sooner() -> None:
+    node, short = Draining("boot"), Held(KEY, False, ("s1",), window_ns=4 * SECOND)
+    assert GiveUp(KEY) not in node.poll([short], [other()], NOW)
+    assert GiveUp(KEY) in node.poll([short], [other()], NOW + 2 * SECOND)
 
 
 def test_viewers_who_do_not_follow_their_programme_are_let_go_with_it() -> None:
@@ -111,14 +128,18 @@ def test_viewers_who_do_not_follow_their_programme_are_let_go_with_it() -> None:
 
 
 def test_also_a_node_without_an_address_has_what_is_live_there() -> None:
-    assert Draining("boot").poll([Held(KEY, False)], [other(url="")], NOW) == [GiveUp(KEY)]
+    node, nowhere = Draining("boot"), [other(url="")]
+    assert node.poll([Held(KEY, False)], nowhere, NOW) == []
+    assert node.poll([Held(KEY, False)], nowhere, NOW + ALONE_NS) == [GiveUp(KEY)]
 
 
 @pytest.mark.parametrize(
     ("mine", "theirs"), [(True, True), (False, False)], ids=["live on both", "live on neither"]
 )
 def test_nothing_is_given_up_without_need(mine: bool, theirs: bool) -> None:
-    assert Draining("boot").poll([Held(KEY, mine)], [other(live=theirs)], NOW) == []
+    node = Draining("boot")
+    for at in (NOW, NOW + GIVE_UP_NS):
+        assert node.poll([Held(KEY, mine)], [other(live=theirs)], at) == []
 
 
 def test_a_wish_is_for_one_life_and_nothing_but_another_one_takes_it_back() -> None:

@@ -64,6 +64,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/v1/organisations/{organisation}"): {"name": "stolen"},
     ("POST", "/v1/events/{event}/revocations"): {"everybody": True},
     ("POST", "/v1/events/{event}/tier-changes"): {"subject": "ada", "tier": "broadcast"},
+    ("PUT", "/v1/nodes/{node}/drain"): {},
     ("POST", "/v1/webhooks"): {"url": "https://hooks.example/theirs"},
     ("PATCH", "/v1/webhooks/{webhook}"): {"enabled": False},
     ("POST", "/v1/webhooks/{webhook}/replay"): {
@@ -74,6 +75,7 @@ BODIES: dict[tuple[str, str], Any] = {
 """A valid one for every route that must have one, so that no 422 hides what comes after."""
 MORE_THAN_A_SCOPE = {
     *(("POST", "/v1/keys"), ("POST", "/v1/projects"), ("POST", "/v1/organisations")),
+    ("GET", "/v1/nodes"),
 }
 """They ask for rights that a key with one scope does not have."""
 NO_KEYS = (
@@ -183,6 +185,7 @@ async def world(deployment: Deployment, api: httpx2.AsyncClient) -> World:
             "clip": job.replace("job", "clip"),
             "webhook": webhook,
             "delivery": delivery,
+            "node": "media-a",
         }
     )
 
