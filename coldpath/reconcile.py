@@ -144,15 +144,28 @@ class Reconciler:
         """Folders of the next sessions below `prefix` and the key to go on from, "" at the end."""
         sessions: list[str] = []
         for _ in range(self._limit):
-            first = next(iter(self._store.list(prefix, after=after)), None)
-            if first is None:
+            key = self._next(prefix, after)
+            if key is None:
                 return sessions, ""
-            session = "/".join(first.key.split("/")[:_SESSION_DEPTH])
-            if session == first.key:
-                after = first.key  # an object that is none of ours
+            session = "/".join(key.split("/")[:_SESSION_DEPTH])
+            if session == key:
+                after = key  # all of a page was none of ours
                 continue
             # '0' follows '/': behind every object of the session and before the next session.
             after = f"{session}0"
             if isinstance(parse(f"{session}/manifest.json"), ManifestKey):
                 sessions.append(session)
         return sessions, after
+
+    def _next(self, prefix: str, after: str) -> str | None:
+        """The first key within a session, or the last of a page without one; None at the end.
+
+        What lies less deep is passed over in one listing: a store that keeps folders (SeaweedFS)
+        may list nothing of a folder after an object of the same name.
+        """
+        key = None
+        for found in islice(self._store.list(prefix, after=after), self._page):
+            key = found.key
+            if key.count("/") >= _SESSION_DEPTH:
+                break
+        return key

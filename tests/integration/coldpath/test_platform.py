@@ -181,6 +181,20 @@ def test_a_package_that_cannot_be_imported_stops_nobody_and_is_told(world: World
     assert "this worker has no function 'half': half_done cannot be loaded" in (job.error or "")
 
 
+def test_two_dispatchers_do_nothing_twice(world: World) -> None:
+    world.worker()
+    (port,) = free_ports(1)
+    second = world.stack.start_dispatcher(
+        LIVEPATH_DISPATCHER_PORT=str(port), LIVEPATH_SWEEP_INTERVAL_S=AT_ONCE_S
+    )
+    world.stack.until("both are ready", lambda: world.stack.ready(port, second))
+    for number in range(20):
+        world.file("steps", "twice", folder="", steps=0, number=number)
+    world.stack.until("all are done", lambda: states(world, "twice") == ["succeeded"] * 20)
+    assert world.outcomes("twice") == ["succeeded"] * 20
+    assert second.terminate() == 0
+
+
 def test_a_project_has_only_so_many_under_way(world: World, tmp_path: Path) -> None:
     world.worker()
     go = tmp_path / "go"
