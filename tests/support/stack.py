@@ -25,6 +25,8 @@ from infra.supervisor.runner import RoleStatus
 from tests.support.processes import alive
 
 READY_S = 90.0
+# What a test waits for does not give way to another test.
+EAGER = {"LIVEPATH_WORKER_NICENESS": "0"}
 # Tests kill roles on purpose and wait for them, so they do not wait long between restarts.
 QUICK_RESTARTS = RestartLimits(first_ms=50, max_ms=500)
 
@@ -126,7 +128,7 @@ def stack_options(
         data_dir=data_dir,
         port_base=0,
         only=only,
-        environment=dict(environment or {}),
+        environment={**EAGER, **(environment or {})},
         database_url=database_url,
         tls=tls,
         start_timeout_s=READY_S,
