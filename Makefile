@@ -34,15 +34,15 @@ doctor: bootstrap ## Say what this machine lacks and how to fix it
 	$(BIN)/livepath doctor
 
 # Most tests wait more than they work, so four run side by side, the long ones first, and two that
-# start a stack or a browser. Real peers, and tests that count packets or milliseconds, measure, and
-# have the machine to themselves. What fails has a second try, by itself, and is named: scripts/steady.
+# start a stack, a browser or another peer. Tests that count packets or milliseconds have at most one
+# beside them, which waits for nearly all of its time, and players that play in low-latency mode have
+# the machine to themselves. What fails has a second try, by itself, and is named: scripts/steady.
 test: bootstrap-test player ## All tests; TEST_ARGS="tests/unit -x" for some of them
 ifeq ($(TEST_ARGS),)
 	scripts/steady -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" tests/integration tests/unit
-	scripts/steady -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" tests/e2e
-	scripts/steady -m alone tests/integration
+	scripts/steady -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" tests/e2e tests/interop
+	scripts/steady -n 2 --dist loadfile --no-loadscope-reorder -m alone tests/interop tests/integration
 	scripts/steady -m alone tests/e2e
-	scripts/steady tests/interop
 else
 	$(BIN)/pytest $(TEST_ARGS)
 endif

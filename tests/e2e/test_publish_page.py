@@ -166,7 +166,6 @@ def recorded(studio: Studio, event: dict[str, Any], folder: Path) -> dict[str, t
     return found
 
 
-@pytest.mark.alone  # it encodes a camera, bridges its sound and decodes it again
 @pytest.mark.parametrize("transport", ["webrtc", "hls"])
 async def test_what_a_page_publishes_another_plays_and_is_recorded(
     camera_browser: Browser, studio: Studio, player_libraries: None, transport: str, tmp_path: Path

@@ -10,15 +10,12 @@ import time
 from typing import Any
 
 import httpx2
-import pytest
 from aiortc.mediastreams import MediaStreamError
 
 from infra.client import AsyncClient
 from tests.e2e.following import TIMEOUT_S, Follower, followed
 from tests.support.aiortc_client import Watching, viewing
 from tests.support.stack import RunningStack
-
-pytestmark = pytest.mark.alone
 
 PROMISE_S = 2.0
 TRIES = 3

@@ -1,7 +1,6 @@
 """A watch page in a real browser, and what is true about it."""
 
 import base64
-import re
 from typing import Any
 
 import numpy as np
@@ -70,11 +69,12 @@ async def overlay_title(page: Page, title: str) -> None:
 
 
 async def badge_seconds(page: Page) -> float:
-    """What the badge says the delay is."""
-    text = await page.locator("#badge-delay").inner_text()
-    match = re.fullmatch(r"([\d.]+) s behind", text)
-    assert match, text
-    return float(match[1])
+    """What the badge says the delay is, once it says one."""
+    said = (
+        r"() => /^([\d.]+) s behind$/.exec(document.getElementById('badge-delay').innerText)?.[1]"
+    )
+    found = await page.wait_for_function(said, timeout=TIMEOUT_MS)
+    return float(await found.json_value())
 
 
 async def true_delay_s(page: Page) -> tuple[float, Stamp]:

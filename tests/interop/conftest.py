@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.support.missing import missing
@@ -41,8 +42,8 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield node
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running_chromium() -> AsyncIterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     async with async_playwright() as playwright:
         if path is None and not Path(playwright.chromium.executable_path).exists():
@@ -50,6 +51,14 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(running_chromium: Browser) -> AsyncIterator[Browser]:
+    """Without a page, and without one again afterwards."""
+    yield running_chromium
+    for context in running_chromium.contexts:
+        await context.close()
 
 
 class _Page(BaseHTTPRequestHandler):

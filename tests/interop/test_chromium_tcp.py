@@ -3,12 +3,15 @@
 import asyncio
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, Route
 
 from tests.support.rtc_viewer import without_udp
 from tests.support.webrtc import Node
 
 
+# The browser lives longer than a test, on a loop that does.
+@pytest.mark.asyncio(loop_scope="session")
 async def test_it_shows_and_plays_the_programme_over_tcp(
     live: Node, chromium: Browser, viewer_page: str
 ) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
 
 from hotpath.media.unit import AUDIO, VIDEO, Codec
 from tests.support.ingest import entry, until
@@ -17,7 +18,12 @@ from tests.support.media import ffmpeg
 from tests.support.network import Conditions, UdpRelay
 from tests.support.whip import Node, decoded, whip_node
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(180),
+    # The browser lives longer than a test, on a loop that does.
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 A = entry("ev_a")
 FLAGS = (
@@ -101,19 +107,27 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@asynccontextmanager
-async def chromium(node: Node, camera: Path) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser(camera: Path) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("chromium-browser")
         own = Path(playwright.chromium.executable_path)
         assert path or own.exists(), "no Chromium: run scripts/bootstrap --test"
         flags = [*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
-        browser = await playwright.chromium.launch(executable_path=path, args=flags)
-        page = await browser.new_page()
-        # The loopback counts as a secure origin, so the page may have the camera.
-        await page.goto(node.base)
+        running = await playwright.chromium.launch(executable_path=path, args=flags)
+        yield running
+        await running.close()
+
+
+@asynccontextmanager
+async def opened(browser: Browser, node: Node) -> AsyncIterator[Page]:
+    page = await browser.new_page()
+    # The loopback counts as a secure origin, so the page may have the camera.
+    await page.goto(node.base)
+    try:
         yield page
-        await browser.close()
+    finally:
+        await page.close()
 
 
 async def publish(page: Page, node: Node, port: int = 0) -> None:
@@ -122,8 +136,8 @@ async def publish(page: Page, node: Node, port: int = 0) -> None:
     await page.evaluate(PUBLISH, {"url": url, "token": A.whip_token, "port": port})
 
 
-async def test_a_camera_is_published_decodes_and_reaches_a_good_bitrate(camera: Path) -> None:
-    async with whip_node(A) as node, chromium(node, camera) as page:
+async def test_a_camera_is_published_decodes_and_reaches_a_good_bitrate(browser: Browser) -> None:
+    async with whip_node(A) as node, opened(browser, node) as page:
         await publish(page, node)
         await until(lambda: len(node.sink.track(1, VIDEO)) > 30)
         await until(
@@ -146,8 +160,8 @@ async def test_a_camera_is_published_decodes_and_reaches_a_good_bitrate(camera: 
     assert {b.pts - a.pts for a, b in itertools.pairwise(audio)} == {1800}
 
 
-async def test_ice_restarts_without_an_interruption(camera: Path) -> None:
-    async with whip_node(A) as node, chromium(node, camera) as page:
+async def test_ice_restarts_without_an_interruption(browser: Browser) -> None:
+    async with whip_node(A) as node, opened(browser, node) as page:
         await publish(page, node)
         await until(lambda: len(node.sink.track(1, VIDEO)) > 30)
         before = await page.evaluate(SELECTED)
@@ -169,9 +183,9 @@ async def test_ice_restarts_without_an_interruption(camera: Path) -> None:
         assert not any(u.damaged for u in node.sink.track(1, VIDEO))
 
 
-async def test_a_narrow_uplink_is_filled_without_a_standing_queue(camera: Path) -> None:
+async def test_a_narrow_uplink_is_filled_without_a_standing_queue(browser: Browser) -> None:
     narrow = Conditions(delay_ms=20, rate_kbps=1000, queue_bytes=128 * 1024)
-    async with whip_node(A) as node, chromium(node, camera) as page:
+    async with whip_node(A) as node, opened(browser, node) as page:
         server = ("127.0.0.1", node.mux.port)
         with UdpRelay(server, Conditions(delay_ms=20), up=narrow, seed=1) as relay:
             await publish(page, node, relay.port)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.media import ffmpeg
 from tests.support.missing import missing
-from tests.support.webrtc import Node, watching
+from tests.support.webrtc import Node, most_seen, watching
 
 BRINGS_WHIP = (platform.system(), platform.machine()) == ("Linux", "x86_64")
 """The program that the locked imageio-ffmpeg brings; those for other machines were not tried."""
@@ -52,9 +52,8 @@ def test_its_programme_reaches_ll_hls_and_whep_without_a_loss(idle: Node) -> Non
         idle.until_on_air()
         idle.until_on_air("audio")
         with watching(idle.whep_url) as (viewers, viewer):
-            viewers.run(3)
+            assert most_seen(viewers, viewer, 3, 60) > 60
             assert viewer.probe is not None
-            assert len(viewer.probe.frames) > 60
             assert all(f.decodable_ns for f in viewer.probe.frames)
             assert viewer.probe.receiver.given_up == 0
             remote = viewer.peer.remote

@@ -18,7 +18,7 @@ from infra.errors import ConfigurationError
 from infra.web.build import npm_command
 from tests.support.media import units_of
 from tests.support.missing import missing
-from tests.support.webrtc import SMALL, Node, watching
+from tests.support.webrtc import SMALL, Node, most_seen, watching
 
 HERE = Path(__file__).parent / "node_datachannel"
 OPUS = Recipe(SMALL.size, kbps=SMALL.kbps, seconds=SMALL.seconds, audio="libopus")
@@ -102,9 +102,8 @@ def test_what_obs_would_send_reaches_ll_hls_and_whep(idle: Node, publisher_scrip
         idle.until_on_air()
         idle.until_on_air("audio")
         with watching(idle.whep_url) as (viewers, viewer):
-            viewers.run(3)
+            assert most_seen(viewers, viewer, 3, 60) > 60
             assert viewer.probe is not None
-            assert len(viewer.probe.frames) > 60
             assert all(f.decodable_ns for f in viewer.probe.frames)
             assert viewer.probe.receiver.given_up == 0
             remote = viewer.peer.remote

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnection
 from playwright.async_api import Browser, Page
 
@@ -14,7 +14,11 @@ from tests.support.missing import missing
 from tests.support.webrtc import SMALL, Node, on_air
 from tests.support.whep import whep_origin
 
-pytestmark = pytest.mark.skipif(not turn.available(), reason=missing("coturn"))
+pytestmark = [
+    pytest.mark.skipif(not turn.available(), reason=missing("coturn")),
+    # The browser lives longer than a test, on a loop that does.
+    pytest.mark.asyncio(loop_scope="session"),
+]
 LINK = re.compile(
     r'<(?P<url>turn:[^>]+)>; rel="ice-server"; username="(?P<username>[^"]+)"; '
     r'credential="(?P<credential>[^"]+)"; credential-type="password"'
@@ -45,20 +49,20 @@ async () => {
 TIMEOUT_MS = 30_000
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def relay() -> Iterator[turn.Turn]:
     with turn.turn_server() as running:
         yield running
 
 
-@pytest.fixture
-def node(relay: turn.Turn, tmp_path: Path) -> Iterator[Node]:
+@pytest.fixture(scope="module")
+def node(relay: turn.Turn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     settings = {"turn_urls": relay.url, "turn_secret": turn.SECRET}
-    with on_air(tmp_path / "data", SMALL, **settings) as running:
+    with on_air(tmp_path_factory.mktemp("relayed") / "data", SMALL, **settings) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def confined(chromium: Browser) -> AsyncIterator[Page]:
     """A page beside the product's scripts that sends and receives through TURN servers only."""
     async with whep_origin() as pages:
@@ -85,19 +89,21 @@ async def offered(node: Node) -> RTCIceServer:
 async def test_a_viewer_with_nothing_but_relayed_candidates_watches(
     node: Node, relay: turn.Turn
 ) -> None:
+    before = relay.allocations
     configuration = RTCConfiguration(
         iceServers=[await offered(node)], iceTransportPolicy=RTCIceTransportPolicy.RELAY
     )
     async with viewing(node.whep_url, configuration) as watching:
         pictures = await watching.frames("video", 30)
     assert {(p.width, p.height) for p in pictures} == {(640, 360)}
-    assert relay.relayed
+    assert relay.allocations > before
 
 
 async def test_chromium_watches_through_the_server_that_the_reply_names(
     node: Node, relay: turn.Turn, confined: Page
 ) -> None:
     """With the script of the product's own page, which offers before it knows of any server."""
+    before = relay.allocations
     await confined.evaluate(WATCH, node.whep_url)
     await confined.wait_for_function(
         "async () => (await session.stats())?.decoded >= 30", timeout=TIMEOUT_MS
@@ -106,5 +112,5 @@ async def test_chromium_watches_through_the_server_that_the_reply_names(
     assert found["servers"] == [relay.url]
     assert found["path"] == "relay/udp"
     assert found["size"] == [640, 360]
-    assert relay.relayed
+    assert relay.allocations > before
     await confined.evaluate("session.close()")

@@ -33,10 +33,16 @@ class Ready:
 
 
 def archive_of(
-    stack: RunningStack, folder: Path, loop: Loop, seconds: float, told: Told = lambda _: None
+    stack: RunningStack,
+    folder: Path,
+    loop: Loop,
+    seconds: float,
+    told: Told = lambda _: None,
+    *,
+    number: int = 1,
 ) -> Ready:
-    """Airs an event that lasts so long and sees what is made of it."""
-    with long_event(stack, f"long-{seconds:g}", folder) as event:
+    """Airs an event that lasts so long, a stack's `number`th, and sees what is made of it."""
+    with long_event(stack, f"long-{seconds:g}-{number}", folder) as event:
         told(f"an event of {seconds:g} s, through the spool ...")
         ended = event.air(loop, seconds, told)
         _until(lambda: event.state() == "archived")

@@ -20,9 +20,9 @@ class Turn:
     log: Path
 
     @property
-    def relayed(self) -> bool:
-        """Somebody has an allocation."""
-        return "ALLOCATE processed, success" in self.log.read_text(errors="replace")
+    def allocations(self) -> int:
+        """How many there were so far."""
+        return self.log.read_text(errors="replace").count("ALLOCATE processed, success")
 
 
 def available() -> bool:

@@ -17,12 +17,14 @@ import pytest
 from infra.events.desired import DesiredEvent, DesiredMarker
 from tests.support.desired import say
 from tests.support.m3u8 import Playlist, attributes
+from tests.support.measured import measured
 from tests.support.media import ffmpeg
 from tests.support.medianode import MediaProcess, encoding, event, key_of, srt_url
 from tests.support.valkey import ValkeyServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(240)]
 
+WATCHED_S = 30.0
 AWAY_S = 3
 """Long enough for the slate."""
 SILENT_S = 9
@@ -75,6 +77,14 @@ def broken(found: dict[str, dict[str, Any]]) -> list[str]:
         for id, rule in found.items()
         if rule["verdict"] == "BROKEN"
     ]
+
+
+def until_watched(media: MediaProcess) -> None:
+    """The checker, which takes a while to start, holds a blocking reload."""
+    deadline = time.monotonic() + WATCHED_S
+    while not re.search(r"^livepath_hls_waiting [1-9]", media.get("/metrics").text, re.MULTILINE):
+        assert time.monotonic() < deadline, "nobody reloads the playlist"
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -137,7 +147,11 @@ def lists(playlist: Playlist, marker: DesiredMarker) -> bool:
     [Trial(steady, 2, 15, 3, ELSEWHERE | TOO_SHORT), Trial(film, 1, 18, 12, ELSEWHERE)],
     ids=["steady", "film"],
 )
-def test_a_live_programme_with_markers_keeps_the_rules(tmp_path: Path, trial: Trial) -> None:
+@measured
+def test_a_live_programme_with_markers_keeps_the_rules(
+    tmp_path_factory: pytest.TempPathFactory, trial: Trial
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("node")
     one = event(target_duration_s=trial.target_duration_s)
     (tmp_path / "bus").mkdir()
     with (
@@ -160,9 +174,11 @@ def test_a_live_programme_with_markers_keeps_the_rules(tmp_path: Path, trial: Tr
     assert " rules" in output.splitlines()[-1]
 
 
+@measured
 def test_a_programme_whose_publisher_is_away_for_a_while_and_that_ends_keeps_the_rules(
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    tmp_path = tmp_path_factory.mktemp("node")
     # One that says goodbye; the next test has one that does not.
     one = event(reconnect_window_s=AWAY_S + 3)
     with MediaProcess(tmp_path / "data") as media:
@@ -172,6 +188,7 @@ def test_a_programme_whose_publisher_is_away_for_a_while_and_that_ends_keeps_the
             media.until(key_of(one), lambda playlist: len(playlist.segments) >= 1)
             url = f"http://127.0.0.1:{media.http_port}/live/{key_of(one)}/index.m3u8"
             process = check(url, tmp_path / "found.json", "--until-end", "--seconds", "8")
+            until_watched(media)
             media.until(key_of(one), lambda playlist: len(playlist.segments) >= 3)
         time.sleep(AWAY_S)
         with encoding(srt_url(media, one), goodbye=True):
@@ -185,9 +202,11 @@ def test_a_programme_whose_publisher_is_away_for_a_while_and_that_ends_keeps_the
     assert {id: found[id]["verdict"] for id in ended} == dict.fromkeys(ended, "ok")
 
 
+@measured
 def test_a_publisher_that_falls_silent_costs_the_cadence_of_parts_and_no_other_rule(
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    tmp_path = tmp_path_factory.mktemp("node")
     # ADR 0023 says why there is nothing before the slate.
     one = event()
     with MediaProcess(tmp_path / "data") as media:
@@ -197,6 +216,7 @@ def test_a_publisher_that_falls_silent_costs_the_cadence_of_parts_and_no_other_r
             media.until(key_of(one), lambda playlist: len(playlist.segments) >= 1)
             url = f"http://127.0.0.1:{media.http_port}/live/{key_of(one)}/index.m3u8"
             process = check(url, tmp_path / "found.json", "--seconds", str(SILENT_S))
+            until_watched(media)
             media.until(key_of(one), lambda playlist: len(playlist.segments) >= 2)
         # While the parts before the slate are listed.
         media.until(key_of(one), lambda playlist: playlist.segments[-1].discontinuity >= 1)
@@ -204,6 +224,7 @@ def test_a_publisher_that_falls_silent_costs_the_cadence_of_parts_and_no_other_r
         output, _ = process.communicate(timeout=SILENT_S + 30)
     assert all("#EXT-X-PART" in text and "GAP" not in text for text in texts), texts
     found = verdicts(tmp_path / "found.json")
+    assert len(broken(found)) == 1, output
     (cadence,) = broken(found)
     assert "6.2.1-new-part" in cadence, output
     # Once in each rendition, and then the slate is there.

@@ -1,12 +1,11 @@
 """Garbage at the WebRTC port of a media process while a programme is live and watched."""
 
-from pathlib import Path
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.accounting import socket_drops
 from tests.support.flood import RATE, flooding
+from tests.support.measured import measured
 from tests.support.webrtc import (
     Node,
     decodable_share,
@@ -34,9 +33,12 @@ def kernel(node: Node) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("livepath_webrtc_")]
 
 
-def test_ten_thousand_garbage_datagrams_a_second_cost_no_viewer_a_packet(tmp_path: Path) -> None:
+@measured
+def test_ten_thousand_garbage_datagrams_a_second_cost_no_viewer_a_packet(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     with (
-        on_air(tmp_path / "data") as node,
+        on_air(tmp_path_factory.mktemp("node") / "data") as node,
         watching(node.whep_url, repairs=False) as (viewers, viewer),
     ):
         server = ("127.0.0.1", node.webrtc_port)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.measured import measured
 from tests.support.network import CLEAN, Conditions
 from tests.support.webrtc import (
     Node,
@@ -31,6 +32,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield running
 
 
+@measured
 def test_loss_and_jitter_cost_few_frames_and_the_delay_does_not_grow(node: Node) -> None:
     with behind_relay(node, seed=1) as (relay, viewers, viewer):
         relay.change(Conditions(loss=0.05, jitter_ms=50))
@@ -46,6 +48,7 @@ def test_loss_and_jitter_cost_few_frames_and_the_delay_does_not_grow(node: Node)
         assert last - first < 40
 
 
+@measured
 def test_a_burst_of_heavy_loss_is_over_a_second_after_it_ends(node: Node) -> None:
     with behind_relay(node, seed=2) as (relay, viewers, viewer):
         relay.change(Conditions(loss=0.3))
@@ -61,12 +64,14 @@ def test_a_burst_of_heavy_loss_is_over_a_second_after_it_ends(node: Node) -> Non
         assert decodable_share(rest) == 1.0
 
 
+@measured
 def test_reordered_and_doubled_packets_cost_nothing(node: Node) -> None:
     with behind_relay(node, seed=3) as (relay, viewers, viewer):
         relay.change(Conditions(reorder=0.05, reorder_ms=15, duplicate=0.05))
         assert decodable_share(shown_during(viewers, viewer, 4)) == 1.0
 
 
+@measured
 def test_a_phone_that_changes_its_network_keeps_its_session(node: Node) -> None:
     with behind_relay(node, seed=4) as (relay, viewers, viewer):
         relay.rebind()
@@ -76,6 +81,7 @@ def test_a_phone_that_changes_its_network_keeps_its_session(node: Node) -> None:
         assert viewer.failure is None
 
 
+@measured
 def test_a_narrow_line_is_not_filled_beyond_what_it_carries(node: Node) -> None:
     """Twice the programme's rate: key frames queue, but nothing is lost for ever."""
     with behind_relay(node, seed=5) as (relay, viewers, viewer):
