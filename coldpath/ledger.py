@@ -23,7 +23,7 @@ from coldpath.notices import tell_asset, tell_dead, tell_succeeded
 from coldpath.records import JobResult, Lease, asset_row, attempt_row, lease_of
 from infra.db.jobs import Asset, Job, JobAttempt
 from infra.jobs import orders, states
-from infra.jobs.filing import JobRequest, insert_new, job_row
+from infra.jobs.filing import JobRequest, insert_all_new, insert_new, job_row
 from infra.jobs.orders import close_attempts, released
 from infra.jobs.states import JobState, JobTrigger, sources
 
@@ -43,9 +43,13 @@ class Ledger:
 
     def file(self, requests: Iterable[JobRequest]) -> list[JobRequest]:
         """Adds the jobs that are new and returns them; known ones are left as they are."""
+        # A session of a day asks for ten thousand, and while they are inserted SQLite writes
+        # nothing else.
+        wanted = {request.id: request for request in requests}
         with Session(self.engine) as session, session.begin():
             now = self.clock(session)
-            return [r for r in requests if insert_new(session, Job, job_row(r, now))]
+            new = insert_all_new(session, Job, [job_row(r, now) for r in wanted.values()])
+            return [request for request in wanted.values() if request.id in new]
 
     def unknown(self, jobs: Sequence[str]) -> set[str]:
         """Those that were never filed."""

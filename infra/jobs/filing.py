@@ -9,7 +9,7 @@ Downstream: the jobs table. The caller owns the transaction.
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,9 +116,15 @@ def job_row(request: JobRequest, now: int) -> dict[str, Any]:
 
 def insert_new(session: Session, table: type[Job] | type[Asset], values: Mapping[str, Any]) -> bool:
     """Inserts the row unless one with the same unique columns exists; says whether it did."""
-    statement: sqlite.Insert | postgresql.Insert
-    if session.get_bind().dialect.name == "sqlite":
-        statement = sqlite.insert(table).values(**values).on_conflict_do_nothing()
-    else:
-        statement = postgresql.insert(table).values(**values).on_conflict_do_nothing()
-    return session.execute(statement.returning(table.id)).first() is not None
+    return bool(insert_all_new(session, table, [values]))
+
+
+def insert_all_new(
+    session: Session, table: type[Job] | type[Asset], rows: Sequence[Mapping[str, Any]]
+) -> set[str]:
+    """The same for many, of which a statement takes a thousand at most: ids of those inserted."""
+    if not rows:
+        return set()
+    sqlite_or_not = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement = sqlite_or_not.insert(table).on_conflict_do_nothing().returning(table.id)
+    return set(session.scalars(statement, [dict(row) for row in rows]))

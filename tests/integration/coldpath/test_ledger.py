@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from coldpath.clock import database_now_ms
@@ -30,6 +30,16 @@ class TestFiling:
     def test_a_job_is_filed_once(self, ledger: Ledger) -> None:
         assert ledger.file([request(), request(2)]) == [request(), request(2)]
         assert ledger.file([request(), request(3)]) == [request(3)]
+
+    def test_thousands_are_filed_in_a_few_statements(self, ledger: Ledger, engine: Engine) -> None:
+        said: list[str] = []
+        event.listen(engine, "before_cursor_execute", lambda *of: said.append(of[2]))
+        ledger.file([request(1_500), request(2_500)])
+        many = [request(number) for number in range(3_000)]
+        said.clear()
+        assert len(ledger.file([*many, many[0]])) == 2_998
+        assert len(said) < 20
+        assert ledger.file(many) == []
 
     def test_filing_from_many_threads_files_once(self, ledger: Ledger) -> None:
         with ThreadPoolExecutor(8) as pool:
