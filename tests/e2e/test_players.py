@@ -51,7 +51,7 @@ record.samples[0].at <= last.at - 5000 && record.samples.every(
 """
 """Five seconds of one height in low-latency mode, without a stall."""
 CALM_BY_MS = 90_000
-"""Shaka goes up once more by what it measured before the link became slow, and learns by stalling."""
+"""Shaka goes up once more by what it measured before the link was slow, and learns by stalling."""
 SLOW_S = 8.0
 """Behind live at most, once a link that became too slow is given what it can carry."""
 
