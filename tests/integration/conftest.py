@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import migrated_postgres, migrated_sqlite
+from tests.support.databases import emptied_sqlite, migrated_postgres
 from tests.support.postgres import PostgresServer
 
 
@@ -15,9 +15,15 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For the file that one test after the other has."""
+    return tmp_path_factory.mktemp("sqlite")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def migrated_url(request: pytest.FixtureRequest, sqlite_folder: Path) -> str:
     """The URL of a database that has its tables and no rows, once for each kind."""
     if request.param == "sqlite":
-        return migrated_sqlite(tmp_path)
+        return emptied_sqlite(sqlite_folder)
     return migrated_postgres(request.getfixturevalue("postgres"))

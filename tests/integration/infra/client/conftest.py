@@ -14,14 +14,14 @@ from tests.integration.infra.control.conftest import (
     s3_for_presigning,
     served,
 )
-from tests.support.databases import migrated_sqlite
+from tests.support.databases import emptied_sqlite
 
 __all__ = ["deployment", "s3_for_presigning", "served"]
 
 
 @pytest.fixture
-def migrated_url(tmp_path: Path) -> str:
-    return migrated_sqlite(tmp_path)
+def migrated_url(sqlite_folder: Path) -> str:
+    return emptied_sqlite(sqlite_folder)
 
 
 @pytest.fixture

@@ -21,10 +21,11 @@ from infra.control.objects import Objects
 from infra.control.presign import Presigner
 from infra.control.streaming import Streams
 from infra.control.viewing import Viewing
-from infra.db.engine import READ_ONLY, async_engine, sync_engine
+from infra.db.engine import READ_ONLY
 from infra.storage.memory import MemoryObjectStore
 from infra.webhooks.guard import Allowed, Guard
 from tests.support.control_app import app_with
+from tests.support.databases import kept_engines
 
 KEY = "lp_default_key_of_the_tests"
 OTHER_KEY = "lp_other_key_of_the_tests"
@@ -95,40 +96,46 @@ def s3_for_presigning() -> str:
 
 @pytest.fixture
 async def deployment(migrated_url: str, s3_for_presigning: str) -> AsyncIterator[Deployment]:
-    engine, asynchronous = sync_engine(migrated_url), async_engine(migrated_url)
-    bootstrap(engine, KEY, NOW_MS)
-    with Session(engine) as session, session.begin():
+    async with kept_engines(migrated_url) as (engine, asynchronous):
+        made = Deployment(migrated_url, engine, Databases.of(asynchronous))
+        _fill(made)
+        presigner, objects = Presigner(s3_for_presigning), Objects(lambda: made.bucket)
+        guard = Guard(Allowed(), resolved)
+        made.app = app_with(_context(made, presigner, objects, guard))
+        yield made
+        presigner.close()
+        objects.close()
+        guard.close()
+
+
+def _fill(made: Deployment) -> None:
+    bootstrap(made.engine, KEY, NOW_MS)
+    with Session(made.engine) as session, session.begin():
         create_project(session, "other", "Other", NOW_MS, organisation="others")
         add_api_key(session, "other", OTHER_KEY, "test", NOW_MS)
-    made = Deployment(migrated_url, engine, Databases.of(asynchronous))
-    presigner, objects = Presigner(s3_for_presigning), Objects(lambda: made.bucket)
-    guard = Guard(Allowed(), resolved)
-    made.app = app_with(
-        ControlContext(
-            databases=made.databases,
-            links=Links(
-                public_url="http://control.test",
-                media_url="http://media.test",
-                srt_url="srt://media.test:8082",
-                srt_latency_ms=120,
-            ),
-            presigner=presigner,
-            objects=objects,
-            viewing=Viewing(made.databases.reading, made.clock),
-            ring=made.ring,
-            checks={"database": lambda: None, "bus": lambda: "no bus here"},
-            now_ms=made.clock,
-            guard=guard,
-            streams=Streams(made.databases.reading, interval_s=0.05),
-            told=made.told,
-        )
+
+
+def _context(
+    made: Deployment, presigner: Presigner, objects: Objects, guard: Guard
+) -> ControlContext:
+    return ControlContext(
+        databases=made.databases,
+        links=Links(
+            public_url="http://control.test",
+            media_url="http://media.test",
+            srt_url="srt://media.test:8082",
+            srt_latency_ms=120,
+        ),
+        presigner=presigner,
+        objects=objects,
+        viewing=Viewing(made.databases.reading, made.clock),
+        ring=made.ring,
+        checks={"database": lambda: None, "bus": lambda: "no bus here"},
+        now_ms=made.clock,
+        guard=guard,
+        streams=Streams(made.databases.reading, interval_s=0.05),
+        told=made.told,
     )
-    yield made
-    presigner.close()
-    objects.close()
-    guard.close()
-    await asynchronous.dispose()
-    engine.dispose()
 
 
 @pytest.fixture

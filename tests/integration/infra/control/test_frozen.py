@@ -25,8 +25,9 @@ PID = text("SELECT pg_backend_pid()")
 
 @pytest.fixture
 def migrated_url(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """One of its own: an engine keeps the timeout that it was made with."""
     monkeypatch.setattr(engines, "COMMAND_TIMEOUT_S", 2.0)
-    return migrated_postgres(postgres)
+    return f"{migrated_postgres(postgres)}?application_name=frozen"
 
 
 def serving(url: str) -> list[int]:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from infra.control.limits import AT_ONCE, Limits, Quota
 from infra.events.bus import connect
 from tests.integration.infra.control.conftest import KEY, Deployment
-from tests.support.databases import migrated_sqlite
+from tests.support.databases import emptied_sqlite
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.integration
@@ -20,9 +20,9 @@ PER_KEY, PER_IP = 5, 3
 
 
 @pytest.fixture
-def migrated_url(tmp_path: Path) -> str:
+def migrated_url(sqlite_folder: Path) -> str:
     """Limits know nothing of databases: one kind is enough."""
-    return migrated_sqlite(tmp_path)
+    return emptied_sqlite(sqlite_folder)
 
 
 @pytest.fixture
