@@ -7,6 +7,7 @@ process lives, `/readyz` that it can do its work: 200 or 503 with
 """
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,6 +101,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # A scraper that hangs must not keep the process from ending.
     block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever did not wait for the answer needs no traceback in the role's log."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _OpsHandler(BaseHTTPRequestHandler):

@@ -1,4 +1,7 @@
 import json
+import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -96,3 +99,28 @@ async def test_an_impairment_is_told_and_does_not_make_a_role_unready() -> None:
     status, _, body = answer
     assert status == 200
     assert json.loads(body) == {"ready": True, "checks": {"bus": "away", "http": "ok"}}
+
+
+def test_a_client_that_goes_before_the_answer_is_no_news(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    gone, asked = threading.Event(), threading.Event()
+
+    def check() -> None:
+        asked.set()
+        assert gone.wait(10)
+
+    ops = OpsServer("127.0.0.1", 0, {"slow": check})
+    ops.start()
+    try:
+        before = set(threading.enumerate())
+        with socket.create_connection((ops.host, ops.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+            assert asked.wait(10)
+            (answering,) = set(threading.enumerate()) - before
+        gone.set()
+        answering.join(10)
+    finally:
+        ops.stop()
+    assert capfd.readouterr().err == ""
