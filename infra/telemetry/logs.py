@@ -120,11 +120,15 @@ def _drop_colour_message(
 
 
 def _renderers(fmt: Literal["console", "json"]) -> list[structlog.typing.Processor]:
+    # Tracebacks are text, without variables, before anything is masked.
+    before: list[structlog.typing.Processor] = [
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
     if fmt == "json":
-        return [
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
-            _redact_event,
-            structlog.processors.JSONRenderer(default=str),
-        ]
-    return [_redact_event, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [*before, structlog.processors.JSONRenderer(default=str)]
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    return [*before, console]

@@ -16,9 +16,11 @@ structlog.get_logger("hotpath").debug("hidden")
 extra = {"color_message": "slow"}
 logging.getLogger("uvicorn.error").warning("slow %s", "client", extra=extra)
 logging.getLogger("httpx2").info("one request")
+def reach(url, stream_key):
+    raise ConnectionError(f"no answer from {url}")
 try:
-    1 / 0
-except ZeroDivisionError:
+    reach("s3://AK:sesame@bucket", "open-barley")
+except ConnectionError:
     structlog.get_logger().exception("broke")
 """
 
@@ -39,7 +41,7 @@ def test_json_lines_carry_role_level_time_and_event() -> None:
     assert started["url"] == "redis://***@h/0"
     assert (foreign["event"], foreign["logger"]) == ("slow client", "uvicorn.error")
     assert "color_message" not in foreign
-    assert "ZeroDivisionError" in broke["exception"]
+    assert "ConnectionError: no answer from s3://***@bucket" in broke["exception"]
 
 
 def test_console_output_is_for_people() -> None:
@@ -48,6 +50,16 @@ def test_console_output_is_for_people() -> None:
     assert "slow client" in text
     assert "hidden" not in text
     assert "pw@" not in text
+    assert "ConnectionError: no answer from s3://***@bucket" in text
+
+
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_tracebacks_tell_neither_secrets_nor_variables(fmt: str) -> None:
+    # Lines of a program given by -c have no source that a traceback could quote.
+    text = _run(fmt)
+    assert "Traceback" in text
+    assert "sesame" not in text
+    assert "barley" not in text
 
 
 @pytest.mark.parametrize(
