@@ -197,9 +197,10 @@ def studio(stack: RunningStack) -> Iterator[Studio]:
 
 
 @pytest.fixture(scope="module")
-def on_air(studio: Studio) -> Iterator[dict[str, Any]]:
-    """One public event that is live as long as a file's tests want to watch it."""
-    event = studio.schedule(name="Launch day: the long walk", reconnect_window_s=NOT_OVER_S)
+def on_air(studio: Studio, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """One public event, named after the file, that is live as long as its tests want to watch."""
+    name = f"Launch day: {request.path.stem}"
+    event = studio.schedule(name=name, reconnect_window_s=NOT_OVER_S)
     with studio.publishing(event) as encoder:
         yield event | {"encoder": encoder}
 
