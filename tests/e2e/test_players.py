@@ -38,7 +38,7 @@ BACK_MS = 15_000
 STOOD_MS = 3_000
 """How long a player may stand still from the loss to well after the return, all in all: until the
 slate is there, 1.2 s, less what it has buffered, and once more when the publisher is back."""
-BETWEEN = 1_500_000
+BETWEEN = 1_100_000
 """Bits a second: more than the lower rung with sound takes, less than the source."""
 SWITCH_MS = 45_000
 """hls.js measures whole segments, and the first ones on a slow link take long."""
