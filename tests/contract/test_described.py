@@ -21,8 +21,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from redis import Redis
 
 from infra.db.engine import sync_engine
+from infra.events.nodes import NodePresence
+from infra.events.nodes_bus import NAMES
 from tests.contract.tenants import Tenants, two_tenants
 from tests.support.stack import stack_on_thread
 
@@ -60,9 +63,10 @@ WORDS: dict[str, list[Any]] = {
     "start": [0, 0.5, 1],
     "end": [1.5, 2, 60],
     "url": ["https://127.0.0.1:9/hooks"],
+    "node": ["media-a", "media-b"],
 }
 NAMED = ("event", "marker", "webhook", "delivery", "job", "clip", "key", "kid")
-NAMED += ("organisation", "project")
+NAMED += ("organisation", "project", "node")
 """Parameters whose ids are known."""
 TOGETHER = (
     ("POST .*/clips$", {"event": "over", "body.start": "start", "body.end": "end"}),
@@ -96,7 +100,7 @@ def only(paths: str) -> tuple[str, str]:
 RUNS = {
     "viewer": Run(lambda of: of.tenants.ours.viewer_token(), only("^/v1/playback"), "over"),
     "publisher": Run(lambda of: of.tenants.ours.whip_token(), only("^/v1/publish"), "live"),
-    "installation": Run(lambda of: of.installation_key, only("^/v1/organisations")),
+    "installation": Run(lambda of: of.installation_key, only("^/v1/(organisations|nodes)")),
     "organisation": Run(
         lambda of: of.tenants.ours.organisation_key, only("^/v1/(projects|organisations|audit)")
     ),
@@ -125,9 +129,19 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         engine = sync_engine(stack.endpoints.database_url)
         tenants = two_tenants(client, stack.api_key, engine)
         engine.dispose()
+        two_nodes(stack.endpoints.bus_url)
         url, successes = stack.endpoints.control_url, folder / "successes"
         yield Deployment(url, stack.api_key, tenants, successes)
         assert "Traceback" not in stack.log("control")
+
+
+def two_nodes(bus_url: str) -> None:
+    """As media nodes tell of themselves, but for as long as the bus lives."""
+    with Redis.from_url(bus_url) as bus:
+        for name in WORDS["node"]:
+            told = NodePresence(node=name, boot="b1", url=f"http://{name}:8081")
+            bus.sadd(NAMES, name)
+            bus.set(f"livepath:node:{name}", told.model_dump_json())
 
 
 @pytest.mark.parametrize("name", RUNS)
