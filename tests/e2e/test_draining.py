@@ -19,7 +19,7 @@ from infra.client import AsyncClient
 from infra.client.models import Node
 from infra.keys import ProgramKey
 from tests.e2e.conftest import Studio, studio_of, until
-from tests.e2e.watching import TIMEOUT_MS, over, until_playing
+from tests.e2e.watching import COUNT_FRAMES, TIMEOUT_MS, over, until_playing
 from tests.support.medianode import MediaProcess, free_udp_port
 from tests.support.stack import RunningStack, stack_on_thread
 from tests.support.valkey import free_port
@@ -29,17 +29,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
 A, B = "media-a", "media-b"
 MOST_MS = 1200
 """Between two frames. Joining anew takes a second and more; a move is a matter of a few frames."""
-COUNT_FRAMES = """() => {
-  window.gaps = [];
-  let last = performance.now();
-  const tick = () => {
-    const now = performance.now();
-    window.gaps.push(now - last);
-    last = now;
-    livepath.video.requestVideoFrameCallback(tick);
-  };
-  livepath.video.requestVideoFrameCallback(tick);
-}"""
 WATCHES = """port => performance.getEntriesByType("resource").some(
     one => one.name.includes(`:${port}/live/`) && one.name.endsWith("/whep"))"""
 

@@ -1,12 +1,12 @@
 """The watch page is asked to go to another media node, by one that is scripted or by control."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.e2e.watching import TIMEOUT_MS
+from tests.e2e.watching import until_found, until_true
 from tests.support.whep import FPS, Origin, whep_origin
 
 # The browser lives longer than a test, on a loop that does.
@@ -24,21 +24,8 @@ async def watch(browser: Browser, origin: Origin) -> Page:
     """A page that plays over WebRTC."""
     page = await browser.new_page(viewport={"width": 1000, "height": 800})
     await page.goto(f"{origin.url}/watch/ev_a")
-    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    await until_true(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
     return page
-
-
-async def until(page: Page, condition: str) -> None:
-    await page.wait_for_function(f"() => {condition}", timeout=TIMEOUT_MS)
-
-
-async def until_found(page: Page, condition: Callable[[], bool]) -> None:
-    """Something at the origin, while the page's clock goes on."""
-    for _ in range(600):
-        if condition():
-            return
-        await page.wait_for_timeout(50)
-    pytest.fail("not within 30 s")
 
 
 async def test_who_cannot_move_stays_where_it_plays(browser: Browser, origin: Origin) -> None:
@@ -47,7 +34,7 @@ async def test_who_cannot_move_stays_where_it_plays(browser: Browser, origin: Or
     origin.tell("s1", "move", url=WHEP)
     await until_found(page, lambda: len(origin.posts) == 2)
     shown = await page.evaluate("livepath.playback.stats().decoded")
-    await until(page, f"livepath.playback.stats().decoded > {shown + 2 * FPS}")
+    await until_true(page, f"livepath.playback.stats().decoded > {shown + 2 * FPS}")
     assert await page.evaluate("livepath.playback.mode") == "webrtc"
     assert origin.deleted == []
     origin.refuse = []
@@ -66,9 +53,9 @@ async def test_another_node_has_the_event_and_is_joined_once(
     await page.evaluate("livepath.feed.refresh()")
     await until_found(page, lambda: origin.deleted == ["s1"])
     await page.evaluate("livepath.feed.refresh()")
-    await until(page, "livepath.feed.event.whep_url.includes('localhost')")
+    await until_true(page, "livepath.feed.event.whep_url.includes('localhost')")
     shown = await page.evaluate("livepath.playback.stats().decoded")
-    await until(page, f"livepath.playback.stats().decoded > {shown + FPS}")
+    await until_true(page, f"livepath.playback.stats().decoded > {shown + FPS}")
     assert len(origin.posts) == 2
 
 
@@ -80,4 +67,4 @@ async def test_control_alone_says_that_another_node_has_the_event(
     await page.evaluate("livepath.feed.refresh()")
     await until_found(page, lambda: origin.deleted == ["s1"])
     assert len(origin.posts) == 2
-    await until(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")
+    await until_true(page, "livepath.playback.mode === 'webrtc' && livepath.playback.moving")

@@ -1,9 +1,11 @@
 """A watch page in a real browser, and what is true about it."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from playwright.async_api import Page
 
 from infra.demo import barcode
@@ -24,6 +26,18 @@ GRAB = """() => {
   for (let i = 1; i < pixels.length; i += 4) text += String.fromCharCode(pixels[i]);
   return { now, width: canvas.width, height: canvas.height, lines, luma: btoa(text) };
 }"""
+COUNT_FRAMES = """() => {
+  window.gaps = [];
+  let last = performance.now();
+  const tick = () => {
+    const now = performance.now();
+    window.gaps.push(now - last);
+    last = now;
+    livepath.video.requestVideoFrameCallback(tick);
+  };
+  livepath.video.requestVideoFrameCallback(tick);
+}"""
+"""Notes the milliseconds between any two frames in `gaps`."""
 FACTS = """() => {
   const { video, playback, feed, clock } = livepath;
   const shown = playback.shownAt();
@@ -60,6 +74,20 @@ async def until_playing(page: Page, seconds: float = 1.0) -> None:
         arg=start + seconds,
         timeout=TIMEOUT_MS,
     )
+
+
+async def until_true(page: Page, condition: str) -> None:
+    """A condition of the page."""
+    await page.wait_for_function(f"() => {condition}", timeout=TIMEOUT_MS)
+
+
+async def until_found(page: Page, condition: Callable[[], bool]) -> None:
+    """Something at the origin, while the page's clock goes on."""
+    for _ in range(600):
+        if condition():
+            return
+        await page.wait_for_timeout(50)
+    pytest.fail("not within 30 s")
 
 
 async def overlay_title(page: Page, title: str) -> None:
